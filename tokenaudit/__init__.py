@@ -1,0 +1,71 @@
+"""tokenaudit: what Claude Code used, by what, when, at what price, and how far it can be trusted.
+
+What `__all__` lists is the public API; everything else may change.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokenaudit.api import Agent, Ledger, Session, load
+    from tokenaudit.errors import (
+        ConfigError,
+        NoTranscriptsError,
+        OutputError,
+        TokenauditError,
+        UsageError,
+    )
+    from tokenaudit.model import Intake, Usage
+    from tokenaudit.reports.report import Report
+    from tokenaudit.reports.usage import Shape
+    from tokenaudit.units import (
+        format_cost,
+        format_tokens,
+        format_usage_compact,
+        format_usage_detailed,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Agent",
+    "ConfigError",
+    "Intake",
+    "Ledger",
+    "NoTranscriptsError",
+    "OutputError",
+    "Report",
+    "Session",
+    "Shape",
+    "TokenauditError",
+    "Usage",
+    "UsageError",
+    "__version__",
+    "format_cost",
+    "format_tokens",
+    "format_usage_compact",
+    "format_usage_detailed",
+    "load",
+]
+
+_HOME = {
+    **dict.fromkeys(("Agent", "Ledger", "Session", "load"), "api"),
+    **dict.fromkeys(
+        ("ConfigError", "NoTranscriptsError", "OutputError", "TokenauditError", "UsageError"),
+        "errors",
+    ),
+    **dict.fromkeys(("Intake", "Usage"), "model"),
+    "Report": "reports.report",
+    "Shape": "reports.usage",
+    **dict.fromkeys(
+        ("format_cost", "format_tokens", "format_usage_compact", "format_usage_detailed"), "units"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: the command line must not wait for Polars."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

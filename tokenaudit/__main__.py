@@ -1,0 +1,57 @@
+"""Runs the command line: the one place where errors become exit codes.
+
+0 done; 1 done, with findings; 2 could not do it; 130 interrupted; 141 the reader of a pipe is gone.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from tokenaudit.errors import TokenauditError
+
+__all__ = ["main", "run"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run tokenaudit with *argv*, the arguments without the program's name; return the exit code."""
+    import typer
+
+    from tokenaudit.cli import app
+
+    try:
+        code = app(args=None if argv is None else list(argv), standalone_mode=False)
+    except TokenauditError as error:
+        return _fail(str(error), error.hint, error.exit_code)
+    except typer.TyperException as error:
+        return _fail(error.format_message(), None, 2)
+    except (KeyboardInterrupt, typer.Abort):
+        print("tokenaudit: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        _forget_stdout()
+        return 141
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, hint: str | None, code: int) -> int:
+    from tokenaudit.render.clean import visible
+
+    print(f"tokenaudit: error: {visible(message)}", file=sys.stderr)
+    if hint:
+        print(f"  {visible(hint)}", file=sys.stderr)
+    return code
+
+
+def _forget_stdout() -> None:
+    """Keep the interpreter from complaining, at its end, about a pipe that is closed."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+
+
+def run() -> None:
+    """Run the command line and leave with its exit code; what the installed command calls."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

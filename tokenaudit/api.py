@@ -1,0 +1,258 @@
+"""The public way in: load a ledger, ask it for reports and totals; immutable, so safe in any thread."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenaudit import ledger as ledgers
+from tokenaudit import store, transcripts
+from tokenaudit.model import Intake, Usage
+from tokenaudit.pricing.card import shipped_card
+from tokenaudit.reports import answers
+from tokenaudit.reports.report import Report
+from tokenaudit.reports.selection import Selection
+from tokenaudit.reports.session import find_session
+from tokenaudit.reports.usage import Context, Shape
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Agent", "Ledger", "Session", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent of a session, and what it used."""
+
+    agent_id: str
+    agent_type: str | None
+    description: str | None
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session: its facts, and the sum of what its agents used."""
+
+    session_id: str
+    project: str
+    title: str | None
+    start: datetime | None
+    end: datetime | None
+    forked_from: str | None
+    branches: tuple[str, ...]
+    versions: tuple[str, ...]
+    usage: Usage
+    agents: tuple[Agent, ...]
+
+
+class Ledger:
+    """All that was used, each response once, priced; see `frame` for the facts.
+
+    Made by `load`. Nothing in it ever changes.
+    """
+
+    def __init__(self, ledger: ledgers.Ledger, selection: Selection, version: str) -> None:
+        """Wrap a built *ledger*; users call `load`."""
+        self._ledger = ledger
+        self._selection = selection
+        self._version = version
+
+    @property
+    def frame(self) -> "pl.DataFrame":
+        """One row per response; its columns are documented in `tokenaudit.ledger.SCHEMA`."""
+        return self._ledger.frame
+
+    @property
+    def refused(self) -> "pl.DataFrame":
+        """Attempts that were refused before a fallback: in no total."""
+        return self._ledger.refused
+
+    @property
+    def sessions(self) -> "pl.DataFrame":
+        """One row per session: its facts, without usage."""
+        return self._ledger.sessions
+
+    @property
+    def agents(self) -> "pl.DataFrame":
+        """One row per agent: its facts, without usage."""
+        return self._ledger.agents
+
+    @property
+    def compactions(self) -> "pl.DataFrame":
+        """One row per compaction of a context."""
+        return self._ledger.compactions
+
+    @property
+    def rejects(self) -> "pl.DataFrame":
+        """What could not be read: path, line and reason."""
+        return self._ledger.rejects
+
+    @property
+    def intake(self) -> Intake:
+        """What was read, in numbers."""
+        return self._ledger.intake
+
+    @property
+    def pricing(self) -> Mapping[str, Any]:
+        """The basis of all costs: rate card, digest, last day of checking."""
+        return self._ledger.pricing
+
+    def totals(self) -> Usage:
+        """Return the usage of everything: tokens by class, cost, responses, first and last time."""
+        return ledgers.totals(self.frame)
+
+    def session(self, session_id: str) -> Session:
+        """Return the session whose id is, or uniquely begins with, *session_id*.
+
+        Raises UsageError, naming candidates, when there is none or more than one.
+        """
+        import polars as pl
+
+        session_id = find_session(self._ledger, session_id)
+        facts = self.sessions.row(by_predicate=pl.col("session_id") == session_id, named=True)
+        rows = self.frame.filter(pl.col("session_id") == session_id)
+        agents = self.agents.filter(pl.col("session_id") == session_id)
+        facts.pop("transcripts")
+        return Session(
+            **{**facts, "branches": tuple(facts["branches"]), "versions": tuple(facts["versions"])},
+            usage=ledgers.totals(rows),
+            agents=tuple(
+                Agent(
+                    agent_id=agent["agent_id"],
+                    agent_type=agent["agent_type"],
+                    description=agent["description"],
+                    usage=ledgers.totals(rows.filter(pl.col("agent_id") == agent["agent_id"])),
+                )
+                for agent in agents.iter_rows(named=True)
+            ),
+        )
+
+    def report(
+        self,
+        name: str,
+        *,
+        since: date | None = None,
+        until: date | None = None,
+        projects: Sequence[str] = (),
+        models: Sequence[str] = (),
+        sessions: Sequence[str] = (),
+        agents: Sequence[str] = (),
+        branches: Sequence[str] = (),
+        shape: Shape | None = None,
+        now: datetime | None = None,
+    ) -> Report:
+        """Return the report called *name*: `daily`, `sessions`, `project,model` and all the others.
+
+        Days are cut in the ledger's zone, and both ends are included; the others are globs. *now*
+        decides what the overview calls today. Raises UsageError for a name that is not known.
+        """
+        selection = Selection(
+            timezone=self._selection.timezone,
+            start_of_week=self._selection.start_of_week,
+            since=since,
+            until=until,
+            projects=tuple(projects),
+            models=tuple(models),
+            sessions=tuple(sessions),
+            agents=tuple(agents),
+            branches=tuple(branches),
+        )
+        context = Context(name, self._version, now or datetime.now(UTC))
+        return answers.answer(self._ledger, name, selection, context=context, shape=shape)
+
+    def to_report(self, now: datetime | None = None) -> dict[str, Any]:
+        """Return everything as one JSON-ready object; *now* is what it calls `generated_at`.
+
+        `{generated_at, timezone, summary, sessions: [{..., usage, responses: [...]}], rates, intake,
+        pricing}`: money as decimal texts, times in UTC, so that nothing is rounded on the way.
+        """
+        return {
+            "generated_at": _plain(now or datetime.now(UTC)),
+            "timezone": self._selection.timezone,
+            "summary": _usage(self.totals()),
+            "sessions": self._session_objects(),
+            "rates": self._rates_used(),
+            "intake": _plain_row(_fields(self.intake)),
+            "pricing": dict(self.pricing),
+        }
+
+    def _session_objects(self) -> list[dict[str, Any]]:
+        rows = self.frame.partition_by("session_id", as_dict=True)
+        objects = []
+        for facts in self.sessions.iter_rows(named=True):
+            own = rows.get((facts["session_id"],), self.frame.clear())
+            responses = [_plain_row(row) for row in own.iter_rows(named=True)]
+            objects.append(
+                {**_plain_row(facts), "usage": _usage(ledgers.totals(own)), "responses": responses}
+            )
+        return objects
+
+    def _rates_used(self) -> list[dict[str, Any]]:
+        used = set(self.frame["rate_id"].drop_nulls())
+        return [
+            {
+                "rate_id": rate.id,
+                "model": rate.model,
+                "speed": rate.speed,
+                "valid_from": rate.valid_from.isoformat(),
+                "usd_per_million_tokens": {
+                    name: _plain(getattr(rate.prices, name) * 1_000_000)
+                    for name in ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
+                },
+                "source": rate.source,
+                "confidence": rate.confidence,
+            }
+            for rate in shipped_card().rates
+            if rate.id in used
+        ]
+
+
+def load(
+    *roots: str | os.PathLike[str], timezone: str = "UTC", start_of_week: str = "monday", jobs: int = 1
+) -> Ledger:
+    """Read all transcripts below *roots* and return the ledger.
+
+    Without roots, those of Claude Code are read (`CLAUDE_CONFIG_DIR`, `~/.claude`). Days in reports
+    are cut in *timezone*, an IANA name. With *jobs* above 1 a large history is read in processes; a
+    script that asks for that must be importable (`if __name__ == "__main__":`). Raises
+    NoTranscriptsError when there is nothing to read.
+    """
+    from tokenaudit import __version__
+
+    named = [Path(root) for root in roots]
+    paths = named or transcripts.default_roots(os.environ, Path.home())
+    discovery = transcripts.discover(paths, must_exist=bool(named))
+    readings = transcripts.read(discovery.transcripts, jobs=jobs)
+    built = ledgers.build(store.collect(discovery, readings), shipped_card())
+    return Ledger(built, Selection(timezone=timezone, start_of_week=start_of_week), __version__)
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        **_plain_row(_fields(usage)),
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def _fields(value: Usage | Intake) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in type(value).__dataclass_fields__}
+
+
+def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* as JSON can hold it without loss."""
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value

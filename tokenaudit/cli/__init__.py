@@ -1,0 +1,5 @@
+"""The command line: options in `options`, commands in `commands`, the one way to a report in `run`."""
+
+from tokenaudit.cli.commands import app
+
+__all__ = ["app"]

@@ -1,0 +1,215 @@
+"""The options that commands share, each spelled once; and how a command takes them.
+
+A command names the option groups it needs as parameters of these types; `command` turns every field
+of a group into an option and hands the group over as one value.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from tokenaudit.render import Format
+
+__all__ = ["Cut", "Filter", "Order", "Output", "Source", "command"]
+
+
+class Order(StrEnum):
+    """Which way rows are sorted."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
+class Weekday(StrEnum):
+    """The day on which a week starts."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+_READ = "What to read"
+_CHOOSE = "What to count"
+_SHOW = "What to show"
+_WRITE = "How to write it"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which transcripts are read."""
+
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Folder or file of transcripts: a Claude configuration folder, a project, a session. Repeatable.",
+            rich_help_panel=_READ,
+            show_default="CLAUDE_CONFIG_DIR, else ~/.claude",
+        ),
+    ] = None
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Read the sample that comes with tokenaudit.", rich_help_panel=_READ)
+    ] = False
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Processes to read with.", rich_help_panel=_READ, show_default="one per core"
+        ),
+    ] = None
+    offline: Annotated[bool, typer.Option("--offline", hidden=True)] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which responses are counted, and how their days are cut."""
+
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            "-s",
+            metavar="DAY",
+            help="First day: 2026-03-01, 20260301, today, yesterday, 7d, this-week, this-month.",
+            rich_help_panel=_CHOOSE,
+        ),
+    ] = None
+    until: Annotated[
+        str | None,
+        typer.Option("--until", "-u", metavar="DAY", help="Last day, included.", rich_help_panel=_CHOOSE),
+    ] = None
+    last: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="The last N days; of weekly and monthly the last N weeks and months.",
+            rich_help_panel=_CHOOSE,
+        ),
+    ] = None
+    project: Annotated[
+        list[str] | None,
+        typer.Option("--project", "-p", metavar="GLOB", help="Project, by path or last part. Repeatable.", rich_help_panel=_CHOOSE),
+    ] = None
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="GLOB", help="Model. Repeatable.", rich_help_panel=_CHOOSE),
+    ] = None
+    session: Annotated[
+        list[str] | None,
+        typer.Option("--session", metavar="GLOB", help="Session id, or how it begins. Repeatable.", rich_help_panel=_CHOOSE),
+    ] = None
+    agent: Annotated[
+        list[str] | None,
+        typer.Option("--agent", metavar="GLOB", help="Agent id or type; main is a session's own. Repeatable.", rich_help_panel=_CHOOSE),
+    ] = None
+    branch: Annotated[
+        list[str] | None,
+        typer.Option("--branch", metavar="GLOB", help="Git branch. Repeatable.", rich_help_panel=_CHOOSE),
+    ] = None
+    timezone: Annotated[
+        str | None,
+        typer.Option(
+            "--timezone",
+            "-z",
+            metavar="ZONE",
+            help="Zone in which days are cut, such as Europe/Berlin.",
+            rich_help_panel=_CHOOSE,
+            show_default="the system's",
+        ),
+    ] = None
+    start_of_week: Annotated[
+        Weekday | None,
+        typer.Option(metavar="WEEKDAY", help="Day on which weeks start: monday, sunday...", rich_help_panel=_CHOOSE, show_default="monday"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How rows are made of what was counted."""
+
+    breakdown: Annotated[
+        bool, typer.Option("--breakdown", "-b", help="Split each row by model.", rich_help_panel=_SHOW)
+    ] = False
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column to sort by: cost, output, session...", rich_help_panel=_SHOW),
+    ] = None
+    order: Annotated[
+        Order | None, typer.Option(help="Rising or falling.", rich_help_panel=_SHOW, show_default="as fits the column")
+    ] = None
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=0, metavar="N", help="Show the first N rows; totals stay whole.", rich_help_panel=_SHOW),
+    ] = None
+    no_cost: Annotated[
+        bool, typer.Option("--no-cost", help="Leave costs out.", rich_help_panel=_SHOW)
+    ] = False
+    full: Annotated[
+        bool, typer.Option("--full", help="Add what each class of tokens cost.", rich_help_panel=_SHOW)
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where the report goes, and in which form."""
+
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", "-f", metavar="FORMAT", help="table, json, ndjson, csv, parquet or markdown.", rich_help_panel=_WRITE, show_default="table, or as FILE ends"),
+    ] = None
+    json: Annotated[
+        bool, typer.Option("--json", "-j", help="Short for --format json.", rich_help_panel=_WRITE)
+    ] = False
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write to FILE, whole or not at all; - is stdout.", rich_help_panel=_WRITE),
+    ] = None
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Short numbers, as on a narrow screen.", rich_help_panel=_WRITE)
+    ] = False
+    raw_csv: Annotated[
+        bool, typer.Option("--raw-csv", help="Leave texts in CSV as they are, formulas too.", rich_help_panel=_WRITE)
+    ] = False
+
+
+_GROUPS = (Source, Filter, Cut, Output)
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Let *function* take option groups: its signature, as Typer sees it, lists their fields."""
+    hints = get_type_hints(function, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if hint in _GROUPS}
+
+    @wraps(function)
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{entry.name: values.pop(entry.name) for entry in fields(group)})
+        function(**values)
+
+    parameters = list(_parameters(function, hints, groups))
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _parameters(
+    function: Callable[..., None], hints: dict[str, Any], groups: dict[str, Any]
+) -> Iterator[inspect.Parameter]:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name not in groups:
+            yield parameter.replace(annotation=hints[name], kind=keyword)
+            continue
+        found = get_type_hints(groups[name], include_extras=True)
+        for entry in fields(groups[name]):
+            yield inspect.Parameter(entry.name, keyword, default=entry.default, annotation=found[entry.name])

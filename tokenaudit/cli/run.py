@@ -1,0 +1,309 @@
+"""From options to a written report: settings, ledger, report, output. The clock and the terminal end here."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, TextIO
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tokenaudit import __version__, config, transcripts
+from tokenaudit.cli.days import parse_day
+from tokenaudit.cli.options import Cut, Filter, Order, Output, Source
+from tokenaudit.config import Settings
+from tokenaudit.errors import ConfigError, NoTranscriptsError, UsageError
+from tokenaudit.render import Format, Style, format_of, render
+from tokenaudit.render import target as targets
+from tokenaudit.transcripts import Discovery, Progress
+
+if TYPE_CHECKING:
+    from tokenaudit.ledger import Ledger
+    from tokenaudit.reports.report import Report
+    from tokenaudit.reports.selection import Selection
+
+__all__ = ["run"]
+
+_PATIENCE_S = 1.0
+"""How long a user waits before a progress bar is shown."""
+
+
+def run(
+    name: str,
+    source: Source,
+    chosen: Filter,
+    cut: Cut,
+    output: Output,
+    *,
+    session: str | None = None,
+    command: str | None = None,
+) -> None:
+    """Make the report called *name*, or that of *session*, and write it."""
+    settings = config.load(_config_folder(), os.environ)
+    form, path = _form(output)
+    if path is not None:
+        targets.check(path)
+    moment = _Moment.of(chosen, settings)
+    ledger = _load(source, settings)
+    report = _report(ledger, name, session, chosen, cut, moment, command or name)
+    _write(report, form, path, output)
+
+
+def _config_folder() -> Path:
+    from platformdirs import user_config_path
+
+    return user_config_path("tokenaudit", appauthor=False)
+
+
+# options
+
+
+def _form(output: Output) -> tuple[Format, str | None]:
+    """Return the format, and the file to write to or None for standard output."""
+    path = None if output.output in {None, "-"} else output.output
+    if output.json and output.format not in {None, Format.JSON}:
+        raise UsageError(f"--json and --format {output.format} exclude each other")
+    if output.json:
+        return Format.JSON, path
+    if output.format is not None:
+        return output.format, path
+    if path is None:
+        return Format.TABLE, path
+    found = format_of(path)
+    if found is None:
+        raise UsageError(
+            f"{path}: its ending names no format",
+            hint="Add --format, or end the name in .csv, .json, .ndjson, .parquet or .md.",
+        )
+    return found, path
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """Now, and the zone in which its day is cut."""
+
+    now: datetime
+    zone: ZoneInfo
+    start_of_week: str
+
+    @classmethod
+    def of(cls, chosen: Filter, settings: Settings) -> "_Moment":
+        name = chosen.timezone or settings.timezone
+        where = "--timezone" if chosen.timezone else "timezone"
+        start = str(chosen.start_of_week or settings.start_of_week).lower()
+        return cls(datetime.now(UTC), _zone(name, where) if name else _system_zone(), start)
+
+    def selection(self, chosen: Filter, period: str) -> "Selection":
+        from tokenaudit.reports.selection import WEEKDAYS, Selection, period_start
+
+        if self.start_of_week not in WEEKDAYS:
+            raise ConfigError(f"start_of_week: not a day of the week: {self.start_of_week}")
+        today = self.now.astimezone(self.zone).date()
+        first = WEEKDAYS.index(self.start_of_week)
+        since, until = (
+            text and parse_day(text, today, first, option=option)
+            for text, option in ((chosen.since, "--since"), (chosen.until, "--until"))
+        )
+        selection = Selection(timezone=self.zone.key, start_of_week=self.start_of_week)
+        if chosen.last is not None:
+            if since is not None:
+                raise UsageError("--since and --last exclude each other")
+            since = period_start(period, today, selection, back=chosen.last - 1)
+        if since and until and since > until:
+            raise UsageError(f"--since {since} is after --until {until}")
+        return Selection(
+            timezone=self.zone.key,
+            start_of_week=self.start_of_week,
+            since=since or None,
+            until=until or None,
+            projects=tuple(chosen.project or ()),
+            models=tuple(chosen.model or ()),
+            sessions=tuple(chosen.session or ()),
+            agents=tuple(chosen.agent or ()),
+            branches=tuple(chosen.branch or ()),
+        )
+
+
+def _zone(name: str, where: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(
+            f"{where}: no such time zone: {name}", hint="Write an IANA name such as Europe/Berlin or UTC."
+        ) from None
+
+
+def _system_zone() -> ZoneInfo:
+    """Return the system's zone; UTC where the system does not name one that is known."""
+    import tzlocal
+
+    try:
+        return ZoneInfo(tzlocal.get_localzone_name() or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+# reading
+
+
+def _load(source: Source, settings: Settings) -> "Ledger":
+    discovery = _discover(source, settings)
+    jobs = source.jobs or settings.jobs or os.cpu_count() or 1
+    with _progress_bar(sum(transcript.size for transcript in discovery.transcripts)) as progress:
+        readings = transcripts.read(discovery.transcripts, jobs=jobs, progress=progress)
+    # Only now: Polars starts threads, from which no process may be forked.
+    from tokenaudit import ledger, store
+    from tokenaudit.pricing.card import shipped_card
+
+    return ledger.build(store.collect(discovery, readings), shipped_card())
+
+
+def _discover(source: Source, settings: Settings) -> Discovery:
+    if source.demo:
+        if source.root:
+            raise UsageError("--demo and --root exclude each other")
+        return transcripts.discover([Path(__file__).parent.parent / "demo"])
+    named = source.root or [Path(root).expanduser() for root in settings.root]
+    if named:
+        return transcripts.discover(named)
+    return transcripts.discover(_existing_default_roots(), must_exist=False)
+
+
+def _existing_default_roots() -> list[Path]:
+    roots = transcripts.default_roots(os.environ, Path.home())
+    if not any(root.exists() for root in roots):
+        raise NoTranscriptsError(
+            f"no Claude Code history found; looked in {', '.join(str(root) for root in roots)}",
+            hint="Name its folder with --root or CLAUDE_CONFIG_DIR, or see what a report looks like with --demo.",
+        )
+    return roots
+
+
+@contextmanager
+def _progress_bar(total: int) -> Iterator[Progress | None]:
+    """Show how far reading is, on a terminal, once it has taken a while."""
+    if not _is_terminal(sys.stderr):
+        yield None
+        return
+    bar = _Bar(total)
+    try:
+        yield bar.advance
+    finally:
+        bar.close()
+
+
+class _Bar:
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._started = monotonic()
+        self._progress: object | None = None
+
+    def advance(self, count: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        self._done += count
+        if self._progress is None:
+            if monotonic() - self._started < _PATIENCE_S:
+                return
+            self._progress = Progress(
+                TextColumn("Reading transcripts"),
+                BarColumn(),
+                DownloadColumn(),
+                TransferSpeedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task("read", total=self._total)
+        assert isinstance(self._progress, Progress)
+        self._progress.update(self._task, completed=self._done)
+
+    def close(self) -> None:
+        from rich.progress import Progress
+
+        if isinstance(self._progress, Progress):
+            self._progress.stop()
+
+
+# reporting and writing
+
+
+def _report(
+    ledger: "Ledger",
+    name: str,
+    session: str | None,
+    chosen: Filter,
+    cut: Cut,
+    moment: _Moment,
+    command: str,
+) -> "Report":
+    from tokenaudit.reports.answers import answer
+    from tokenaudit.reports.periods import PERIODS
+    from tokenaudit.reports.session import session as session_report
+    from tokenaudit.reports.usage import Context, Shape
+
+    selection = moment.selection(chosen, PERIODS.get(name, "day"))
+    context = Context(command, __version__, moment.now)
+    shape = Shape(
+        sort=cut.sort,
+        descending=None if cut.order is None else cut.order is Order.DESC,
+        limit=cut.limit,
+        with_cost=not cut.no_cost,
+        full=cut.full,
+        breakdown=cut.breakdown,
+    )
+    if session is not None:
+        return session_report(ledger, selection, session, context=context, shape=shape)
+    return answer(ledger, name, selection, context=context, shape=shape)
+
+
+def _write(report: "Report", form: Format, path: str | None, output: Output) -> None:
+    data = render(report, form, _style(output, to_file=path is not None))
+    if path is None:
+        targets.write_stdout(data)
+    else:
+        targets.write(data, path)
+    if form in {Format.CSV, Format.NDJSON, Format.PARQUET}:
+        _tell(report)
+
+
+def _tell(report: "Report") -> None:
+    """Say on stderr what a format without room for it cannot hold (R12)."""
+    from tokenaudit.render.clean import visible
+
+    for note in report.notes:
+        print(visible(note), file=sys.stderr)
+
+
+def _style(output: Output, *, to_file: bool) -> Style:
+    if to_file:
+        return Style(width=80 if output.compact else 200, raw_csv=output.raw_csv)
+    encoding = (sys.stdout.encoding or "ascii").lower()
+    return Style(
+        width=min(_width(), 80) if output.compact else _width(),
+        color=_has_color(sys.stdout),
+        unicode=encoding.startswith("utf"),
+        raw_csv=output.raw_csv,
+    )
+
+
+def _width() -> int:
+    """Return the width to write for: COLUMNS, the terminal's, or a wide one where there is neither."""
+    import shutil
+
+    return max(20, shutil.get_terminal_size(fallback=(120, 24)).columns)
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _has_color(stream: TextIO) -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or _is_terminal(stream)

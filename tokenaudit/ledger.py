@@ -1,0 +1,367 @@
+"""The ledger: merged, priced responses in one frame, the single source of truth for every report.
+
+Its schema is documented here and nowhere else. A ledger is immutable: frames are never changed in
+place, so it may be read from any thread.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from tokenaudit.merge import Merged, merge
+from tokenaudit.model import MAIN_AGENT, Intake, Quality, Usage
+from tokenaudit.pricing.card import RateCard
+from tokenaudit.pricing.cost import COSTS, USD, price
+from tokenaudit.store import Facts
+
+__all__ = ["MEASURES", "SCHEMA", "TOKENS", "Ledger", "build", "measures", "totals"]
+
+TOKENS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+)
+"""The classes of tokens: disjoint; `total_tokens` is their sum, `prompt_tokens` all but output."""
+
+MEASURES: Final = ("responses", *TOKENS, "total_tokens", "cost_usd", "unpriced_responses")
+"""What every report can sum up."""
+
+_TIME: Final = pl.Datetime("us", "UTC")
+
+SCHEMA: Final[Mapping[str, Any]] = {
+    # what it is
+    "response_id": pl.String,  # message.id; of an iteration, that with `#` and its number
+    "request_id": pl.String,
+    "kind": pl.String,  # message, advisor or compaction
+    "time": _TIME,  # of its first line; null when no line has a usable one (R8)
+    # to whom it belongs (R5)
+    "session_id": pl.String,
+    "agent_id": pl.String,  # `main`, or the subagent's
+    "agent_type": pl.String,
+    "project": pl.String,  # the directory the project's folder is named after, else the folder's name
+    # what was asked
+    "model": pl.String,  # as the transcript names it
+    "speed": pl.String,
+    "service_tier": pl.String,
+    "inference_geo": pl.String,
+    "effort": pl.String,
+    # where it stood
+    "branch": pl.String,
+    "cwd": pl.String,
+    "version": pl.String,  # of Claude Code
+    "entrypoint": pl.String,
+    "skill": pl.String,
+    "plugin": pl.String,
+    "mcp_server": pl.String,
+    "mcp_tool": pl.String,
+    # what it used
+    "input_tokens": pl.Int64,  # neither read from the cache nor written to it
+    "output_tokens": pl.Int64,  # thinking included
+    "cache_read_tokens": pl.Int64,
+    "cache_write_5m_tokens": pl.Int64,
+    "cache_write_1h_tokens": pl.Int64,
+    "prompt_tokens": pl.Int64,
+    "total_tokens": pl.Int64,
+    "thinking_tokens": pl.Int64,  # part of the output; null where no line says it
+    "web_searches": pl.Int64,
+    "web_fetches": pl.Int64,
+    # what it cost (R10): US dollars, exact, null when unpriced
+    "cost_input_usd": USD,
+    "cost_output_usd": USD,
+    "cost_cache_read_usd": USD,
+    "cost_cache_write_usd": USD,
+    "cost_web_search_usd": USD,
+    "cost_usd": USD,
+    "rate_id": pl.String,  # model, speed and first day of the rate; null when unpriced
+    "price_source": pl.String,
+    "price_confidence": pl.String,
+    "price_modifiers": pl.String,  # what changed the plain price, and doubts: `long>200000 us1.1`
+    "recorded_cost_usd": pl.String,  # what old transcripts recorded; never mixed in
+    # how far it can be trusted
+    "quality": pl.String,  # of the output count: final, repaired, lower_bound, placeholder (R4)
+    "copies": pl.Int64,  # lines that said it again, merged away
+    "is_sidechain": pl.Boolean,
+    "is_progress": pl.Boolean,  # known only from progress lines of the parent
+    "is_split_assumed": pl.Boolean,  # cache writes without a split, taken as 5-minute ones (R7)
+    "stop_reason": pl.String,
+    "odd": pl.String,  # names of values that had an odd form
+    # where it stands
+    "source_path": pl.String,
+    "source_line": pl.Int64,
+}
+
+SESSIONS: Final[Mapping[str, Any]] = {
+    "session_id": pl.String,
+    "project": pl.String,
+    "title": pl.String,
+    "start": _TIME,
+    "end": _TIME,
+    "forked_from": pl.String,  # the session whose responses it copied or that its lines name
+    "branches": pl.List(pl.String),
+    "versions": pl.List(pl.String),
+    "transcripts": pl.Int64,
+}
+AGENTS: Final[Mapping[str, Any]] = {
+    "session_id": pl.String,
+    "agent_id": pl.String,
+    "agent_type": pl.String,
+    "description": pl.String,
+    "start": _TIME,
+    "end": _TIME,
+    "transcripts": pl.Int64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All responses, priced, with the facts around them and what they stand on."""
+
+    frame: pl.DataFrame
+    """One row per response; see SCHEMA."""
+    refused: pl.DataFrame
+    """Attempts that another model was asked after, priced apart; the same columns (R6)."""
+    sessions: pl.DataFrame
+    """One row per session, used or not; see SESSIONS. Its usage is that of its agents."""
+    agents: pl.DataFrame
+    """One row per agent; see AGENTS."""
+    compactions: pl.DataFrame
+    """`session_id, agent_id, time, kind, trigger, pre_tokens, post_tokens`, each once."""
+    rejects: pl.DataFrame
+    """`path, line, reason` of what could not be read."""
+    intake: Intake
+    pricing: Mapping[str, Any]
+    """The basis of all costs (R12)."""
+
+
+def build(facts: Facts, card: RateCard) -> Ledger:
+    """Merge *facts*, price the responses by *card*, and put the ledger together."""
+    merged = merge(facts)
+    transcripts = _with_projects(facts.transcripts)
+    agents = _agents(facts, merged, transcripts)
+    frame = _finish(_price(merged, card), transcripts, agents)
+    return Ledger(
+        frame=frame,
+        refused=_finish(price(merged.refused, card), transcripts, agents),
+        sessions=_sessions(facts, merged, transcripts),
+        agents=agents,
+        compactions=_compactions(facts.compactions, transcripts),
+        rejects=facts.rejects.sort("path", "line", nulls_last=False),
+        intake=_intake(facts, merged, frame),
+        pricing=card.basis,
+    )
+
+
+def _price(merged: Merged, card: RateCard) -> pl.DataFrame:
+    """Price responses; those that took several inferences by each of them, tiers and all (R6)."""
+    if merged.parts.is_empty():
+        return price(merged.responses, card)
+    responses = merged.responses.with_row_index("response")
+    is_several = pl.col("response").is_in(merged.parts["response"].unique().implode())
+    several = responses.filter(is_several)
+    parts = several.drop(TOKENS).join(merged.parts, on="response").with_columns(
+        # searches are those of the response: counted with its first inference
+        web_searches=pl.when(pl.int_range(pl.len()).over("response") == 0)
+        .then("web_searches")
+        .otherwise(0)
+    )
+    costs = price(parts, card)
+    added = [name for name in costs.columns if name not in parts.columns]
+    sums = costs.group_by("response", maintain_order=True).agg(
+        pl.col(*COSTS, "cost_usd").sum(), pl.col(*set(added) - {*COSTS, "cost_usd"}).last()
+    )
+    sums = sums.with_columns(
+        pl.when(pl.col("rate_id").is_not_null()).then(pl.col(*COSTS, "cost_usd"))
+    )
+    whole = price(responses.filter(~is_several), card)
+    return pl.concat([whole, several.join(sums, on="response").select(whole.columns)]).drop("response")
+
+
+def _finish(priced: pl.DataFrame, transcripts: pl.DataFrame, agents: pl.DataFrame) -> pl.DataFrame:
+    """Add what the transcript and the agent say, and put columns and rows in their order."""
+    prompt = pl.sum_horizontal(name for name in TOKENS if name != "output_tokens")
+    return (
+        priced.join(transcripts.select(owner_path="path", project="project"), on="owner_path", how="left")
+        .join(agents.select("session_id", "agent_id", "agent_type"), on=["session_id", "agent_id"], how="left", nulls_equal=True)
+        .with_columns(
+            prompt_tokens=prompt,
+            total_tokens=prompt + pl.col("output_tokens"),
+            speed=pl.col("speed").fill_null("standard"),
+        )
+        .select(SCHEMA.keys())
+        .cast(SCHEMA)
+        .sort("time", "source_path", "source_line", "response_id", nulls_last=True)
+    )
+
+
+def _with_projects(transcripts: pl.DataFrame) -> pl.DataFrame:
+    """Name the project of each transcript: by its directory where any transcript beside it knows it."""
+    known = pl.col("project").min().over("project_folder")
+    return transcripts.with_columns(project=pl.coalesce("project", known, "project_folder"))
+
+
+def _sessions(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:
+    used = facts.records.join(transcripts.select("path", "session_id"), on="path").group_by("session_id").agg(
+        first_used=pl.col("time").min(),
+        last_used=pl.col("value_time").max(),
+        branches=_distinct("branch"),
+        versions=_distinct("version"),
+    )
+    forks = (
+        merged.shared.sort("responses", "owner_id", descending=[True, False])
+        .unique("session_id", keep="first", maintain_order=True)
+        .select("session_id", owner_id="owner_id")
+    )
+    nothing = pl.lit([], dtype=pl.List(pl.String))
+    return (
+        transcripts.sort(pl.col("agent_id") != MAIN_AGENT, "first_time", "path", nulls_last=True)
+        .group_by("session_id", maintain_order=True)
+        .agg(
+            pl.col("project", "forked_from").drop_nulls().first(),
+            start=pl.col("first_time").min(),
+            end=pl.col("last_time").max(),
+            transcripts=pl.len(),
+        )
+        .join(used, on="session_id", how="left", nulls_equal=True)
+        .join(forks, on="session_id", how="left", nulls_equal=True)
+        .join(_titles(facts, transcripts), on="session_id", how="left", nulls_equal=True)
+        .with_columns(
+            start=pl.min_horizontal("start", "first_used"),
+            end=pl.max_horizontal("end", "last_used"),
+            forked_from=pl.coalesce("forked_from", "owner_id"),
+            branches=pl.coalesce("branches", nothing),
+            versions=pl.coalesce("versions", nothing),
+        )
+        .select(SESSIONS.keys())
+        .cast(SESSIONS)
+        .sort("start", "session_id", nulls_last=True)
+    )
+
+
+def _distinct(name: str) -> pl.Expr:
+    """The distinct values of a text column in the order of their first use."""
+    return pl.col(name).sort_by("time").drop_nulls().unique(maintain_order=True)
+
+
+def _titles(facts: Facts, transcripts: pl.DataFrame) -> pl.DataFrame:
+    """Return the best title of each session: the user's, a generated one, or a summary.
+
+    A summary belongs to the session in which its leaf stands, which may be another transcript's.
+    """
+    by_path = transcripts.select("path", "session_id")
+    given = facts.titles.filter(pl.col("rank") > 0).join(by_path, on="path")
+    leaves = pl.concat(
+        [
+            facts.records.select("path", leaf_uuid="uuid"),
+            transcripts.select("path", leaf_uuid="last_uuid"),
+        ]
+    ).drop_nulls().unique("leaf_uuid", keep="any")
+    summaries = (
+        facts.titles.filter(pl.col("rank") == 0)
+        .drop("path")
+        .join(leaves.sort("path"), on="leaf_uuid")
+        .join(by_path, on="path")
+    )
+    return (
+        pl.concat([given, summaries], how="diagonal")
+        .sort("rank", maintain_order=True)
+        .group_by("session_id", maintain_order=True)
+        .agg(pl.col("title").last())
+    )
+
+
+def _agents(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:
+    """Return every agent that has a transcript or a response."""
+    keys = ["session_id", "agent_id"]
+    known = (
+        transcripts.sort("path")
+        .group_by(keys)
+        .agg(
+            pl.col("agent_type", "description").drop_nulls().first(),
+            start=pl.col("first_time").min(),
+            end=pl.col("last_time").max(),
+            transcripts=pl.len(),
+        )
+    )
+    used = merged.responses.group_by(keys).agg(
+        label=pl.col("agent_label").drop_nulls().mode(maintain_order=True).first(),
+        first_used=pl.col("time").min(),
+        last_used=pl.col("time").max(),
+    )
+    return (
+        known.join(used, on=keys, how="full", coalesce=True, nulls_equal=True)
+        .with_columns(
+            agent_type=pl.coalesce(
+                "agent_type", pl.when(pl.col("agent_id") == MAIN_AGENT).then(pl.lit(MAIN_AGENT)), "label"
+            ),
+            start=pl.min_horizontal("start", "first_used"),
+            end=pl.max_horizontal("end", "last_used"),
+            transcripts=pl.col("transcripts").fill_null(0),
+        )
+        .select(AGENTS.keys())
+        .cast(AGENTS)
+        .sort("start", "session_id", "agent_id", nulls_last=True)
+    )
+
+
+def _compactions(compactions: pl.DataFrame, transcripts: pl.DataFrame) -> pl.DataFrame:
+    """Return each compaction once: a replayed history repeats its boundary lines."""
+    columns = ["session_id", "agent_id", "time", "kind", "trigger", "pre_tokens", "post_tokens"]
+    return (
+        compactions.join(transcripts.select("path", "session_id", "agent_id"), on="path")
+        .select(columns)
+        .unique()
+        .sort("time", "session_id", "agent_id", nulls_last=True)
+    )
+
+
+def _intake(facts: Facts, merged: Merged, frame: pl.DataFrame) -> Intake:
+    quality = {quality.value: 0 for quality in Quality}
+    quality.update(frame["quality"].value_counts().iter_rows())
+    transcripts = facts.transcripts
+    return Intake(
+        files=transcripts.height,
+        lines=transcripts["lines"].sum(),
+        usage_lines=transcripts["usage_lines"].sum(),
+        responses=frame.height,
+        copies=frame["copies"].sum(),
+        rejects=facts.rejects.height,
+        incomplete=transcripts["is_incomplete"].sum(),
+        odd_values=frame["odd"].count(),
+        undated_responses=frame["time"].null_count(),
+        unpriced_responses=frame["cost_usd"].null_count(),
+        refused_attempts=merged.refused.height,
+        bytes=transcripts["bytes"].sum(),
+        quality=quality,
+    )
+
+
+def totals(frame: pl.DataFrame) -> Usage:
+    """Sum *frame*, exactly; the cost is None when there are responses and none is priced (R11)."""
+    row = frame.select(
+        *measures(), first_time=pl.col("time").min(), last_time=pl.col("time").max()
+    ).row(0, named=True)
+    row.pop("total_tokens")
+    return Usage(**row)
+
+
+def measures(*more: str) -> list[pl.Expr]:
+    """Return the aggregations of MEASURES, and of the cost columns named in *more*.
+
+    Counts are summed in 128 bits: 64 would wrap around in silence. A cost is null where every
+    response is unpriced, and zero where there is none.
+    """
+    return [
+        pl.len().cast(pl.Int64).alias("responses"),
+        *(pl.col(name).cast(pl.Int128).sum() for name in (*TOKENS, "total_tokens")),
+        *(_cost_sum(name) for name in ("cost_usd", *more)),
+        pl.col("cost_usd").null_count().cast(pl.Int64).alias("unpriced_responses"),
+    ]
+
+
+def _cost_sum(name: str) -> pl.Expr:
+    column = pl.col(name)
+    return pl.when((column.count() > 0) | (pl.len() == 0)).then(column.sum()).alias(name)

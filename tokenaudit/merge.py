@@ -1,0 +1,326 @@
+"""Merges the copies of responses, so that each counts once (rules R3 to R7).
+
+Takes what transcripts say (`store.Facts`) and yields responses; knows no price, no zone, no filter:
+filters come after merging, or totals would depend on them.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from tokenaudit.model import Kind, Quality
+from tokenaudit.store import Facts
+
+__all__ = ["Merged", "merge"]
+
+LARGEST_PLACEHOLDER: Final = 30
+"""Output counts up to this, on a line without a stop reason, are what stands there at the start (R4)."""
+
+_TEXT_SEPARATOR: Final = "\n"
+_OF_OWNER: Final = (
+    "owner_path",
+    "owner_line",
+    "session_id",
+    "agent_id",
+    "is_sidechain",
+    "is_progress",
+    "cwd",
+    "branch",
+    "version",
+    "entrypoint",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Responses, each once."""
+
+    responses: pl.DataFrame
+    """One row per response: facts of the owner (R5), values of the best line (R4)."""
+    refused: pl.DataFrame
+    """Attempts that another model was asked after: outside all totals (R6). Same columns."""
+    parts: pl.DataFrame
+    """The inferences behind responses that took several: `response` (row of `responses`) and counts."""
+    shared: pl.DataFrame
+    """Sessions that hold copies of another's responses: `session_id`, `owner_id`, `responses`."""
+
+
+def merge(facts: Facts) -> Merged:
+    """Merge the records of *facts*."""
+    records = _split_cache_writes(_repaired(facts)).join(
+        facts.transcripts.select("path", "session_id", "first_time"), on="path", maintain_order="left"
+    )
+    records = records.with_columns(
+        key=_key(records),
+        owner_path="path",
+        owner_line="line",
+        source_path="path",
+        source_line="value_line",
+    )
+    is_copied = records["key"].is_duplicated()
+    copied, single = records.filter(is_copied), records.filter(~is_copied)
+    owners = _owners(copied)
+    responses = _judged(pl.concat([single, _united(copied, owners).select(single.columns)]))
+    iterations = _Iterations(_split_cache_writes(facts.iterations), responses)
+    return Merged(
+        responses=pl.concat([responses, *iterations.responses()]),
+        refused=iterations.refused(),
+        parts=iterations.parts(),
+        shared=_shared(copied, owners),
+    )
+
+
+def _split_cache_writes(frame: pl.DataFrame) -> pl.DataFrame:
+    """Resolve the cache writes into 5-minute and 1-hour ones (R7)."""
+    split = pl.col("split_5m_tokens") + pl.col("split_1h_tokens")
+    total = pl.max_horizontal("cache_write_tokens", split)
+    return frame.with_columns(
+        cache_write_5m_tokens=total - pl.col("split_1h_tokens"),
+        cache_write_1h_tokens=pl.col("split_1h_tokens"),
+        is_split_assumed=total > split,
+    ).drop("cache_write_tokens", "split_5m_tokens", "split_1h_tokens")
+
+
+def _repaired(facts: Facts) -> pl.DataFrame:
+    """Give unfinished last replies of subagents the output that their parent was told (R4)."""
+    unrepaired = pl.lit(None, dtype=pl.Int64)
+    if facts.results.is_empty():
+        return facts.records.with_columns(repaired_tokens=unrepaired)
+    split = pl.col("split_5m_tokens") + pl.col("split_1h_tokens")
+    last = facts.transcripts.filter("is_unfinished").select("path", line="last_line")
+    results = facts.results.group_by(
+        path="agent_path",
+        input_tokens="input_tokens",
+        cache_read_tokens="cache_read_tokens",
+        writes="cache_write_tokens",
+    ).agg(repaired_tokens=pl.col("output_tokens").max())
+    repairs = (
+        facts.records.join(last, on=["path", "line"], how="semi")
+        .with_columns(writes=pl.max_horizontal("cache_write_tokens", split))
+        .join(results, on=["path", "input_tokens", "cache_read_tokens", "writes"])
+        .filter(pl.col("repaired_tokens") >= pl.col("output_tokens"))
+        .select("path", "line", "repaired_tokens")
+    )
+    return facts.records.join(repairs, on=["path", "line"], how="left", maintain_order="left")
+
+
+# R3: which records are one response
+
+
+def _key(records: pl.DataFrame) -> pl.Series:
+    """Return a text per record that is equal for records of one response (R3)."""
+    keys = records.with_columns(key=_plain_key())
+    links = pl.concat([_links_without_request(keys), _links_of_sidechains(keys)])
+    if links.is_empty():
+        return keys["key"]
+    roots = _components(links)
+    renamed = keys.join(roots, on="key", how="left", maintain_order="left")
+    return renamed.select(pl.coalesce("root", "key").alias("key"))["key"]
+
+
+def _plain_key() -> pl.Expr:
+    """The ids where both are there; else what stands for them within one transcript."""
+    has_message, has_request = (pl.col(name).is_not_null() for name in ("message_id", "request_id"))
+
+    def joined(kind: str, *names: str) -> pl.Expr:
+        return pl.concat_str(pl.lit(kind), *names, separator=_TEXT_SEPARATOR)
+
+    return (
+        pl.when(has_message & has_request)
+        .then(joined("request", "message_id", "request_id"))
+        .when(has_message)
+        .then(joined("message", "message_id", "path", "agent_id"))
+        .when(pl.col("uuid").is_not_null())
+        .then(joined("uuid", "uuid"))
+        .otherwise(joined("line", "path", "line"))
+    )
+
+
+def _links_without_request(keys: pl.DataFrame) -> pl.DataFrame:
+    """Link records without a request id to others of the same message: by file, uuid or time."""
+    alone = keys.filter(pl.col("message_id").is_not_null() & pl.col("request_id").is_null())
+    others = keys.filter(pl.col("message_id").is_in(alone["message_id"].unique().implode()))
+    columns = ["message_id", "key", "uuid", "time", "path", "agent_id"]
+    links = [
+        alone.select(columns)
+        .join(others.select(columns), on=["message_id", *shared], suffix="_other")
+        .filter(pl.col("key") != pl.col("key_other"))
+        .select("key", other="key_other")
+        for shared in (["uuid"], ["time"], ["path", "agent_id"])
+    ]
+    return pl.concat(links)
+
+
+def _links_of_sidechains(keys: pl.DataFrame) -> pl.DataFrame:
+    """Link a sidechain's replay of a response, which has another request id, to the response."""
+    several = (
+        keys.filter(pl.col("message_id").is_not_null() & pl.col("request_id").is_not_null())
+        .group_by("message_id", "key")
+        .agg(pl.col("is_sidechain").all(), *(pl.col(name).min() for name in ("first_time", "path")))
+        .filter(pl.len().over("message_id") > 1)
+    )
+    order = ["is_sidechain", "first_time", "path", "key"]
+    return (
+        several.sort(order, nulls_last=True)
+        .with_columns(other=pl.col("key").first().over("message_id"))
+        .filter(pl.col("is_sidechain") & (pl.col("key") != pl.col("other")))
+        .select("key", "other")
+    )
+
+
+def _components(links: pl.DataFrame) -> pl.DataFrame:
+    """Return for each linked key the least key that links lead to, as `root`."""
+    both = pl.concat([links, links.select(key="other", other="key")]).unique()
+    roots = both.select("key").unique().with_columns(root="key")
+    while True:
+        nearer = (
+            both.join(roots.select(other="key", near="root"), on="other")
+            .group_by("key")
+            .agg(pl.col("near").min())
+        )
+        moved = roots.join(nearer, on="key").select(
+            "key", root=pl.min_horizontal("root", "near"), is_moved=pl.col("near") < pl.col("root")
+        )
+        roots = moved.select("key", "root")
+        if not moved["is_moved"].any():
+            return roots
+
+
+# R4 and R5: what counts, and to whom it belongs
+
+
+def _owners(copied: pl.DataFrame) -> pl.DataFrame:
+    """Return for each key what its owner says, and what all copies say together (R5)."""
+    return (
+        copied.sort("is_progress", "is_sidechain", "first_time", "path", "line", nulls_last=True)
+        .group_by("key", maintain_order=True)
+        .agg(
+            pl.col(*_OF_OWNER).first(),
+            pl.col("time").drop_nulls().first(),
+            pl.col("lines").sum(),
+            pl.col("repaired_tokens").max(),
+        )
+    )
+
+
+def _united(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per key: the owner's facts and the best line's values (R4)."""
+    best = (
+        copied.sort("is_progress", "is_sidechain", "first_time", "path", nulls_last=True)
+        .sort(_value_order(), descending=True, maintain_order=True)
+        .unique("key", keep="first", maintain_order=True)
+    )
+    return owners.join(best.drop(*_OF_OWNER, "time", "lines", "repaired_tokens"), on="key")
+
+
+def _shared(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
+    """Count the responses that the main transcript of one session copies from another's."""
+    return (
+        copied.filter(~pl.col("is_progress") & ~pl.col("is_sidechain"))
+        .select("key", "session_id")
+        .unique()
+        .join(owners.select("key", owner_id="session_id"), on="key")
+        .filter(pl.col("session_id") != pl.col("owner_id"))
+        .group_by("session_id", "owner_id")
+        .agg(pl.len().alias("responses"))
+    )
+
+
+def _value_order() -> tuple[pl.Expr, ...]:
+    """Rank lines by worth: a finished one, else the most output; of equals the later (R4)."""
+    is_final = pl.col("stop_reason").is_not_null()
+    return (
+        is_final,
+        pl.when(~is_final).then("output_tokens").otherwise(0),
+        pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC")),
+    )
+
+
+def _judged(united: pl.DataFrame) -> pl.DataFrame:
+    """Say how far each output count can be trusted, and put repaired ones in place (R4)."""
+    is_final = pl.col("stop_reason").is_not_null()
+    is_repaired = ~is_final & pl.col("repaired_tokens").is_not_null()
+    return united.select(
+        pl.coalesce("message_id", "uuid", pl.format("{}:{}", "source_path", "source_line")).alias(
+            "response_id"
+        ),
+        pl.exclude("key", "repaired_tokens", "first_time", "lines", "output_tokens", "path", "line",
+                   "value_line", "value_time", "message_id", "uuid"),
+        kind=pl.lit(Kind.MESSAGE.value),
+        copies=pl.col("lines") - 1,
+        output_tokens=pl.when(is_repaired).then("repaired_tokens").otherwise("output_tokens"),
+        quality=pl.when(is_final)
+        .then(pl.lit(Quality.FINAL.value))
+        .when(is_repaired)
+        .then(pl.lit(Quality.REPAIRED.value))
+        .when(pl.col("output_tokens") <= LARGEST_PLACEHOLDER)
+        .then(pl.lit(Quality.PLACEHOLDER.value))
+        .otherwise(pl.lit(Quality.LOWER_BOUND.value)),
+    )
+
+
+# R6: iterations
+
+_RESOLVED: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+)
+
+
+class _Iterations:
+    """The inferences behind responses whose top level does not tell all."""
+
+    def __init__(self, iterations: pl.DataFrame, responses: pl.DataFrame) -> None:
+        self._responses = responses.with_row_index("response")
+        found = iterations.rename({"path": "source_path", "value_line": "source_line"}).join(
+            self._responses.drop(*_RESOLVED, "is_split_assumed"), on=["source_path", "source_line"]
+        )
+        is_served = pl.col("type") == "fallback_message"
+        self._found = found.with_columns(is_fallback=is_served.any().over("response"))
+
+    def responses(self) -> list[pl.DataFrame]:
+        """Return those that are responses of their own, outside the top level."""
+        return [
+            self._own(pl.col("type") == "advisor_message", Kind.ADVISOR),
+            self._own(pl.col("type") == "compaction", Kind.COMPACTION),
+        ]
+
+    def refused(self) -> pl.DataFrame:
+        """Return the attempts before a fallback: asked, and answered by another model."""
+        return self._own(pl.col("is_fallback") & (pl.col("type") == "message"), Kind.REFUSED)
+
+    def parts(self) -> pl.DataFrame:
+        """Return the inferences of responses that took several and whose counts they add up to.
+
+        Where they do not add up the top level stands alone: it is what is counted.
+        """
+        served = pl.when("is_fallback").then(pl.lit("fallback_message")).otherwise(pl.lit("message"))
+        parts = self._found.filter(pl.col("type") == served)
+        sums = parts.group_by("response").agg(pl.len().alias("parts"), pl.col(*_RESOLVED).sum())
+        agreeing = sums.filter(pl.col("parts") > 1).join(
+            self._responses.select("response", *_RESOLVED), on=["response", *_RESOLVED]
+        )
+        return parts.join(agreeing, on="response", how="semi").select("response", *_RESOLVED)
+
+    def _own(self, which: pl.Expr, kind: Kind) -> pl.DataFrame:
+        nothing = pl.lit(0, dtype=pl.Int64)
+        return (
+            self._found.filter(which)
+            .with_columns(
+                response_id=pl.format("{}#{}", "response_id", "iteration"),
+                kind=pl.lit(kind.value),
+                model=pl.coalesce("iteration_model", "model"),
+                copies=nothing,
+                web_searches=nothing,
+                web_fetches=nothing,
+                thinking_tokens=pl.lit(None, dtype=pl.Int64),
+                recorded_cost_usd=pl.lit(None, dtype=pl.String),
+                odd=pl.lit(None, dtype=pl.String),
+                quality=pl.lit(Quality.FINAL.value),
+            )
+            .select(self._responses.drop("response").columns)
+        )

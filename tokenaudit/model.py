@@ -1,0 +1,119 @@
+"""The words of the field as plain values: what every layer may speak of, without input or output."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+__all__ = ["MAIN_AGENT", "Intake", "Kind", "Quality", "Reject", "Transcript", "Usage"]
+
+MAIN_AGENT = "main"
+"""The id of a session's own agent, which the user talks to."""
+
+
+class Quality(StrEnum):
+    """How far a response's output count can be trusted (R4)."""
+
+    FINAL = "final"
+    """A line with a stop reason said it."""
+    REPAIRED = "repaired"
+    """The parent's tool result said it, where the agent's own transcript broke off."""
+    LOWER_BOUND = "lower_bound"
+    """The largest count of a response that no line finished."""
+    PLACEHOLDER = "placeholder"
+    """Only the count that stands there while a response starts: the true one is lost."""
+
+
+class Kind(StrEnum):
+    """What a response was for (R6)."""
+
+    MESSAGE = "message"
+    ADVISOR = "advisor"
+    COMPACTION = "compaction"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """One `.jsonl` file that Claude Code wrote, and what its place on disk says of it."""
+
+    path: str
+    root: str
+    """The root below which it was found."""
+    project_folder: str
+    """Name of the project's folder: its directory, with all but letters and digits as dashes."""
+    session_id: str | None
+    """The session that the path names; None where only the lines tell."""
+    agent_id: str
+    """`main`, or the subagent's id."""
+    size: int = 0
+    """Bytes when it was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Something that should have been read and was not; never an error, always counted."""
+
+    path: str
+    line: int | None
+    """Line number from 1; None when the whole file or folder could not be read."""
+    reason: str
+
+
+@dataclass(slots=True)
+class Intake:
+    """What a report stands on (R12): all that was read, whatever the filters."""
+
+    files: int = 0
+    lines: int = 0
+    usage_lines: int = 0
+    responses: int = 0
+    copies: int = 0
+    rejects: int = 0
+    incomplete: int = 0
+    """Transcripts whose last line is half-written: an agent is writing it, or it broke off."""
+    odd_values: int = 0
+    """Responses with a value of an odd form that was read all the same (`"12"`, `12.0`, a strange time)."""
+    undated_responses: int = 0
+    unpriced_responses: int = 0
+    refused_attempts: int = 0
+    bytes: int = 0
+    quality: dict[str, int] = field(default_factory=lambda: {quality.value: 0 for quality in Quality})
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What some responses used, in tokens by class, and what that cost in US dollars."""
+
+    responses: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    cost_usd: Decimal | None = Decimal(0)
+    """Of the priced responses; None when none is priced."""
+    unpriced_responses: int = 0
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All that was sent: everything but the output."""
+        return self.total_tokens - self.output_tokens
+
+    @property
+    def cached_tokens(self) -> int:
+        """What of the prompts was read from the cache."""
+        return self.cache_read_tokens
+
+    @property
+    def total_tokens(self) -> int:
+        """The sum of all classes."""
+        return (
+            self.input_tokens
+            + self.output_tokens
+            + self.cache_read_tokens
+            + self.cache_write_5m_tokens
+            + self.cache_write_1h_tokens
+        )

@@ -1,0 +1,48 @@
+"""Turns the ways in which a model is named into the one key by which the rate card knows it.
+
+Look-up is exact after normalising, never by prefix: `claude-opus-45` or `claude-fable-5-3` must not
+be given the price of a neighbour.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["ModelName", "normalise"]
+
+_PROFILE: Final = re.compile(r"arn:aws[a-z-]*:bedrock:[^/]*:(?:inference-profile|foundation-model)/")
+_REGION: Final = re.compile(r"(?:(us|eu|apac|jp|au|ca|us-gov|global)\.)?anthropic\.")
+_WINDOW: Final = re.compile(r"(?:\[1m\])+$")
+_REVISION: Final = re.compile(r"-v\d+(?::\d+)?$")
+_RELEASE: Final = re.compile(r"(?:[-@]20\d{6}|@default|-latest)$")
+_NUMBER_FIRST: Final = re.compile(r"claude-(\d+)(?:-(\d+))?-(opus|sonnet|haiku)")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """A model's name, taken apart."""
+
+    key: str
+    """The name by which the rate card may know it."""
+    is_regional: bool = False
+    """Whether it names a regional endpoint of Bedrock, which carries a premium."""
+
+
+def normalise(model: str) -> ModelName:
+    """Take *model* apart: the forms of the API, Bedrock, Vertex, gateways and settings."""
+    name = _WINDOW.sub("", model.strip().lower())
+    name = _PROFILE.sub("", name).removeprefix("anthropic/")
+    region = _REGION.match(name)
+    if region:
+        name = name[region.end() :]
+    name = _RELEASE.sub("", _REVISION.sub("", name)).replace(".", "-")
+    return ModelName(_ordered(name), bool(region and region[1] != "global"))
+
+
+def _ordered(name: str) -> str:
+    """Write the family before the version where that is the newer habit, and no `.0`."""
+    if match := _NUMBER_FIRST.fullmatch(name):
+        major, minor, family = match.groups()
+        if int(major) >= 4:
+            name = "-".join(part for part in ("claude", family, major, minor) if part)
+    return re.sub(r"^(claude-(?:opus|sonnet)-4)-0$", r"\1", name)

@@ -1,0 +1,176 @@
+"""A section as words for people: its rows, their parts by model, its totals; no widths, no looks."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, assert_never
+from zoneinfo import ZoneInfo
+
+from tokenaudit.render.clean import ascii_only, visible
+from tokenaudit.render.frames import part_columns, parts_of_rows
+from tokenaudit.reports.report import Column, Section, Unit
+from tokenaudit.units import format_cost, format_count, format_tokens
+
+__all__ = ["NO_ROWS", "NUMBERS", "Line", "Role", "Writing", "cut_rows", "format_duration", "lines"]
+
+NUMBERS: Final = frozenset({Unit.COUNT, Unit.TOKENS, Unit.USD, Unit.DURATION})
+"""What stands at the right of its column."""
+
+NO_ROWS: Final = "nothing in this selection"
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+_Row = Mapping[str, Any]
+_Writer = Callable[[_Row], str]
+
+
+class Role(StrEnum):
+    """What a line of a table is."""
+
+    ROW = "row"
+    PART = "part"
+    """What one model has of the row above."""
+    TOTALS = "totals"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a table: a cell for each column."""
+
+    role: Role
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How values become words: in which zone, with which signs, how exactly."""
+
+    zone: ZoneInfo
+    unicode: bool = True
+    exact: bool = True
+    """Whether tokens are written in full (`1,234,567`) or in short (`1.2M`)."""
+
+    def text(self, text: str) -> str:
+        """Return *text*, which may be anything, as it may be shown."""
+        return visible(text) if self.unicode else ascii_only(visible(text))
+
+    @property
+    def nothing(self) -> str:
+        """What stands where there is no value."""
+        return self.text("—")
+
+
+def format_duration(seconds: Decimal | float) -> str:
+    """Write a duration by its two largest units: `45s`, `12m 05s`, `5h 07m`, `3d 04h`."""
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole}s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}m {whole % _MINUTE:02}s"
+    if whole < _DAY:
+        return f"{whole // _HOUR}h {whole % _HOUR // _MINUTE:02}m"
+    return f"{whole // _DAY}d {whole % _DAY // _HOUR:02}h"
+
+
+def cut_rows(section: Section, writing: Writing) -> str | None:
+    """Say how many rows a limit left out; None where it left out none."""
+    if not section.cut_rows:
+        return None
+    rows = "1 more row" if section.cut_rows == 1 else f"{format_count(section.cut_rows)} more rows"
+    counted = "" if section.totals is None else ", counted in the totals"
+    return writing.text(f"… {rows}{counted}")
+
+
+def lines(section: Section, writing: Writing) -> list[Line]:
+    """Return *section* line by line, each row followed by its parts, the totals last."""
+    return [*_rows_and_parts(section, writing), *_totals(section, writing)]
+
+
+def _rows_and_parts(section: Section, writing: Writing) -> Iterator[Line]:
+    writers = [_writer(column, section, writing) for column in section.columns]
+    parts = parts_of_rows(section, list(_parts(section, writing)))
+    for row, of_row in zip(section.rows.iter_rows(named=True), parts, strict=True):
+        yield Line(Role.ROW, tuple(write(row) for write in writers))
+        yield from of_row
+
+
+def _parts(section: Section, writing: Writing) -> Iterator[Line]:
+    if section.breakdown is None:
+        return
+    measured = {column.name for column in part_columns(section)} - {*section.dimensions, "model"}
+    writers = [
+        _writer(column, section, writing) if column.name in measured else _blank
+        for column in section.columns
+    ]
+    for row in section.breakdown.iter_rows(named=True):
+        label = writing.text(f"└ {row['model'] or 'no model named'}")
+        yield Line(Role.PART, (label, *(write(row) for write in writers[1:])))
+
+
+def _totals(section: Section, writing: Writing) -> Iterator[Line]:
+    totals = section.totals
+    if totals is None:
+        return
+    writers = [
+        _writer(column, section, writing) if _has_total(column, totals) else _blank
+        for column in section.columns
+    ]
+    cells = [write(totals) for write in writers]
+    yield Line(Role.TOTALS, (cells[0] or "Total", *cells[1:]))
+
+
+def _has_total(column: Column, totals: _Row) -> bool:
+    """Tell whether a total is to be shown: a missing sum says something, a missing name does not."""
+    is_number = column.unit in NUMBERS
+    return column.name in totals and (is_number or totals[column.name] is not None)
+
+
+def _blank(_row: _Row) -> str:
+    return ""
+
+
+def _writer(column: Column, section: Section, writing: Writing) -> _Writer:
+    """Return what writes the value of *column* in a row."""
+    name = column.name
+    is_undated = column.unit in {Unit.DATE, Unit.TIME} and name in section.dimensions
+    absent = "undated" if is_undated else writing.nothing
+    write = _words(column.unit, writing)
+
+    def cell(row: _Row) -> str:
+        value = row[name]
+        return absent if value is None else write(value)
+
+    # Only what was priced here can be a lower bound, not what Claude Code recorded as its cost.
+    if column.unit is not Unit.USD or not name.startswith("cost"):
+        return cell
+    at_least = writing.text("≥ ")
+
+    def cost_cell(row: _Row) -> str:
+        is_partial = row[name] is not None and row.get("unpriced_responses")
+        return f"{at_least}{cell(row)}" if is_partial else cell(row)
+
+    return cost_cell
+
+
+def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:
+    match unit:
+        case Unit.TEXT | Unit.ID | Unit.DATE:
+            return lambda value: writing.text(str(value))
+        case Unit.COUNT:
+            return format_count
+        case Unit.TOKENS:
+            return format_count if writing.exact else format_tokens
+        case Unit.USD:
+            return format_cost
+        case Unit.TIME:
+            return lambda value: _local_time(value, writing.zone)
+        case Unit.DURATION:
+            return format_duration
+        case _:
+            assert_never(unit)
+
+
+def _local_time(moment: datetime, zone: ZoneInfo) -> str:
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")

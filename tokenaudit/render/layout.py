@@ -1,0 +1,213 @@
+"""Decides what of a section fits a screen: exact or short figures, shortened texts, which columns."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, NamedTuple
+
+from tokenaudit.render.cells import NUMBERS, Line, Role, Writing, lines
+from tokenaudit.render.texts import cell_width, shorten
+from tokenaudit.reports.report import Column, Section, Unit
+
+__all__ = ["Fitting", "Layout", "Sheet"]
+
+_SHORT_ID: Final = 8
+_LEAST_TEXT: Final = 8
+_COMFORTABLE_TEXT: Final = 24
+
+
+class _Plan(NamedTuple):
+    """One way to save room."""
+
+    exact: bool
+    heading_lines: int
+    least_text: int | None
+    """Down to which width texts and ids may be shortened; None for not at all."""
+    gap: int
+
+
+# In the order of preference: exact figures are worth more than long texts, any column more than
+# exact figures, air between columns more than a column that is not essential.
+_WIDE: Final = (
+    _Plan(exact=True, heading_lines=1, least_text=None, gap=2),
+    _Plan(exact=True, heading_lines=2, least_text=None, gap=2),
+    _Plan(exact=True, heading_lines=2, least_text=_COMFORTABLE_TEXT, gap=2),
+)
+_NARROW: Final = _Plan(exact=False, heading_lines=2, least_text=_LEAST_TEXT, gap=2)
+_TIGHT: Final = _Plan(exact=False, heading_lines=3, least_text=_LEAST_TEXT, gap=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns that a screen has room for, their widths, and what stands in them."""
+
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    widths: tuple[int, ...]
+    gap: int
+    """Blanks between two columns."""
+    folds: bool
+    """Whether a text too long for its column goes on below; else it has been shortened."""
+
+    @property
+    def width(self) -> int:
+        """The width of the whole table."""
+        return sum(self.widths) + self.gap * (len(self.widths) - 1)
+
+
+class Fitting:
+    """The ways to fit a section into a width."""
+
+    def __init__(self, section: Section, writing: Writing, width: int) -> None:
+        """Prepare to fit *section* into *width*, in words as *writing* says, exact or in short."""
+        self.section = section
+        self.writing = writing
+        self.width = width
+
+    @cached_property
+    def exact(self) -> "Sheet":
+        """The section with figures in full."""
+        return Sheet(self.section, replace(self.writing, exact=True))
+
+    @cached_property
+    def short(self) -> "Sheet":
+        """The section with figures in short."""
+        return Sheet(self.section, replace(self.writing, exact=False))
+
+    def whole(self) -> Layout | None:
+        """Return the best layout of the section; None where not even its essentials fit."""
+        everything = range(len(self.section.columns))
+        for plan in _WIDE:
+            if layout := self.exact.fit(everything, plan, self.width):
+                return layout
+        fewer = list(_ever_fewer(self.section.columns))
+        for shown in fewer:
+            if layout := self.short.fit(shown, _NARROW, self.width):
+                return layout
+        return self.short.fit(fewer[-1], _TIGHT, self.width)
+
+    def figures(self) -> list[int]:
+        """Return the places of the essential figures."""
+        return [
+            at
+            for at, column in enumerate(self.section.columns)
+            if column.unit in NUMBERS and column.essential
+        ]
+
+    def figures_alone(self) -> Layout | None:
+        """Return the best layout of the essential figures without any text; None where none fits."""
+        figures = self.figures()
+        if not figures:
+            return None
+        return self.short.fit(figures, _NARROW, self.width) or self.short.fit(
+            figures, _TIGHT, self.width
+        )
+
+
+def _ever_fewer(columns: Sequence[Column]) -> Iterator[list[int]]:
+    """Yield the places of all columns, then without the last that is not essential, and so on."""
+    shown = list(range(len(columns)))
+    yield list(shown)
+    for at in range(len(columns) - 1, 0, -1):  # the first names the rows
+        if not columns[at].essential:
+            shown.remove(at)
+            yield list(shown)
+
+
+class _Room(NamedTuple):
+    """How wide a column would be, and how wide it must be."""
+
+    whole: int
+    least: int
+
+
+class Sheet:
+    """A section in words, measured."""
+
+    def __init__(self, section: Section, writing: Writing) -> None:
+        """Write and measure *section*."""
+        self.lines = lines(section, writing)
+        self._section = section
+        self._ellipsis = writing.text("…")
+        # A text that is not beside figures is there to be read: it is folded, never shortened.
+        self._folds = all(each.unit not in {Unit.TOKENS, Unit.USD} for each in section.columns)
+        self._widths = [self.widest([at]) for at in range(len(section.columns))]
+
+    def widest(self, places: Sequence[int]) -> int:
+        """Return the width of the widest cell of the columns at *places*."""
+        return _widest(line.cells[at] for line in self.lines for at in places)
+
+    def fit(self, shown: Sequence[int], plan: _Plan, width: int) -> Layout | None:
+        """Return the columns at the places *shown* in *width*, as *plan* says; None if too wide."""
+        rooms = [self._room(at, plan) for at in shown]
+        available = width - plan.gap * (len(shown) - 1)
+        if sum(room.least for room in rooms) > available:
+            return None
+        widths = _shared(rooms, available)
+        columns = [self._section.columns[at] for at in shown]
+        cut = [
+            [self._cut(line, at, width) for line in self.lines]
+            for at, width in zip(shown, widths, strict=True)
+        ]
+        if not self._folds:  # what is short now may leave room that nothing needs
+            headings = [_heading_width(column.label, plan.heading_lines) for column in columns]
+            widths = [
+                max(_widest(cells), heading) for cells, heading in zip(cut, headings, strict=True)
+            ]
+        lines_ = zip(self.lines, zip(*cut, strict=True), strict=True)
+        return Layout(
+            tuple(columns),
+            tuple(Line(line.role, cells) for line, cells in lines_),
+            tuple(widths),
+            plan.gap,
+            self._folds,
+        )
+
+    def _cut(self, line: Line, at: int, width: int) -> str:
+        cell = line.cells[at]
+        if self._folds:
+            return cell
+        return shorten(cell, width, self._section.columns[at], line.role, self._ellipsis)
+
+    def _room(self, at: int, plan: _Plan) -> _Room:
+        column = self._section.columns[at]
+        whole, least = self._widths[at], self._least(at, plan.least_text)
+        heading = _heading_width(column.label, plan.heading_lines)
+        if column.unit is Unit.ID and plan.least_text is not None:
+            whole = max(least, min(whole, _COMFORTABLE_TEXT if self._is_labelled(at) else least))
+        return _Room(max(whole, heading), max(least, heading))
+
+    def _is_labelled(self, at: int) -> bool:
+        return at == 0 and self._section.breakdown is not None
+
+    def _least(self, at: int, least_text: int | None) -> int:
+        """Return how narrow the cells of a column may become."""
+        unit = self._section.columns[at].unit
+        if least_text is None or unit in NUMBERS:
+            return self._widths[at]
+        if unit in {Unit.DATE, Unit.TIME}:  # only the names of their parts can be shortened
+            return _widest(line.cells[at] for line in self.lines if line.role is Role.ROW)
+        return min(self._widths[at], _SHORT_ID if unit is Unit.ID else least_text)
+
+
+def _widest(cells: Iterable[str]) -> int:
+    return max(map(cell_width, cells), default=0)
+
+
+def _heading_width(label: str, most_lines: int) -> int:
+    """Return the least width in which *label* takes no more lines than that, its words whole."""
+    width = max(map(len, label.split()), default=0)
+    while len(textwrap.wrap(label, max(width, 1))) > most_lines:
+        width += 1
+    return width
+
+
+def _shared(rooms: Sequence[_Room], available: int) -> list[int]:
+    """Return a width for each column; where there is too little, the widest give first."""
+    widths = [min(room.whole, max(available, room.least)) for room in rooms]
+    while (excess := sum(widths) - available) > 0:
+        giving = [at for at, room in enumerate(rooms) if widths[at] > room.least]
+        widest = max(giving, key=lambda at: widths[at])
+        widths[widest] -= 1 if len(giving) > 1 else excess
+    return widths

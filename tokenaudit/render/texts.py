@@ -1,0 +1,72 @@
+"""Cuts and folds texts to a width in terminal cells, of which wide characters take two."""
+
+import re
+from typing import Final
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+
+from tokenaudit.render.cells import Role
+from tokenaudit.reports.report import Column, Unit
+
+__all__ = ["cell_width", "flow", "fold", "shorten"]
+
+_UNICODE: Final = "latest"
+"""The tables of widths to use: Rich would ask the environment."""
+
+
+def cell_width(text: str) -> int:
+    """Return how many cells of a terminal *text* takes."""
+    return len(text) if text.isascii() else cell_len(text, _UNICODE)
+
+
+def shorten(cell: str, width: int, column: Column, role: Role, ellipsis: str) -> str:
+    """Return *cell* cut to *width*: an id at its end, words at their end, a path or a name inside."""
+    if cell_width(cell) <= width:
+        return cell
+    if role is Role.ROW and column.unit is Unit.ID:
+        return _start(cell, width)
+    if role is Role.PART or column.name == "model":
+        # What all models share, and the day of a release, tell the least.
+        cell = re.sub(r"claude-|-20\d{6}(?!\d)", "", cell)
+        if cell_width(cell) <= width:
+            return cell
+    room = width - len(ellipsis)
+    if " " in cell:
+        return _start(cell, room) + ellipsis
+    end = room * 3 // 4 if "/" in cell else room // 2  # a path is known by its last part
+    return _start(cell, room - end) + ellipsis + _end(cell, end)
+
+
+def _start(text: str, width: int) -> str:
+    return set_cell_size(text, width, _UNICODE).rstrip()
+
+
+def _end(text: str, width: int) -> str:
+    end = text[len(text) - width :]
+    while cell_width(end) > width:
+        end = end[1:]
+    return end
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Return *text* in lines of at most *width* cells, cut between words where there are any."""
+    folded = [""]
+    for word in text.split(" "):
+        line = f"{folded[-1]} {word}" if folded[-1] else word
+        if cell_width(line) <= width:
+            folded[-1] = line
+        else:
+            folded = [*(part for part in folded if part), *chop_cells(word, width, _UNICODE)]
+    return folded
+
+
+def flow(texts: list[str], width: int) -> list[str]:
+    """Return *texts* side by side in lines of at most *width* cells; one that is longer is folded."""
+    lines: list[str] = []
+    for text in texts:
+        beside = f"{lines[-1]}  {text}" if lines else text
+        if lines and cell_width(beside) <= width:
+            lines[-1] = beside
+        else:
+            lines += fold(text, width)
+    return lines

@@ -1,0 +1,65 @@
+"""The first thing a user sees: how much in all, today and this week, and where it went."""
+
+from datetime import date
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from tokenaudit.ledger import Ledger, measures
+from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.selection import DIMENSIONS, Selection, period_start, select
+from tokenaudit.reports.usage import Context, Shape, assemble, measure_columns, table
+
+__all__ = ["overview"]
+
+_TOP: Final = 5
+
+
+def overview(
+    ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
+) -> Report:
+    """Return today, this week, this month and all of *selection*, and its costliest parts.
+
+    The periods are those in which `context.now` lies; they overlap, so they have no total.
+    """
+    shape = shape or Shape()
+    rows = select(ledger, selection).collect()
+    today = context.now.astimezone(ZoneInfo(selection.timezone)).date()
+    top = Shape(limit=shape.limit or _TOP, with_cost=shape.with_cost, full=shape.full)
+    titles = ledger.sessions.select("session_id", "title")
+    sections = (
+        _periods(rows, selection, today, shape),
+        table(
+            rows,
+            [DIMENSIONS["session_id"]],
+            top,
+            name="sessions",
+            title="Top sessions",
+            facts=titles,
+            fact_columns=(Column("title", Unit.TEXT, "Title"),),
+        ),
+        table(rows, [DIMENSIONS["project"]], top, name="projects", title="Top projects"),
+        table(rows, [DIMENSIONS["model"]], top, name="models", title="Top models"),
+    )
+    return assemble(ledger, selection, rows, sections, context, shape, title="Overview")
+
+
+def _periods(rows: pl.DataFrame, selection: Selection, today: date, shape: Shape) -> Section:
+    names = ("day", "week", "month")
+    starts = {name: period_start(name, today, selection) for name in names}
+    frames = [
+        rows.filter((pl.col("day") >= starts[name]) & (pl.col("day") <= today)).select(
+            pl.lit(label).alias("period"), *measures()
+        )
+        for name, label in zip(names, ("today", "this week", "this month"), strict=True)
+    ]
+    everything = rows.select(pl.lit("all time").alias("period"), *measures())
+    columns = (Column("period", Unit.TEXT, "Period"), *measure_columns(shape))
+    return Section(
+        name="periods",
+        title="Overview",
+        columns=columns,
+        rows=pl.concat([*frames, everything]).select(column.name for column in columns),
+        dimensions=("period",),
+    )

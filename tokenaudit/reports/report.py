@@ -1,0 +1,104 @@
+"""A report as a value: typed columns, rows and totals, ready to be rendered; nothing about looks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import polars as pl
+
+from tokenaudit.model import Intake
+
+__all__ = ["FORMAT", "Column", "Meta", "Report", "Section", "Selected", "Unit"]
+
+FORMAT = 1
+"""Number of the shape of JSON reports. 1: meta, rows, totals, sections (first release)."""
+
+
+class Unit(StrEnum):
+    """What a column's values are, from which a renderer knows how to write them."""
+
+    TEXT = "text"
+    """A text, perhaps from a transcript: untrusted."""
+    ID = "id"
+    """An identifier: shown short where room is scarce, whole in every machine format."""
+    COUNT = "count"
+    """A whole number of things."""
+    TOKENS = "tokens"
+    """A whole number of tokens."""
+    USD = "usd"
+    """An exact decimal of US dollars; null when nothing of it could be priced."""
+    DATE = "date"
+    """A day; null for what has no usable time."""
+    TIME = "time"
+    """An aware moment; shown in the report's zone."""
+    DURATION = "duration"
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One typed column of a section; `name` is the same in JSON, CSV, Parquet and the API."""
+
+    name: str
+    unit: Unit
+    label: str
+    """The heading on a screen."""
+    essential: bool = True
+    """Whether a narrow screen shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of a report."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: pl.DataFrame
+    """One column per entry of `columns`, in that order; more columns than these are not rendered."""
+    totals: Mapping[str, Any] | None = None
+    """Values by column name; None where rows are not parts of a whole."""
+    breakdown: pl.DataFrame | None = None
+    """Rows that split each row of `rows` by model: its dimensions, `model`, and the measures."""
+    dimensions: tuple[str, ...] = ()
+    """The columns that name a row: the keys that `breakdown` shares with `rows`."""
+    cut_rows: int = 0
+    """Rows that a limit left out; the totals hold them all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What of the intake a report shows, after its filters."""
+
+    responses: int
+    unpriced_responses: int
+    quality: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a report stands on (R12)."""
+
+    command: str
+    version: str
+    generated_at: datetime
+    timezone: str
+    filters: Mapping[str, Any]
+    pricing: Mapping[str, Any]
+    """The basis of every cost: rate card, its hash and the day through which it was verified."""
+    intake: Intake
+    selected: Selected
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An answer, ready to be rendered."""
+
+    title: str
+    sections: tuple[Section, ...]
+    """The first one is the report; others stand below it on a screen."""
+    meta: Meta
+    notes: tuple[str, ...] = field(default=())
+    """Lines for the foot: what was read, how far it can be trusted, what could not be priced."""

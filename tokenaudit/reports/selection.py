@@ -1,0 +1,167 @@
+"""Which responses a report is about, and how their time is cut; pure: zone and day are arguments."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+import polars as pl
+
+from tokenaudit.errors import UsageError
+from tokenaudit.ledger import Ledger
+from tokenaudit.reports.report import Column, Unit
+
+__all__ = ["DIMENSIONS", "Dimension", "Selection", "dimension", "period_start", "select"]
+
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Filters of a report. Days are those of `timezone`; both ends are included."""
+
+    timezone: str = "UTC"
+    start_of_week: str = "monday"
+    since: date | None = None
+    until: date | None = None
+    projects: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters that are set, for the report's meta."""
+        named = {
+            "since": self.since and self.since.isoformat(),
+            "until": self.until and self.until.isoformat(),
+            "project": list(self.projects),
+            "model": list(self.models),
+            "session": list(self.sessions),
+            "agent": list(self.agents),
+            "branch": list(self.branches),
+        }
+        return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A column by which responses can be grouped."""
+
+    name: str
+    unit: Unit
+    label: str
+
+    @property
+    def column(self) -> Column:
+        """The report's column for it."""
+        return Column(self.name, self.unit, self.label)
+
+
+_DIMENSIONS: Final = (
+    Dimension("hour", Unit.TIME, "Hour"),
+    Dimension("day", Unit.DATE, "Day"),
+    Dimension("week", Unit.DATE, "Week from"),
+    Dimension("month", Unit.DATE, "Month"),
+    Dimension("session_id", Unit.ID, "Session"),
+    Dimension("agent_id", Unit.ID, "Agent"),
+    Dimension("agent_type", Unit.TEXT, "Agent type"),
+    Dimension("project", Unit.TEXT, "Project"),
+    Dimension("model", Unit.TEXT, "Model"),
+    Dimension("speed", Unit.TEXT, "Speed"),
+    Dimension("service_tier", Unit.TEXT, "Tier"),
+    Dimension("inference_geo", Unit.TEXT, "Geography"),
+    Dimension("effort", Unit.TEXT, "Effort"),
+    Dimension("branch", Unit.TEXT, "Branch"),
+    Dimension("version", Unit.TEXT, "Version"),
+    Dimension("entrypoint", Unit.TEXT, "Entry point"),
+    Dimension("skill", Unit.TEXT, "Skill"),
+    Dimension("plugin", Unit.TEXT, "Plugin"),
+    Dimension("mcp_server", Unit.TEXT, "MCP server"),
+    Dimension("mcp_tool", Unit.TEXT, "MCP tool"),
+    Dimension("kind", Unit.TEXT, "Kind"),
+    Dimension("quality", Unit.TEXT, "Quality"),
+)
+
+DIMENSIONS: Final[Mapping[str, Dimension]] = {entry.name: entry for entry in _DIMENSIONS}
+
+
+def dimension(name: str) -> Dimension:
+    """Return the dimension called *name* (`session` and `agent` for their ids).
+
+    Raises UsageError, with the names there are, for any other.
+    """
+    found = DIMENSIONS.get(name) or DIMENSIONS.get(f"{name}_id")
+    if found is None:
+        raise UsageError(f"no such dimension: {name}", hint=f"There are: {', '.join(DIMENSIONS)}.")
+    return found
+
+
+def select(ledger: Ledger, selection: Selection) -> pl.LazyFrame:
+    """Return the chosen rows of the ledger, with `hour`, `day`, `week` and `month` added."""
+    frame = ledger.frame
+    chosen = [
+        _matching(frame, ("project",), selection.projects, _project_matches),
+        _matching(frame, ("model",), selection.models, fnmatchcase),
+        _matching(frame, ("session_id",), selection.sessions, _id_matches),
+        _matching(frame, ("agent_id", "agent_type"), selection.agents, _id_matches),
+        _matching(frame, ("branch",), selection.branches, fnmatchcase),
+    ]
+    rows = frame.lazy().filter(pl.lit(value=True), *(one for one in chosen if one is not None))
+    rows = rows.with_columns(_periods(selection))
+    if selection.since is not None:
+        rows = rows.filter(pl.col("day") >= selection.since)
+    if selection.until is not None:
+        rows = rows.filter(pl.col("day") <= selection.until)
+    return rows
+
+
+def _periods(selection: Selection) -> list[pl.Expr]:
+    local = pl.col("time").dt.convert_time_zone(selection.timezone)
+    day = local.dt.date()
+    first = WEEKDAYS.index(selection.start_of_week) + 1
+    into_week = (day.dt.weekday().cast(pl.Int64) - first) % 7
+    return [
+        local.dt.truncate("1h").alias("hour"),
+        day.alias("day"),
+        (day - pl.duration(days=into_week)).cast(pl.Date).alias("week"),
+        local.dt.strftime("%Y-%m").alias("month"),
+    ]
+
+
+def period_start(period: str, today: date, selection: Selection, *, back: int = 0) -> date:
+    """Return the first day of the *period* (`day`, `week` or `month`) that lies *back* before today's."""
+    if period == "week":
+        into_week = (today.weekday() - WEEKDAYS.index(selection.start_of_week)) % 7
+        return today - timedelta(days=into_week + 7 * back)
+    if period == "month":
+        months = today.year * 12 + today.month - 1 - back
+        return date(months // 12, months % 12 + 1, 1)
+    return today - timedelta(days=back)
+
+
+def _matching(
+    frame: pl.DataFrame, columns: Sequence[str], patterns: Iterable[str], matches: Any
+) -> pl.Expr | None:
+    """Return the condition that one of *columns* matches one of *patterns*; None without patterns."""
+    wanted = tuple(patterns)
+    if not wanted:
+        return None
+    conditions = []
+    for name in columns:
+        values = frame[name].unique().drop_nulls().to_list()
+        fitting = [value for value in values if any(matches(value, one) for one in wanted)]
+        conditions.append(pl.col(name).is_in(fitting))
+    return pl.any_horizontal(conditions)
+
+
+def _project_matches(project: str, pattern: str) -> bool:
+    """A project is meant by its whole path or by its last part."""
+    last = project.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return fnmatchcase(project, pattern) or fnmatchcase(last, pattern)
+
+
+def _id_matches(value: str, pattern: str) -> bool:
+    """An id is meant by a glob or by how it begins."""
+    return fnmatchcase(value, pattern) or value.startswith(pattern)

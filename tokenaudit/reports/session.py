@@ -1,0 +1,126 @@
+"""One session in full: what it is, and apart from that what its agents used."""
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from tokenaudit.errors import UsageError
+from tokenaudit.ledger import Ledger
+from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.selection import DIMENSIONS, Selection, select
+from tokenaudit.reports.usage import Context, Shape, assemble, table
+
+__all__ = ["find_session", "session"]
+
+_MOST_CANDIDATES = 5
+
+
+def find_session(ledger: Ledger, start: str) -> str:
+    """Return the id of the one session whose id begins with *start*.
+
+    Raises UsageError, naming candidates, when there is none or more than one.
+    """
+    ids = [found for found in ledger.sessions["session_id"] if found is not None]
+    matching = [found for found in ids if found.startswith(start)]
+    if start in matching or len(matching) == 1:
+        return start if start in matching else matching[0]
+    if not matching:
+        latest = _named(reversed(ids))
+        raise UsageError(
+            f"no session begins with {start!r}",
+            hint=f"The latest are {latest}." if latest else "There are no sessions.",
+        )
+    raise UsageError(
+        f"{len(matching)} sessions begin with {start!r}", hint=f"Among them {_named(matching)}."
+    )
+
+
+def _named(ids: Iterable[str]) -> str:
+    return ", ".join(list(ids)[:_MOST_CANDIDATES])
+
+
+def session(
+    ledger: Ledger, selection: Selection, start: str, *, context: Context, shape: Shape | None = None
+) -> Report:
+    """Return the report of the session whose id begins with *start*.
+
+    Its sections: its agents, whose rows add up to the session; its models; its hours, with the
+    compactions in each; and its facts, which are not usage.
+    """
+    shape = shape or Shape()
+    session_id = find_session(ledger, start)
+    rows = select(ledger, selection).filter(pl.col("session_id") == session_id).collect()
+    facts = ledger.sessions.filter(pl.col("session_id") == session_id)
+    plain = Shape(with_cost=shape.with_cost, full=shape.full)
+    sections = (
+        _agents(ledger, rows, session_id, shape),
+        table(rows, [DIMENSIONS["model"]], plain, name="models", title="By model"),
+        _timeline(ledger, rows, selection, session_id, plain),
+        _facts(facts),
+    )
+    title = facts["title"].item() or "untitled"
+    return assemble(
+        ledger, selection, rows, sections, context, shape, title=f"Session {session_id}: {title}"
+    )
+
+
+def _agents(ledger: Ledger, rows: pl.DataFrame, session_id: str, shape: Shape) -> Section:
+    facts = ledger.agents.filter(pl.col("session_id") == session_id).drop("session_id", "transcripts")
+    return table(
+        rows,
+        [DIMENSIONS["agent_id"]],
+        shape,
+        name="agents",
+        title="By agent",
+        facts=facts,
+        fact_columns=(
+            Column("agent_type", Unit.TEXT, "Type"),
+            Column("description", Unit.TEXT, "Task", essential=False),
+        ),
+    )
+
+
+def _timeline(
+    ledger: Ledger, rows: pl.DataFrame, selection: Selection, session_id: str, shape: Shape
+) -> Section:
+    compactions = (
+        ledger.compactions.filter(
+            (pl.col("session_id") == session_id) & (pl.col("kind") == "compact")
+        )
+        .with_columns(
+            hour=pl.col("time").dt.convert_time_zone(selection.timezone).dt.truncate("1h")
+        )
+        .group_by("hour")
+        .agg(compactions=pl.len().cast(pl.Int64))
+    )
+    return table(
+        rows,
+        [DIMENSIONS["hour"]],
+        shape,
+        name="timeline",
+        title="By hour",
+        facts=compactions,
+        fact_columns=(Column("compactions", Unit.COUNT, "Compactions", essential=False),),
+    )
+
+
+def _facts(facts: pl.DataFrame) -> Section:
+    """Return what is known of the session: a row of its own, with nothing that it used."""
+    columns = (
+        Column("session_id", Unit.TEXT, "Session"),
+        Column("project", Unit.TEXT, "Project"),
+        Column("title", Unit.TEXT, "Title"),
+        Column("start", Unit.TIME, "Start"),
+        Column("end", Unit.TIME, "Last activity"),
+        Column("duration_s", Unit.DURATION, "Duration"),
+        Column("forked_from", Unit.TEXT, "Forked from"),
+        Column("branches", Unit.TEXT, "Branches"),
+        Column("versions", Unit.TEXT, "Claude Code"),
+    )
+    rows = facts.with_columns(
+        pl.col("branches", "versions").list.join(", "),
+        duration_s=(pl.col("end") - pl.col("start")).dt.total_seconds(),
+    )
+    return Section(
+        "session", "About the session", columns, rows.select(column.name for column in columns)
+    )

@@ -1,0 +1,80 @@
+"""Usage by session and by agent, with what is known of each beside its figures."""
+
+from typing import Final
+
+import polars as pl
+
+from tokenaudit.ledger import Ledger
+from tokenaudit.reports.report import Column, Report, Unit
+from tokenaudit.reports.selection import DIMENSIONS, Selection, select
+from tokenaudit.reports.usage import Context, Shape, assemble, table
+
+__all__ = ["agents", "sessions"]
+
+_START: Final = Column("start", Unit.TIME, "Start", essential=False)
+_END: Final = Column("end", Unit.TIME, "Last activity", essential=False)
+_TITLE: Final = Column("title", Unit.TEXT, "Title")
+_PROJECT: Final = Column("project", Unit.TEXT, "Project", essential=False)
+
+
+def sessions(
+    ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
+) -> Report:
+    """Return the usage of each session that has any in *selection*, the latest first.
+
+    A session's figures are the sum of its agents'; `agents` counts those with usage.
+    """
+    shape = shape or Shape()
+    rows = select(ledger, selection).collect()
+    subagents = rows.group_by("session_id").agg(
+        agents=pl.col("agent_id").n_unique().cast(pl.Int64),
+    )
+    facts = ledger.sessions.drop("branches", "versions", "transcripts").join(
+        subagents, on="session_id", nulls_equal=True
+    )
+    section = table(
+        rows,
+        [DIMENSIONS["session_id"]],
+        shape,
+        name="sessions",
+        title="Usage by session",
+        facts=facts,
+        fact_columns=(
+            _TITLE,
+            _PROJECT,
+            _START,
+            _END,
+            Column("agents", Unit.COUNT, "Agents", essential=False),
+        ),
+        order=("end", True),
+    )
+    return assemble(ledger, selection, rows, (section,), context, shape, title=section.title)
+
+
+def agents(
+    ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
+) -> Report:
+    """Return the usage of each agent: of every session's own (`main`) and of every subagent."""
+    shape = shape or Shape()
+    rows = select(ledger, selection).collect()
+    facts = ledger.agents.drop("transcripts").join(
+        ledger.sessions.select("session_id", "project"), on="session_id", nulls_equal=True
+    )
+    section = table(
+        rows,
+        [DIMENSIONS["session_id"], DIMENSIONS["agent_id"]],
+        shape,
+        name="agents",
+        title="Usage by agent",
+        facts=facts,
+        fact_columns=(
+            Column("agent_type", Unit.TEXT, "Type"),
+            Column("description", Unit.TEXT, "Task", essential=False),
+            _PROJECT,
+            _START,
+            _END,
+        ),
+    )
+    return assemble(ledger, selection, rows, (section,), context, shape, title=section.title)
+
+

@@ -1,0 +1,242 @@
+"""Usage by any dimensions: the question behind daily, weekly, sessions, models and all the others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from tokenaudit.errors import UsageError
+from tokenaudit.ledger import TOKENS, Ledger, measures
+from tokenaudit.model import Quality
+from tokenaudit.pricing.cost import COSTS
+from tokenaudit.reports.foot import notes
+from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.selection import Dimension, Selection, dimension, select
+
+__all__ = ["Context", "Shape", "by", "measure_columns", "selected", "summed", "table"]
+
+_LABELS: Final = {
+    "input_tokens": "Input",
+    "output_tokens": "Output",
+    "cache_read_tokens": "Cache read",
+    "cache_write_5m_tokens": "Write 5m",
+    "cache_write_1h_tokens": "Write 1h",
+    "total_tokens": "Total",
+}
+_COST_LABELS: Final = {
+    "cost_input_usd": "Input cost",
+    "cost_output_usd": "Output cost",
+    "cost_cache_read_usd": "Read cost",
+    "cost_cache_write_usd": "Write cost",
+    "cost_web_search_usd": "Search cost",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a report says of the run that made it."""
+
+    command: str
+    version: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the rows of a report are cut and ordered."""
+
+    sort: str | None = None
+    """A column of the report; None for the report's own order."""
+    descending: bool | None = None
+    """None for the order that fits the column: names and times rising, figures falling."""
+    limit: int | None = None
+    with_cost: bool = True
+    full: bool = False
+    """Whether to add the parts of the cost."""
+    breakdown: bool = False
+    """Whether to split each row by model."""
+
+
+def by(
+    ledger: Ledger,
+    selection: Selection,
+    dimensions: Sequence[str],
+    *,
+    context: Context,
+    shape: Shape | None = None,
+    title: str | None = None,
+) -> Report:
+    """Return the usage in *selection* by *dimensions*, one row per combination that occurs.
+
+    Rows add up exactly to the totals (R11), which are those of the whole selection.
+    """
+    shape = shape or Shape()
+    named = tuple(dict.fromkeys(dimension(name) for name in dimensions))
+    if not named:
+        raise UsageError("nothing to group by", hint="Name one dimension or more, such as project,model.")
+    rows = select(ledger, selection).collect()
+    heading = title or f"Usage by {', '.join(entry.label.lower() for entry in named)}"
+    section = table(rows, named, shape, name="usage", title=heading)
+    return assemble(ledger, selection, rows, (section,), context, shape, title=heading)
+
+
+def assemble(
+    ledger: Ledger,
+    selection: Selection,
+    rows: pl.DataFrame,
+    sections: tuple[Section, ...],
+    context: Context,
+    shape: Shape,
+    *,
+    title: str,
+    more_notes: Sequence[str] = (),
+) -> Report:
+    """Put a report together from its *sections*, which are about *rows* of the ledger."""
+    chosen = selected(rows)
+    return Report(
+        title=title,
+        sections=sections,
+        meta=Meta(
+            command=context.command,
+            version=context.version,
+            generated_at=context.now,
+            timezone=selection.timezone,
+            filters=selection.filters(),
+            pricing=ledger.pricing,
+            intake=ledger.intake,
+            selected=chosen,
+        ),
+        notes=(*more_notes, *notes(ledger, rows, chosen, with_cost=shape.with_cost)),
+    )
+
+
+def table(
+    rows: pl.DataFrame,
+    dimensions: Sequence[Dimension],
+    shape: Shape,
+    *,
+    name: str,
+    title: str,
+    facts: pl.DataFrame | None = None,
+    fact_columns: Sequence[Column] = (),
+    order: tuple[str, bool] | None = None,
+) -> Section:
+    """Group *rows* by *dimensions* into a section; *facts* adds columns to each group by its keys.
+
+    *order* is the column, and whether it falls, for a shape that names none; without it time rises
+    and the costliest comes first.
+    """
+    keys = [entry.name for entry in dimensions]
+    extra = COSTS if shape.full and shape.with_cost else ()
+    grouped = rows.group_by(keys).agg(measures(*extra))
+    if facts is not None:
+        grouped = grouped.join(facts, on=keys, how="left", nulls_equal=True)
+    columns = (
+        *(entry.column for entry in dimensions),
+        *fact_columns,
+        *measure_columns(shape),
+    )
+    ordered = _ordered(_narrowed(grouped), columns, dimensions, shape, order)
+    shown = ordered if shape.limit is None else ordered.head(shape.limit)
+    return Section(
+        name=name,
+        title=title,
+        columns=columns,
+        rows=shown.select(column.name for column in columns),
+        totals=summed(rows, shape),
+        breakdown=_breakdown(rows, shown, keys, shape) if shape.breakdown else None,
+        dimensions=tuple(keys),
+        cut_rows=ordered.height - shown.height,
+    )
+
+
+def measure_columns(shape: Shape) -> tuple[Column, ...]:
+    """Return the columns of the measures that *shape* asks for."""
+    columns = [Column("responses", Unit.COUNT, "Resp.")]
+    columns += [Column(name, Unit.TOKENS, label) for name, label in _LABELS.items()]
+    if shape.with_cost:
+        if shape.full:
+            columns += [Column(name, Unit.USD, label) for name, label in _COST_LABELS.items()]
+        columns.append(Column("cost_usd", Unit.USD, "Cost"))
+        columns.append(Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False))
+    return tuple(columns)
+
+
+def summed(rows: pl.DataFrame, shape: Shape) -> Mapping[str, int | Decimal | None]:
+    """Return the totals of *rows* for the columns that *shape* asks for."""
+    extra = COSTS if shape.full and shape.with_cost else ()
+    names = [column.name for column in measure_columns(shape)]
+    totals = rows.select(measures(*extra)).row(0, named=True)
+    return {name: totals[name] for name in names}
+
+
+def selected(rows: pl.DataFrame) -> Selected:
+    """Count what a report over *rows* shows."""
+    quality = {quality.value: 0 for quality in Quality}
+    quality.update(rows["quality"].value_counts().iter_rows())
+    return Selected(rows.height, rows["cost_usd"].null_count(), quality)
+
+
+def _narrowed(grouped: pl.DataFrame) -> pl.DataFrame:
+    """Bring sums back to 64 bits where they fit, which is everywhere but in a hostile transcript."""
+    sums = [*TOKENS, "total_tokens"]
+    largest = grouped.select(pl.max_horizontal(pl.col(*sums).max())).item() or 0
+    return grouped.cast(dict.fromkeys(sums, pl.Int64)) if largest < 2**63 else grouped
+
+
+def _ordered(
+    grouped: pl.DataFrame,
+    columns: Sequence[Column],
+    dimensions: Sequence[Dimension],
+    shape: Shape,
+    order: tuple[str, bool] | None,
+) -> pl.DataFrame:
+    keys = [entry.name for entry in dimensions]
+    if shape.sort:
+        sort = _column_named(shape.sort, columns)
+        falling = _is_figure(next(column for column in columns if column.name == sort))
+    elif order is not None:
+        sort, falling = order
+    elif dimensions[0].unit in {Unit.DATE, Unit.TIME}:
+        sort, falling = keys[0], False
+    else:
+        sort, falling = ("cost_usd" if shape.with_cost else "total_tokens"), True
+    descending = falling if shape.descending is None else shape.descending
+    ties = [name for name in ("total_tokens", *keys) if name != sort]
+    return grouped.sort(
+        [sort, *ties],
+        descending=[descending, *(descending and name == "total_tokens" for name in ties)],
+        nulls_last=True,
+    )
+
+
+def _is_figure(column: Column) -> bool:
+    return column.unit in {Unit.USD, Unit.TOKENS, Unit.COUNT, Unit.DURATION}
+
+
+def _column_named(name: str, columns: Sequence[Column]) -> str:
+    """Find the column that a user means by *name*: with or without `_tokens`, `_usd`, `_id`."""
+    names = [column.name for column in columns]
+    for candidate in (name, f"{name}_tokens", f"{name}_usd", f"{name}_id"):
+        if candidate in names:
+            return candidate
+    raise UsageError(f"cannot sort by {name}", hint=f"There are: {', '.join(names)}.")
+
+
+def _breakdown(
+    rows: pl.DataFrame, shown: pl.DataFrame, keys: Sequence[str], shape: Shape
+) -> pl.DataFrame:
+    """Split the *shown* groups by model, in their order."""
+    split = list(dict.fromkeys([*keys, "model"]))
+    extra = COSTS if shape.full and shape.with_cost else ()
+    parts = _narrowed(rows.group_by(split).agg(measures(*extra)))
+    order = shown.select(keys).with_row_index("order")
+    names = [*split, *(column.name for column in measure_columns(shape))]
+    return (
+        parts.join(order, on=list(keys), nulls_equal=True)
+        .sort("order", "total_tokens", "model", descending=[False, True, False], nulls_last=True)
+        .select(names)
+    )

@@ -1,0 +1,166 @@
+"""What was read, as frames of facts: no cost, no text of messages, nothing merged yet.
+
+The documented shape of everything that `merge` and `ledger` start from. For now every run reads
+every transcript; what is kept between runs will have this same shape.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from tokenaudit.model import Reject
+from tokenaudit.transcripts import Columns, Discovery, Reading
+
+__all__ = ["COUNTS", "Facts", "collect"]
+
+COUNTS: Final = {
+    "input_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "cache_read_tokens": pl.Int64,
+    "cache_write_tokens": pl.Int64,
+    "split_5m_tokens": pl.Int64,
+    "split_1h_tokens": pl.Int64,
+}
+"""The counts of a usage object as it says them: flat cache writes beside their split (R7)."""
+
+_TIME: Final = pl.Datetime("us", "UTC")
+_TEXT: Final = pl.String
+
+RECORDS: Final[Mapping[str, Any]] = {
+    "path": _TEXT,
+    "line": pl.Int64,
+    "value_line": pl.Int64,
+    "lines": pl.Int64,
+    "is_progress": pl.Boolean,
+    "is_sidechain": pl.Boolean,
+    "agent_id": _TEXT,
+    "message_id": _TEXT,
+    "request_id": _TEXT,
+    "uuid": _TEXT,
+    "time": _TIME,
+    "value_time": _TIME,
+    "model": _TEXT,
+    "stop_reason": _TEXT,
+    **COUNTS,
+    "thinking_tokens": pl.Int64,
+    "web_searches": pl.Int64,
+    "web_fetches": pl.Int64,
+    "service_tier": _TEXT,
+    "inference_geo": _TEXT,
+    "speed": _TEXT,
+    "cwd": _TEXT,
+    "branch": _TEXT,
+    "version": _TEXT,
+    "entrypoint": _TEXT,
+    "effort": _TEXT,
+    "skill": _TEXT,
+    "plugin": _TEXT,
+    "agent_label": _TEXT,
+    "mcp_server": _TEXT,
+    "mcp_tool": _TEXT,
+    "recorded_cost_usd": _TEXT,
+    "odd": _TEXT,
+}
+"""One row per response and transcript: the best of its lines there (`value_line`), and how many."""
+
+ITERATIONS: Final[Mapping[str, Any]] = {
+    "path": _TEXT,
+    "value_line": pl.Int64,
+    "iteration": pl.Int64,
+    "type": _TEXT,
+    "iteration_model": _TEXT,
+    **COUNTS,
+}
+"""The inferences behind those records whose top level does not tell all (R6)."""
+
+TRANSCRIPTS: Final[Mapping[str, Any]] = {
+    "path": _TEXT,
+    "root": _TEXT,
+    "project_folder": _TEXT,
+    "session_id": _TEXT,
+    "agent_id": _TEXT,
+    "agent_type": _TEXT,
+    "description": _TEXT,
+    "first_time": _TIME,
+    "last_time": _TIME,
+    "last_uuid": _TEXT,
+    "project": _TEXT,
+    "forked_from": _TEXT,
+    "lines": pl.Int64,
+    "bytes": pl.Int64,
+    "usage_lines": pl.Int64,
+    "is_incomplete": pl.Boolean,
+    "is_unfinished": pl.Boolean,
+    "last_line": pl.Int64,
+}
+"""One row per transcript. `is_unfinished`: its last reply has no stop reason; `last_line` is it."""
+
+TITLES: Final[Mapping[str, Any]] = {
+    "path": _TEXT,
+    "rank": pl.Int64,
+    "title": _TEXT,
+    "leaf_uuid": _TEXT,
+}
+COMPACTIONS: Final[Mapping[str, Any]] = {
+    "path": _TEXT,
+    "line": pl.Int64,
+    "time": _TIME,
+    "kind": _TEXT,
+    "trigger": _TEXT,
+    "pre_tokens": pl.Int64,
+    "post_tokens": pl.Int64,
+}
+REJECTS: Final[Mapping[str, Any]] = {"path": _TEXT, "line": pl.Int64, "reason": _TEXT}
+RESULTS: Final[Mapping[str, Any]] = {
+    "agent_path": _TEXT,
+    "path": _TEXT,
+    "line": pl.Int64,
+    "input_tokens": pl.Int64,
+    "cache_read_tokens": pl.Int64,
+    "cache_write_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+}
+"""What parents state of the last response of subagents whose own transcript is unfinished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that was read."""
+
+    records: pl.DataFrame
+    iterations: pl.DataFrame
+    transcripts: pl.DataFrame
+    titles: pl.DataFrame
+    compactions: pl.DataFrame
+    rejects: pl.DataFrame
+    results: pl.DataFrame
+
+
+def collect(discovery: Discovery, readings: Sequence[Reading]) -> Facts:
+    """Put the *readings* of the transcripts of *discovery* into frames."""
+    return Facts(
+        records=_frame([reading.records for reading in readings], RECORDS),
+        iterations=_frame([reading.iterations for reading in readings], ITERATIONS),
+        transcripts=_frame([reading.transcripts for reading in readings], TRANSCRIPTS),
+        titles=_frame([reading.titles for reading in readings], TITLES),
+        compactions=_frame([reading.compactions for reading in readings], COMPACTIONS),
+        rejects=_frame(
+            [*(reading.rejects for reading in readings), _unreadable(discovery.rejects)], REJECTS
+        ),
+        results=_frame([reading.results for reading in readings], RESULTS),
+    )
+
+
+def _frame(parts: Sequence[Columns], schema: Mapping[str, Any]) -> pl.DataFrame:
+    frames = [pl.DataFrame(part, schema=schema) for part in parts if part]
+    return pl.concat(frames, rechunk=True) if frames else pl.DataFrame(schema=schema)
+
+
+def _unreadable(rejects: Sequence[Reject]) -> Columns:
+    return {
+        "path": [reject.path for reject in rejects],
+        "line": [reject.line for reject in rejects],
+        "reason": [reject.reason for reject in rejects],
+    }

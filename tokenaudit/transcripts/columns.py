@@ -1,0 +1,226 @@
+"""Rows as columns: the form in which readings travel between processes and into frames.
+
+Column names here are the project's own words; from here on no camelCase name is known.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, Final
+
+from tokenaudit.model import Reject
+from tokenaudit.transcripts import values
+from tokenaudit.transcripts.agents import agent_facts
+from tokenaudit.transcripts.format import CacheCreation, Iteration, OutputDetails, ServerToolUse
+from tokenaudit.transcripts.parse import Parsed, Record
+from tokenaudit.transcripts.results import AgentResult
+
+__all__ = ["Columns", "Reading"]
+
+Columns = dict[str, list[Any]]
+
+_NO_SPLIT: Final = CacheCreation()
+_NO_TOOLS: Final = ServerToolUse()
+_NO_DETAILS: Final = OutputDetails()
+
+_INTERNED: Final = (
+    "agent_id",
+    "model",
+    "stop_reason",
+    "speed",
+    "service_tier",
+    "inference_geo",
+    "cwd",
+    "branch",
+    "version",
+    "entrypoint",
+    "effort",
+    "skill",
+    "plugin",
+    "agent_label",
+    "mcp_server",
+    "mcp_tool",
+)
+"""Texts that repeat from row to row: kept once, which is what makes them cheap to send."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read from some transcripts, as columns; readings of several can be put together."""
+
+    records: Columns = field(default_factory=dict)
+    iterations: Columns = field(default_factory=dict)
+    transcripts: Columns = field(default_factory=dict)
+    titles: Columns = field(default_factory=dict)
+    compactions: Columns = field(default_factory=dict)
+    rejects: Columns = field(default_factory=dict)
+    results: Columns = field(default_factory=dict)
+
+    def add(self, parsed: Parsed) -> None:
+        """Append what *parsed* holds."""
+        path = parsed.transcript.path
+        _extend(self.records, _record_columns(path, parsed.records))
+        _extend(self.iterations, _iteration_columns(path, parsed.records))
+        _extend(self.transcripts, _transcript_columns(parsed))
+        _extend(self.titles, _rows(path, parsed.titles, ("rank", "title", "leaf_uuid")))
+        _extend(self.compactions, _rows(path, parsed.compactions, _COMPACTION))
+        _extend(self.rejects, _reject_columns(parsed.rejects))
+
+    def intern(self) -> None:
+        """Let equal texts be one object."""
+        one = dict[str, str]().setdefault
+        for name in _INTERNED:
+            column = self.records.get(name, [])
+            column[:] = [None if text is None else one(text, text) for text in column]
+
+
+    def add_results(self, results: Sequence[AgentResult]) -> None:
+        """Append what was found in the transcripts of parents."""
+        _extend(
+            self.results,
+            {name: [row[at] for row in results] for at, name in enumerate(AgentResult._fields)},
+        )
+
+
+_COMPACTION: Final = ("line", "time", "kind", "trigger", "pre_tokens", "post_tokens")
+
+
+def _extend(columns: Columns, more: Columns) -> None:
+    for name, column in more.items():
+        columns.setdefault(name, []).extend(column)
+
+
+def _rows(path: str, rows: Sequence[tuple[Any, ...]], names: tuple[str, ...]) -> Columns:
+    columns: Columns = {"path": [path] * len(rows)}
+    columns.update({name: [row[at] for row in rows] for at, name in enumerate(names)})
+    return columns
+
+
+def _reject_columns(rejects: Sequence[Reject]) -> Columns:
+    return {
+        "path": [reject.path for reject in rejects],
+        "line": [reject.line for reject in rejects],
+        "reason": [reject.reason for reject in rejects],
+    }
+
+
+def _record_columns(path: str, records: Sequence[Record]) -> Columns:
+    first = [record.first for record in records]
+    best = [record.best for record in records]
+    messages = [line.message for line in best]
+    usages = [message.usage for message in messages]
+    times = [values.micros(line.timestamp) for line in first]
+    return {
+        "path": [path] * len(records),
+        "line": [record.first_line for record in records],
+        "value_line": [record.best_line for record in records],
+        "lines": [record.lines for record in records],
+        "is_progress": [record.is_progress for record in records],
+        "is_sidechain": [bool(line.is_sidechain) for line in first],
+        "agent_id": [record.agent_id for record in records],
+        "message_id": [message.id or None for message in messages],
+        "request_id": [line.request_id or None for line in first],
+        "uuid": [line.uuid or None for line in first],
+        "time": times,
+        "value_time": [
+            time if record.best is record.first else values.micros(record.best.timestamp)
+            for time, record in zip(times, records, strict=True)
+        ],
+        "model": [message.model for message in messages],
+        "stop_reason": [message.stop_reason for message in messages],
+        **_usage_columns(usages),
+        "cwd": [line.cwd for line in first],
+        "branch": [line.git_branch for line in first],
+        "version": [line.version for line in first],
+        "entrypoint": [line.entrypoint for line in first],
+        "effort": [line.effort for line in best],
+        "skill": [line.attribution_skill for line in best],
+        "plugin": [line.attribution_plugin for line in best],
+        "agent_label": [line.attribution_agent for line in best],
+        "mcp_server": [line.attribution_mcp_server for line in best],
+        "mcp_tool": [line.attribution_mcp_tool for line in best],
+        "recorded_cost_usd": [_decimal_text(line.cost_usd) for line in best],
+        "odd": [", ".join(line.odd) or None for line in best],
+    }
+
+
+def _usage_columns(usages: Sequence[Any]) -> Columns:
+    splits = [usage.cache_creation or _NO_SPLIT for usage in usages]
+    tools = [usage.server_tool_use or _NO_TOOLS for usage in usages]
+    details = [usage.output_tokens_details or _NO_DETAILS for usage in usages]
+    return {
+        "input_tokens": [usage.input_tokens for usage in usages],
+        "output_tokens": [usage.output_tokens for usage in usages],
+        "cache_read_tokens": [usage.cache_read_input_tokens or 0 for usage in usages],
+        "cache_write_tokens": [usage.cache_creation_input_tokens or 0 for usage in usages],
+        "split_5m_tokens": [split.ephemeral_5m_input_tokens or 0 for split in splits],
+        "split_1h_tokens": [split.ephemeral_1h_input_tokens or 0 for split in splits],
+        "thinking_tokens": [detail.thinking_tokens for detail in details],
+        "web_searches": [tool.web_search_requests or 0 for tool in tools],
+        "web_fetches": [tool.web_fetch_requests or 0 for tool in tools],
+        "service_tier": [usage.service_tier for usage in usages],
+        "inference_geo": [usage.inference_geo for usage in usages],
+        "speed": [usage.speed for usage in usages],
+    }
+
+
+def _iteration_columns(path: str, records: Iterable[Record]) -> Columns:
+    """Return the iterations of the records whose top level does not tell all (R6)."""
+    rows = [
+        (record.best_line, at, iteration)
+        for record in records
+        if (iterations := record.best.message.usage.iterations) and _tell_more(iterations)
+        for at, iteration in enumerate(iterations)
+    ]
+    iterations = [iteration for _, _, iteration in rows]
+    splits = [iteration.cache_creation or _NO_SPLIT for iteration in iterations]
+    number: Callable[[int | None], int] = lambda count: count or 0  # noqa: E731
+    return {
+        "path": [path] * len(rows),
+        "value_line": [line for line, _, _ in rows],
+        "iteration": [at for _, at, _ in rows],
+        "type": [iteration.type for iteration in iterations],
+        "iteration_model": [iteration.model for iteration in iterations],
+        "input_tokens": [number(iteration.input_tokens) for iteration in iterations],
+        "output_tokens": [number(iteration.output_tokens) for iteration in iterations],
+        "cache_read_tokens": [number(entry.cache_read_input_tokens) for entry in iterations],
+        "cache_write_tokens": [number(entry.cache_creation_input_tokens) for entry in iterations],
+        "split_5m_tokens": [number(split.ephemeral_5m_input_tokens) for split in splits],
+        "split_1h_tokens": [number(split.ephemeral_1h_input_tokens) for split in splits],
+    }
+
+
+def _tell_more(iterations: Sequence[Iteration]) -> bool:
+    return len(iterations) > 1 or iterations[0].type != "message"
+
+
+def _transcript_columns(parsed: Parsed) -> Columns:
+    transcript = parsed.transcript
+    facts = agent_facts(transcript)
+    last = max(parsed.records, key=lambda record: record.first_line, default=None)
+    row = {
+        "path": transcript.path,
+        "root": transcript.root,
+        "project_folder": transcript.project_folder,
+        "session_id": transcript.session_id or parsed.session_id or PurePath(transcript.path).stem,
+        "agent_id": transcript.agent_id,
+        "agent_type": facts.agent_type,
+        "description": facts.description,
+        "first_time": parsed.first_time,
+        "last_time": parsed.last_time,
+        "last_uuid": parsed.last_uuid,
+        "project": parsed.project,
+        "forked_from": parsed.forked_from,
+        "lines": parsed.lines,
+        "bytes": parsed.bytes,
+        "usage_lines": parsed.usage_lines,
+        "is_incomplete": parsed.incomplete,
+        "is_unfinished": last is not None and last.best.message.stop_reason is None,
+        "last_line": last.first_line if last is not None else None,
+    }
+    return {name: [value] for name, value in row.items()}
+
+
+def _decimal_text(cost: float | None) -> str | None:
+    """Return the recorded cost as the text that the transcript held, not as a binary number."""
+    return None if cost is None else repr(cost)

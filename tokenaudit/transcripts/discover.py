@@ -1,0 +1,179 @@
+"""Finds the transcripts below a set of roots (R1): walks folders, reads no file."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tokenaudit.errors import NoTranscriptsError
+from tokenaudit.model import MAIN_AGENT, Reject, Transcript
+
+__all__ = ["Discovery", "default_roots", "discover", "is_session_id"]
+
+_NOT_TRANSCRIPTS: Final = frozenset({"journal.jsonl", "audit.jsonl", "history.jsonl"})
+_SESSION_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What was found, and where it was looked for."""
+
+    transcripts: list[Transcript] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    """Folders that could not be read."""
+
+
+def is_session_id(name: str) -> bool:
+    """Tell whether *name* has the shape of a session's id."""
+    return _SESSION_ID.fullmatch(name) is not None
+
+
+def default_roots(environ: Mapping[str, str], home: Path) -> list[Path]:
+    """Return the folders to look in when none is named, whether or not they exist (R1)."""
+    named = [part.strip() for part in environ.get("CLAUDE_CONFIG_DIR", "").split(",")]
+    if any(named):
+        return [_expand(part, home) for part in named if part]
+    config = environ.get("XDG_CONFIG_HOME") or str(home / ".config")
+    return [home / ".claude", Path(config) / "claude"]
+
+
+def _expand(path: str, home: Path) -> Path:
+    if path == "~" or path.startswith("~/"):
+        return home / path[2:]
+    return Path(path)
+
+
+def discover(roots: Sequence[Path], *, must_exist: bool = True) -> Discovery:
+    """Find every transcript below *roots*, each real file once, sorted by path.
+
+    A root may be a configuration folder (with `projects/` in it), any folder of transcripts, the
+    folder of one session, or one file. Raises NoTranscriptsError when a root that must exist does
+    not, or when there is no transcript at all.
+    """
+    existing = [root for root in roots if root.exists()]
+    if must_exist and (missing := [root for root in roots if root not in existing]):
+        raise NoTranscriptsError(
+            f"{missing[0]}: no such root",
+            hint="A root is a Claude configuration folder, or any folder or file of transcripts.",
+        )
+    walk = _Walk()
+    transcripts = [
+        _describe(path, str(root), size)
+        for root in existing
+        for path, size in walk.files(_start(root.absolute()))
+    ]
+    if not transcripts:
+        raise _nothing_found(roots, walk.rejects)
+    transcripts.sort(key=lambda transcript: transcript.path)
+    return Discovery(transcripts, [str(root) for root in existing], walk.rejects)
+
+
+def _nothing_found(roots: Sequence[Path], rejects: Sequence[Reject]) -> NoTranscriptsError:
+    where = ", ".join(str(root) for root in roots) or "nowhere"
+    denied = "".join(f" ({reject.path}: {reject.reason})" for reject in rejects[:1])
+    return NoTranscriptsError(
+        f"no transcripts found; looked in {where}{denied}",
+        hint="Name the folder with --root or CLAUDE_CONFIG_DIR, or see what a report looks like with --demo.",
+    )
+
+
+def _start(root: Path) -> list[Path]:
+    """Return the places to walk for *root*."""
+    if (root / "projects").is_dir():
+        return [root / "projects"]
+    own = root.with_name(f"{root.name}.jsonl")
+    if is_session_id(root.name) and own.is_file():
+        return [own, root]
+    return [root]
+
+
+class _Walk:
+    """Walks folders, through links too, but no real folder and no real file twice."""
+
+    def __init__(self) -> None:
+        self.rejects: list[Reject] = []
+        self._seen: set[tuple[int, int]] = set()
+
+    def files(self, starts: Iterable[Path]) -> Iterator[tuple[str, int]]:
+        """Yield path and size of each transcript below *starts*."""
+        for start in starts:
+            if start.is_file():
+                yield from self._file(str(start))
+            else:
+                yield from self._folder(str(start))
+
+    def _file(self, path: str) -> Iterator[tuple[str, int]]:
+        stat = os.stat(path)  # noqa: PTH116 - Path objects for 20,000 files cost more than the walk
+        if self._is_new(stat):
+            yield path, stat.st_size
+
+    def _is_new(self, stat: os.stat_result) -> bool:
+        identity = (stat.st_dev, stat.st_ino)
+        if identity in self._seen:
+            return False
+        self._seen.add(identity)
+        return True
+
+    def _folder(self, path: str) -> Iterator[tuple[str, int]]:
+        pending = [path]
+        while pending:
+            folder = pending.pop()
+            try:
+                if not self._is_new(os.stat(folder)):  # noqa: PTH116
+                    continue
+                with os.scandir(folder) as entries:
+                    found = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
+            except OSError as error:
+                self.rejects.append(Reject(folder, None, f"cannot be read: {error.strerror}"))
+                continue
+            folders: list[str] = []
+            for entry in found:
+                yield from self._entry(entry, folders)
+            pending.extend(reversed(folders))
+
+    def _entry(self, entry: os.DirEntry[str], folders: list[str]) -> Iterator[tuple[str, int]]:
+        """Yield *entry* if it is a transcript; put it among *folders* if it is a folder."""
+        is_transcript = entry.name.endswith(".jsonl") and entry.name not in _NOT_TRANSCRIPTS
+        try:
+            if entry.is_dir():
+                folders.append(entry.path)
+            elif is_transcript and entry.is_file():
+                stat = entry.stat()
+                if self._is_new(stat):
+                    yield entry.path, stat.st_size
+        except FileNotFoundError:
+            return  # gone since the folder was listed: what is not there holds nothing
+        except OSError as error:
+            self.rejects.append(Reject(entry.path, None, f"cannot be read: {error.strerror}"))
+
+
+def _describe(path: str, root: str, size: int) -> Transcript:
+    """Tell from its place on disk which session, agent and project a transcript belongs to."""
+    parts = path.split(os.sep)
+    folders, stem = parts[:-1], parts[-1].removesuffix(".jsonl")
+    is_agent = stem.startswith("agent-")
+    session_id = None
+    if "subagents" in folders:
+        session_at = folders.index("subagents") - 1
+        session_id, folders = folders[session_at], folders[:session_at]
+    elif not is_agent and is_session_id(stem):
+        session_id = stem
+    return Transcript(
+        path=path,
+        root=root,
+        project_folder=_project_folder(folders),
+        session_id=session_id,
+        agent_id=stem.removeprefix("agent-") if is_agent else MAIN_AGENT,
+        size=size,
+    )
+
+
+def _project_folder(folders: Sequence[str]) -> str:
+    """Return the folder below the last `projects`, else the innermost one."""
+    for at in range(len(folders) - 2, -1, -1):
+        if folders[at] == "projects":
+            return folders[at + 1]
+    return folders[-1] if folders else ""

@@ -1,0 +1,219 @@
+"""Finds the lines that matter in the bytes of a transcript, without parsing the others.
+
+Reads in blocks of a fixed size. What is handed out are the lines that may hold usage or facts of the
+session, each with its number and with what a look at a few of its bytes says it is.
+"""
+
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import BinaryIO, Final
+
+__all__ = ["LONGEST_LINE", "Candidate", "LineReader", "Sort", "numbered_lines"]
+
+BLOCK: Final = 1 << 18
+LONGEST_LINE: Final = 64 << 20
+"""A longer line is rejected unread: memory must not grow with what a file holds."""
+
+_TAIL: Final = 4096
+"""Where two objects share a line, the usage of the second stands this near to the line's end."""
+_BOM: Final = b"\xef\xbb\xbf"
+_OPEN: Final = ord("{")
+_CLOSE: Final = ord("}")
+
+
+class Sort(Enum):
+    """What a line seems to be."""
+
+    ASSISTANT = auto()
+    """It may hold the usage of a response."""
+    PROGRESS = auto()
+    """It may repeat a subagent's response."""
+    NOTE = auto()
+    """It may tell a fact of the session: a title, a compaction."""
+    RAGGED = auto()
+    """It has blanks around it, or is no JSON object from end to end."""
+    OVERSIZE = auto()
+    """It is longer than any line that is read."""
+    TAIL = auto()
+    """The last line, without a line end: whole, or half-written."""
+
+
+Candidate = tuple[int, Sort, bytes]
+"""A line that may matter: its number, from 1 and counting blank lines too, its sort, its bytes."""
+
+
+class LineReader:
+    """Reads one transcript: an iterator of candidates that counts what it passes by.
+
+    `lines` counts the lines that are not blank, `bytes` what was read; `head` and `tail` give the
+    lines near the two ends of the file, from which a session's first and last time can be had.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Read from *file*, open in binary mode."""
+        self.lines = 0
+        self.bytes = 0
+        self._file = file
+        self._first = b""
+        self._last = b""
+        self._number = 0
+
+    def __iter__(self) -> Iterator[Candidate]:
+        """Yield the candidates in the order of the file."""
+        rest = b""
+        while block := self._read():
+            first, last = block.find(b"\n") + 1, block.rfind(b"\n") + 1
+            if not last:
+                rest += block
+                if len(rest) > LONGEST_LINE:
+                    rest = self._skip_line()
+                    yield self._number, Sort.OVERSIZE, b""
+                continue
+            if rest:
+                yield from self._candidates(rest + block[:first], 0)
+            yield from self._candidates(block, first if rest else 0)
+            rest = block[last:]
+        if rest.strip():
+            yield self._last_line(rest)
+
+    def head(self) -> Iterator[bytes]:
+        """Yield the first lines, from the first one on, as far as the first block goes."""
+        start = 0
+        while (end := self._first.find(b"\n", start)) >= 0:
+            yield self._first[start:end]
+            start = end + 1
+        yield self._first[start:]
+
+    def tail(self) -> Iterator[bytes]:
+        """Yield the last lines, from the last one back, as far as the last block goes."""
+        end = len(self._last)
+        while (start := self._last.rfind(b"\n", 0, end)) >= 0:
+            yield self._last[start + 1 : end]
+            end = start
+        yield self._last[:end]
+
+    def _read(self) -> bytes:
+        block = self._file.read(BLOCK)
+        if not self.bytes:
+            self.bytes = len(block)
+            return block.removeprefix(_BOM)
+        self.bytes += len(block)
+        return block
+
+    def _skip_line(self) -> bytes:
+        """Read on to the end of an oversize line; return what was read beyond it."""
+        self.lines += 1
+        self._number += 1
+        while block := self._read():
+            end = block.find(b"\n") + 1
+            if end:
+                return block[end:]
+        return b""
+
+    def _last_line(self, rest: bytes) -> Candidate:
+        self.lines += 1
+        self._number += 1
+        self._first = self._first or rest
+        self._last = b"\n".join((self._last, rest))
+        return self._number, Sort.TAIL, rest
+
+    def _candidates(self, data: bytes, start: int) -> Iterator[Candidate]:
+        """Yield the candidates among the whole lines of *data* from *start* on."""
+        self._first = self._first or data
+        self._last = data
+        find, startswith = data.find, data.startswith
+        number, blank = self._number, 0
+        while (end := find(b"\n", start)) >= 0:
+            number += 1
+            if data[start] == _OPEN and data[end - 1] == _CLOSE:
+                # What stands before the first nested object names nearly every line that is written.
+                brace = find(b"{", start + 1, end)
+                if startswith(_BEFORE_USER, brace - 24):
+                    sort = _sort_glued(data, start, end)
+                elif startswith(_BEFORE_MESSAGE, brace - 10):
+                    sort = Sort.ASSISTANT
+                else:
+                    sort = _sort(data, start, brace, end)
+                if sort is not None:
+                    yield number, sort, data[start:end]
+            else:
+                line = data[start:end].strip()
+                blank += not line
+                if line:
+                    yield number, Sort.RAGGED, line
+            start = end + 1
+        self.lines += number - self._number - blank
+        self._number = number
+
+
+_BEFORE_USER: Final = b'"type":"user","message":'
+_BEFORE_MESSAGE: Final = b'"message":'
+_BEFORE_DATA: Final = b'"type":"progress","data":'
+_LENGTHS: Final = (24, 10, 25)
+"""Of the three above: written as numbers where each of a million lines is looked at."""
+assert tuple(map(len, (_BEFORE_USER, _BEFORE_MESSAGE, _BEFORE_DATA))) == _LENGTHS
+_TITLES: Final = frozenset((b"custom-title", b"ai-title", b"summary"))
+
+
+def _sort(data: bytes, start: int, brace: int, end: int) -> Sort | None:
+    """Say what the object at *data[start:end]* may be; None if it need not be read.
+
+    Up to *brace*, where the first nested object opens, all keys are those of the object itself: a
+    `type` that stands there is its type.
+    """
+    find, startswith = data.find, data.startswith
+    if startswith(_BEFORE_DATA, brace - 25):
+        return _sort_progress(data, start, brace, end)
+    at = find(b'"type":"', start, brace if brace >= 0 else end)
+    if at < 0:
+        return _sort_by_content(data, start, end)
+    kind = data[at + 8 : find(b'"', at + 8, end)]
+    if kind == b"assistant":
+        return Sort.ASSISTANT
+    if kind == b"progress":
+        return _sort_progress(data, start, brace, end)
+    if kind in _TITLES or (kind == b"system" and find(b"compact_boundary", start, end) >= 0):
+        return Sort.NOTE
+    return _sort_glued(data, start, end)
+
+
+def _sort_progress(data: bytes, start: int, brace: int, end: int) -> Sort | None:
+    """Sort a progress line: most report on hooks and commands, or repeat what a user's line says."""
+    if data.startswith((b'"type":"', b'"message":{"type":"user"'), brace + 1):
+        if not data.startswith(b'"type":"agent_progress"', brace + 1):
+            return _sort_glued(data, start, end)
+    find = data.find
+    if find(b'"usage"', start, end) < 0 or find(b'"agent_progress"', start, end) < 0:
+        return None
+    return Sort.PROGRESS
+
+
+def _sort_by_content(data: bytes, start: int, end: int) -> Sort | None:
+    """Sort an object whose type stands behind a nested object, or is written with blanks."""
+    find = data.find
+    if find(b'"usage"', start, end) >= 0 and find(b'"assistant"', start, end) >= 0:
+        return Sort.PROGRESS if find(b'"agent_progress"', start, end) >= 0 else Sort.ASSISTANT
+    if end - start <= _TAIL and find(b'"type": "', start, end) >= 0:
+        return Sort.NOTE
+    if find(b'compact_boundary"', start, min(end, start + _TAIL)) >= 0:
+        return Sort.NOTE
+    return None
+
+
+def _sort_glued(data: bytes, start: int, end: int) -> Sort | None:
+    """Sort a line that begins with an object of no interest: another may be glued to it."""
+    if data.find(b'"usage"', end - _TAIL if end - start > _TAIL else start, end) < 0:
+        return None
+    return Sort.ASSISTANT if data.find(b'"assistant"', start, end) >= 0 else None
+
+
+def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of *file* with their numbers, without those that are too long to be read."""
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        if len(line) < LONGEST_LINE:
+            yield number, line
+        else:
+            while line and not line.endswith(b"\n"):
+                line = file.readline(BLOCK)

@@ -1,0 +1,144 @@
+"""Reads many transcripts: over processes when there is much to read, in this one when there is not."""
+
+import gc
+import multiprocessing
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import Final
+
+from tokenaudit.model import MAIN_AGENT, Transcript
+from tokenaudit.transcripts.columns import Reading
+from tokenaudit.transcripts.parse import parse
+from tokenaudit.transcripts.results import name_inline_agents, search_results
+
+__all__ = ["Progress", "read"]
+
+Progress = Callable[[int], None]
+"""Told how many more bytes have been read."""
+
+_MUCH: Final = 48 << 20
+"""Bytes from which a second process pays for its start."""
+_BATCH: Final = 16 << 20
+
+
+def read(
+    transcripts: Sequence[Transcript], *, jobs: int = 1, progress: Progress | None = None
+) -> list[Reading]:
+    """Read *transcripts* in up to *jobs* processes; return what they hold, in no special order.
+
+    *progress* is called from this process as batches are done.
+    """
+    batches = _batches(transcripts)
+    if jobs < 2 or _size(transcripts) < _MUCH:
+        return _collect(map(_measured, batches), map, progress)
+    with _pool(min(jobs, len(batches))) as pool:
+        running = [pool.submit(_measured, batch) for batch in batches]
+        return _collect((done.result() for done in as_completed(running)), pool.map, progress)
+
+
+def _collect(
+    measured: Iterable[tuple[int, Reading]], over: Callable[..., Iterable[Reading]], progress: Progress | None
+) -> list[Reading]:
+    """Gather readings as they come, then what a second look adds; *over* maps over processes or here."""
+    readings = []
+    for size, reading in measured:
+        readings.append(reading)
+        if progress is not None:
+            progress(size)
+    parents = _parents_of_unfinished(readings)
+    return [*readings, *over(_search, parents.items())]
+
+
+def _measured(batch: Sequence[Transcript]) -> tuple[int, Reading]:
+    return _size(batch), read_batch(batch)
+
+
+def read_batch(transcripts: Iterable[Transcript]) -> Reading:
+    """Read *transcripts* in this process."""
+    reading = Reading()
+    with _no_garbage():
+        for transcript in transcripts:
+            parsed = parse(transcript)
+            if parsed.has_inline_sidechains:
+                name_inline_agents(parsed)
+            reading.add(parsed)
+        reading.intern()
+    return reading
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Keep the collector out: rows make no cycles, and looking for some takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _batches(transcripts: Sequence[Transcript]) -> list[list[Transcript]]:
+    """Cut *transcripts* into batches of similar size, the large transcripts first."""
+    batches: list[list[Transcript]] = []
+    room = 0
+    for transcript in sorted(transcripts, key=lambda transcript: -transcript.size):
+        if room < transcript.size or not batches:
+            batches.append([])
+            room = _BATCH
+        batches[-1].append(transcript)
+        room -= transcript.size
+    return batches
+
+
+def _size(transcripts: Iterable[Transcript]) -> int:
+    return sum(transcript.size for transcript in transcripts)
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Open a pool; an interruption does not wait for what has not begun."""
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(_start_method()))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _start_method() -> str:
+    """Fork where that is safe, for it costs nothing: on Linux, without threads, without Polars."""
+    alone = threading.active_count() == 1 and "polars" not in sys.modules
+    return "fork" if sys.platform == "linux" and alone else "spawn"
+
+
+def _parents_of_unfinished(readings: Iterable[Reading]) -> dict[str, dict[str, str]]:
+    """Map each transcript to the unfinished subagents, by id, whose result it may hold (R4)."""
+    of_session: dict[str, list[str]] = defaultdict(list)
+    unfinished: list[tuple[str, str, str]] = []
+    for reading in readings:
+        columns = reading.transcripts
+        for path, session_id, agent_id, is_unfinished in zip(
+            *(columns.get(name, ()) for name in ("path", "session_id", "agent_id", "is_unfinished")),
+            strict=True,
+        ):
+            of_session[session_id].append(path)
+            if is_unfinished and agent_id != MAIN_AGENT:
+                unfinished.append((session_id, agent_id, path))
+    parents: dict[str, dict[str, str]] = defaultdict(dict)
+    for session_id, agent_id, path in unfinished:
+        for parent in of_session[session_id]:
+            if parent != path:
+                parents[parent][agent_id] = path
+    return parents
+
+
+def _search(parent: tuple[str, Mapping[str, str]]) -> Reading:
+    reading = Reading()
+    reading.add_results(search_results(*parent))
+    return reading

@@ -1,0 +1,299 @@
+"""Reads the lines that the strict types refuse, with the standard library's forgiving parser.
+
+Two objects on a line, lone surrogates, bytes that are no UTF-8, counts written as texts: whatever can
+be understood is built into the same types that the strict decoder yields, so that one meaning holds;
+what cannot is given a reason.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from tokenaudit.transcripts import values
+from tokenaudit.transcripts.format import (
+    AgentProgress,
+    Assistant,
+    CacheCreation,
+    CompactMetadata,
+    ForkedFrom,
+    Iteration,
+    Message,
+    Note,
+    OutputDetails,
+    ProgressLine,
+    ServerToolUse,
+    Usage,
+)
+from tokenaudit.transcripts.values import BadCountError
+
+__all__ = ["UnreadableError", "objects", "understand"]
+
+Object = dict[str, Any]
+T = TypeVar("T")
+_SCAN: Final = json.JSONDecoder().raw_decode
+_BLANKS: Final = " \t\r\n\ufeff"
+
+
+class UnreadableError(ValueError):
+    """An object whose usage cannot be understood; its text is the reject's reason."""
+
+
+def objects(line: bytes) -> tuple[list[Object], str | None]:
+    """Return the objects on *line* as far as they can be read, and why the rest cannot.
+
+    NUL bytes in front of an object, as a crash of the file system leaves them, are passed over.
+    """
+    content = line.decode("utf-8", "replace")
+    content = content.lstrip("\x00") or content
+    found: list[Object] = []
+    at = 0
+    while at < len(content):
+        if content[at] in _BLANKS:
+            at += 1
+            continue
+        try:
+            value, at = _SCAN(content, at)
+        except RecursionError:
+            return found, "nested too deeply"
+        except ValueError as error:
+            return found, f"not JSON: {_what(error)}"
+        if not isinstance(value, dict):
+            return found, "not an object"
+        found.append(value)
+    return found, None
+
+
+def _what(error: ValueError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos + 1}"
+    return "a number with too many digits"
+
+
+def understand(value: Object) -> Assistant | ProgressLine | Note | None:
+    """Build the typed line that *value* is; None if nothing of it is of interest (R2).
+
+    Raises UnreadableError when a count of usage is no count (R9).
+    """
+    kind = value.get("type")
+    if kind == "assistant":
+        return _assistant(value)
+    if kind == "progress":
+        return _progress(value)
+    return _note(value)
+
+
+def _progress(value: Object) -> ProgressLine | None:
+    data = value.get("data")
+    if not isinstance(data, dict) or data.get("type") != "agent_progress":
+        return None
+    repeated = data.get("message")
+    if not isinstance(repeated, dict) or repeated.get("type") != "assistant":
+        return None
+    message = _assistant(repeated)
+    if message is None:
+        return None
+    return ProgressLine(
+        type="progress",
+        data=AgentProgress("agent_progress", message, values.text(data.get("agentId"))),
+        session_id=values.text(value.get("sessionId")),
+        cwd=values.text(value.get("cwd")),
+        git_branch=values.text(value.get("gitBranch")),
+        version=values.text(value.get("version")),
+        entrypoint=values.text(value.get("entrypoint")),
+    )
+
+
+def _assistant(value: Object) -> Assistant | None:
+    message = value.get("message")
+    if not isinstance(message, dict) or not isinstance(message.get("usage"), dict):
+        return None
+    if message.get("model") == "<synthetic>":
+        return None
+    odd: list[str] = []
+    usage = _usage(message["usage"], odd)
+    side = value.get("isSidechain")
+    return Assistant(
+        type="assistant",
+        message=Message(
+            usage=usage,
+            id=_text(message, "id", odd),
+            model=_text(message, "model", odd),
+            stop_reason=_text(message, "stop_reason", odd),
+        ),
+        is_sidechain=side if isinstance(side, bool) else None,
+        timestamp=_timestamp(value.get("timestamp"), odd),
+        forked_from=_forked_from(value.get("forkedFrom")),
+        cost_usd=_cost(value.get("costUSD"), odd),
+        **{attribute: _text(value, key, odd) for attribute, key in _TEXTS.items()},
+        odd=tuple(odd),
+    )
+
+
+_TEXTS: Final = {
+    "request_id": "requestId",
+    "uuid": "uuid",
+    "session_id": "sessionId",
+    "agent_id": "agentId",
+    "cwd": "cwd",
+    "git_branch": "gitBranch",
+    "version": "version",
+    "entrypoint": "entrypoint",
+    "effort": "effort",
+    "attribution_skill": "attributionSkill",
+    "attribution_plugin": "attributionPlugin",
+    "attribution_agent": "attributionAgent",
+    "attribution_mcp_server": "attributionMcpServer",
+    "attribution_mcp_tool": "attributionMcpTool",
+}
+
+
+def _usage(value: Object, odd: list[str]) -> Usage:
+    server = value.get("server_tool_use")
+    details = value.get("output_tokens_details")
+    return Usage(
+        input_tokens=_count(value, "input_tokens", odd),
+        output_tokens=_count(value, "output_tokens", odd),
+        cache_read_input_tokens=_optional_count(value, "cache_read_input_tokens", odd),
+        cache_creation_input_tokens=_optional_count(value, "cache_creation_input_tokens", odd),
+        cache_creation=_cache_creation(value.get("cache_creation"), odd),
+        server_tool_use=_lenient(server, _server_tool_use, "server_tool_use", odd),
+        output_tokens_details=_lenient(details, _output_details, "output_tokens_details", odd),
+        service_tier=_text(value, "service_tier", odd),
+        inference_geo=_text(value, "inference_geo", odd),
+        speed=_text(value, "speed", odd),
+        iterations=_iterations(value.get("iterations"), odd),
+    )
+
+
+def _count(value: Object, key: str, odd: list[str], within: str = "usage") -> int:
+    """Read a count that must be there. Raises UnreadableError with the field's name (R9)."""
+    found = value.get(key)
+    try:
+        number = values.count(found)
+    except BadCountError as error:
+        raise UnreadableError(f"{within}.{key}: {error}") from None
+    if not isinstance(found, int):
+        odd.append(f"{within}.{key}")
+    return number
+
+
+def _optional_count(value: Object, key: str, odd: list[str], within: str = "usage") -> int | None:
+    return None if value.get(key) is None else _count(value, key, odd, within)
+
+
+def _cache_creation(value: object, odd: list[str]) -> CacheCreation | None:
+    if not isinstance(value, dict):
+        if value is not None:
+            odd.append("usage.cache_creation")
+        return None
+    within = "usage.cache_creation"
+    return CacheCreation(
+        _optional_count(value, "ephemeral_5m_input_tokens", odd, within),
+        _optional_count(value, "ephemeral_1h_input_tokens", odd, within),
+    )
+
+
+def _server_tool_use(value: Object, odd: list[str]) -> ServerToolUse:
+    within = "usage.server_tool_use"
+    return ServerToolUse(
+        _optional_count(value, "web_search_requests", odd, within),
+        _optional_count(value, "web_fetch_requests", odd, within),
+    )
+
+
+def _output_details(value: Object, odd: list[str]) -> OutputDetails:
+    within = "usage.output_tokens_details"
+    return OutputDetails(_optional_count(value, "thinking_tokens", odd, within))
+
+
+def _lenient(
+    value: object, build: Callable[[Object, list[str]], T], name: str, odd: list[str]
+) -> T | None:
+    """Build an optional part that is no token class: an odd one is noted, never costs the line."""
+    if value is None:
+        return None
+    try:
+        if isinstance(value, dict):
+            return build(value, odd)
+    except UnreadableError:
+        pass
+    odd.append(f"usage.{name}")
+    return None
+
+
+def _iterations(value: object, odd: list[str]) -> list[Iteration] | None:
+    if not isinstance(value, list):
+        if value is not None:
+            odd.append("usage.iterations")
+        return None
+    entries = [_lenient(entry, _iteration, "iterations", odd) for entry in value]
+    return [entry for entry in entries if entry is not None]
+
+
+def _iteration(value: Object, odd: list[str]) -> Iteration:
+    within = "usage.iterations"
+    return Iteration(
+        type=_text(value, "type", odd),
+        model=_text(value, "model", odd),
+        input_tokens=_optional_count(value, "input_tokens", odd, within),
+        output_tokens=_optional_count(value, "output_tokens", odd, within),
+        cache_read_input_tokens=_optional_count(value, "cache_read_input_tokens", odd, within),
+        cache_creation_input_tokens=_optional_count(
+            value, "cache_creation_input_tokens", odd, within
+        ),
+        cache_creation=_cache_creation(value.get("cache_creation"), odd),
+    )
+
+
+def _text(value: Object, key: str, odd: list[str]) -> str | None:
+    found = value.get(key)
+    if found is not None and not isinstance(found, str):
+        odd.append(key)
+    return values.text(found)
+
+
+def _timestamp(value: object, odd: list[str]) -> str | None:
+    if value is None or isinstance(value, str):
+        return values.text(value)
+    odd.append("timestamp")
+    return repr(value) if isinstance(value, int | float) else None
+
+
+def _cost(value: object, odd: list[str]) -> float | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return None if value is None else float(value)
+    odd.append("costUSD")
+    return None
+
+
+def _forked_from(value: object) -> ForkedFrom | None:
+    return ForkedFrom(values.text(value.get("sessionId"))) if isinstance(value, dict) else None
+
+
+def _note(value: Object) -> Note:
+    return Note(
+        type=values.text(value.get("type")),
+        subtype=values.text(value.get("subtype")),
+        uuid=values.text(value.get("uuid")),
+        timestamp=_timestamp(value.get("timestamp"), []),
+        session_id=values.text(value.get("sessionId")),
+        cwd=values.text(value.get("cwd")),
+        forked_from=_forked_from(value.get("forkedFrom")),
+        custom_title=values.text(value.get("customTitle")),
+        ai_title=values.text(value.get("aiTitle")),
+        summary=values.text(value.get("summary")),
+        leaf_uuid=values.text(value.get("leafUuid")),
+        compact_metadata=_compact_metadata(value.get("compactMetadata")),
+    )
+
+
+def _compact_metadata(value: object) -> CompactMetadata | None:
+    if not isinstance(value, dict):
+        return None
+    tokens: list[int | None] = []
+    for key in ("preTokens", "postTokens"):
+        try:
+            tokens.append(values.count(value.get(key)))
+        except BadCountError:
+            tokens.append(None)
+    return CompactMetadata(values.text(value.get("trigger")), tokens[0], tokens[1])

@@ -1,0 +1,68 @@
+"""How tokens, money and durations are written for people: the only such place."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+from tokenaudit.model import Usage
+
+__all__ = [
+    "format_cost",
+    "format_count",
+    "format_tokens",
+    "format_usage_compact",
+    "format_usage_detailed",
+]
+
+_STEPS: Final = ((10**3, "K"), (10**6, "M"), (10**9, "B"), (10**12, "T"))
+
+
+def format_tokens(tokens: int) -> str:
+    """Write a count of tokens with at most five characters of digits: `500`, `1.5K`, `2.5M`.
+
+    What would round to 1,000.0 of a unit is written in the next one: 999,960 is `1.0M`.
+    """
+    if abs(tokens) < 1000:
+        return str(tokens)
+    for size, suffix in _STEPS:
+        scaled = (Decimal(tokens) / size).quantize(Decimal("0.1"), ROUND_HALF_EVEN)
+        if abs(scaled) < 1000 or suffix == _STEPS[-1][1]:
+            return f"{scaled}{suffix}"
+    raise AssertionError(tokens)  # the last step always returns
+
+
+def format_count(number: int) -> str:
+    """Write a whole number exactly, with thousands separated: `1,234,567`."""
+    return f"{number:,}"
+
+
+def format_cost(cost: Decimal | float | None, *, places: int = 2) -> str:
+    """Write US dollars: `$1.23`; `$0.00` only for a true zero, else `<$0.01`; `n/a` for None.
+
+    Takes a Decimal, or any number for convenience. Never shows more than *places* decimals.
+    """
+    if cost is None:
+        return "n/a"
+    exact = cost if isinstance(cost, Decimal) else Decimal(repr(cost))
+    smallest = Decimal(1).scaleb(-places)
+    if exact and abs(exact) < smallest:
+        return f"<${smallest}" if exact > 0 else f">-${smallest}"
+    rounded = exact.quantize(smallest, ROUND_HALF_EVEN)
+    return f"-${-rounded:,}" if rounded < 0 else f"${abs(rounded):,}"
+
+
+def format_usage_compact(usage: Usage) -> str:
+    """Write *usage* in a few words: `4.1K tok (400 cached) $0.04`."""
+    return f"{format_tokens(usage.total_tokens)} tok{_cached(usage)} {format_cost(usage.cost_usd)}"
+
+
+def format_usage_detailed(usage: Usage) -> str:
+    """Write *usage* in a line: `In: 2.7K tok, Out: 1.4K tok, Cost: $0.04 (400 cached)`."""
+    return (
+        f"In: {format_tokens(usage.prompt_tokens)} tok,"
+        f" Out: {format_tokens(usage.output_tokens)} tok,"
+        f" Cost: {format_cost(usage.cost_usd)}{_cached(usage)}"
+    )
+
+
+def _cached(usage: Usage) -> str:
+    return f" ({format_tokens(usage.cached_tokens)} cached)" if usage.cached_tokens else ""
