@@ -69,7 +69,9 @@ def test_rejects_are_those_found_by_hand(story: Story, ledger: Ledger) -> None:
     found = list(ledger.rejects.sort("path", "line").iter_rows())
 
     assert sorted(expected) == [(path.removeprefix(prefix), line) for path, line, _ in found]
-    for (_, line, reason), (_, wanted) in zip(found, sorted(zip(expected, reasons, strict=True)), strict=True):
+    for (_, line, reason), (_, wanted) in zip(
+        found, sorted(zip(expected, reasons, strict=True)), strict=True
+    ):
         assert wanted in reason, f"line {line}: {reason}"
 
 
@@ -79,15 +81,14 @@ def named(expected: dict[str, Any]) -> list[str]:
 
 
 def by_key(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    return {
-        str(key): plain(totals(rows), names)
-        for (key,), rows in frame.group_by("key")
-    }
+    return {str(key): plain(totals(rows), names) for (key,), rows in frame.group_by("key")}
 
 
 def plain(usage: Usage, names: Iterable[str]) -> dict[str, Any]:
     cost = usage.cost_usd
     return {
-        name: (None if cost is None else f"{cost:.12f}") if name == "cost_usd" else getattr(usage, name)
+        name: (None if cost is None else f"{cost:.12f}")
+        if name == "cost_usd"
+        else getattr(usage, name)
         for name in names
     }

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from tokenaudit.model import Intake, Usage
+    from tokenaudit.reports.question import Shape
     from tokenaudit.reports.report import Report
-    from tokenaudit.reports.usage import Shape
     from tokenaudit.units import (
         format_cost,
         format_tokens,
@@ -55,7 +55,7 @@ _HOME = {
     ),
     **dict.fromkeys(("Intake", "Usage"), "model"),
     "Report": "reports.report",
-    "Shape": "reports.usage",
+    "Shape": "reports.question",
     **dict.fromkeys(
         ("format_cost", "format_tokens", "format_usage_compact", "format_usage_detailed"), "units"
     ),

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         return _fail(error.format_message(), None, 2)
     except (KeyboardInterrupt, typer.Abort):
-        print("tokenaudit: interrupted", file=sys.stderr)
+        sys.stderr.write("tokenaudit: interrupted\n")
         return 130
     except BrokenPipeError:
         _forget_stdout()
@@ -36,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _fail(message: str, hint: str | None, code: int) -> int:
     from tokenaudit.render.clean import visible
 
-    print(f"tokenaudit: error: {visible(message)}", file=sys.stderr)
+    sys.stderr.write(f"tokenaudit: error: {visible(message)}\n")
     if hint:
-        print(f"  {visible(hint)}", file=sys.stderr)
+        sys.stderr.write(f"  {visible(hint)}\n")
     return code
 
 

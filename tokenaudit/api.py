@@ -13,10 +13,10 @@ from tokenaudit import store, transcripts
 from tokenaudit.model import Intake, Usage
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports import answers
+from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Report
 from tokenaudit.reports.selection import Selection
 from tokenaudit.reports.session import find_session
-from tokenaudit.reports.usage import Context, Shape
 
 if TYPE_CHECKING:
     import polars as pl
@@ -162,8 +162,10 @@ class Ledger:
             agents=tuple(agents),
             branches=tuple(branches),
         )
-        context = Context(name, self._version, now or datetime.now(UTC))
-        return answers.answer(self._ledger, name, selection, context=context, shape=shape)
+        question = Question(
+            name, self._version, now or datetime.now(UTC), selection, shape or Shape()
+        )
+        return answers.answer(self._ledger, question, name)
 
     def to_report(self, now: datetime | None = None) -> dict[str, Any]:
         """Return everything as one JSON-ready object; *now* is what it calls `generated_at`.
@@ -202,7 +204,13 @@ class Ledger:
                 "valid_from": rate.valid_from.isoformat(),
                 "usd_per_million_tokens": {
                     name: _plain(getattr(rate.prices, name) * 1_000_000)
-                    for name in ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
+                    for name in (
+                        "input",
+                        "output",
+                        "cache_read",
+                        "cache_write_5m",
+                        "cache_write_1h",
+                    )
                 },
                 "source": rate.source,
                 "confidence": rate.confidence,
@@ -213,18 +221,22 @@ class Ledger:
 
 
 def load(
-    *roots: str | os.PathLike[str], timezone: str = "UTC", start_of_week: str = "monday", jobs: int = 1
+    *roots: str | os.PathLike[str],
+    demo: bool = False,
+    timezone: str = "UTC",
+    start_of_week: str = "monday",
+    jobs: int = 1,
 ) -> Ledger:
     """Read all transcripts below *roots* and return the ledger.
 
-    Without roots, those of Claude Code are read (`CLAUDE_CONFIG_DIR`, `~/.claude`). Days in reports
-    are cut in *timezone*, an IANA name. With *jobs* above 1 a large history is read in processes; a
+    Without roots, those of Claude Code are read (`CLAUDE_CONFIG_DIR`, `~/.claude`); with *demo*, the
+    sample that comes with the package. Days in reports are cut in *timezone*, an IANA name. With *jobs* above 1 a large history is read in processes; a
     script that asks for that must be importable (`if __name__ == "__main__":`). Raises
     NoTranscriptsError when there is nothing to read.
     """
     from tokenaudit import __version__
 
-    named = [Path(root) for root in roots]
+    named = [transcripts.DEMO] if demo else [Path(root) for root in roots]
     paths = named or transcripts.default_roots(os.environ, Path.home())
     discovery = transcripts.discover(paths, must_exist=bool(named))
     readings = transcripts.read(discovery.transcripts, jobs=jobs)

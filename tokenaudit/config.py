@@ -5,8 +5,9 @@ setting that silently does nothing is worse than none.
 """
 
 import difflib
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -41,58 +42,67 @@ def load(folder: Path, environ: Mapping[str, str]) -> Settings:
     """
     named = environ.get("TOKENAUDIT_CONFIG")
     path = Path(named) if named else folder / FILE_NAME
-    settings = Settings()
-    if named or path.is_file():
-        settings = _with(settings, _read(path), str(path))
+    settings = _with(Settings(), _read(path, must_exist=bool(named)), str(path), str)
     variables = {
-        name.removeprefix(_PREFIX).lower(): _split(name, value)
+        name.removeprefix(_PREFIX).lower(): value
         for name, value in environ.items()
         if name.startswith(_PREFIX) and name not in _OUTSIDE and value
     }
-    return _with(settings, variables, "environment")
+    lists = {key: _split(value) for key, value in variables.items() if key in _LISTS}
+    return _with(settings, variables | lists, "environment", _variable)
 
 
-def _split(name: str, value: str) -> Any:
-    key = name.removeprefix(_PREFIX).lower()
-    return [part.strip() for part in value.split(",")] if key in _LISTS else value
+def _variable(key: str) -> str:
+    return f"{_PREFIX}{key.upper()}"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",")]
+
+
+def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
     except OSError as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not must_exist:
+            return {}
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also what is no UTF-8, and a number too long
         raise ConfigError(f"{path}: not TOML: {error}") from None
 
 
-def _with(settings: Settings, found: Mapping[str, Any], where: str) -> Settings:
+def _with(
+    settings: Settings, found: Mapping[str, Any], where: str, spell: Callable[[str], str]
+) -> Settings:
+    """Return *settings* with what was *found* there; *spell* writes a key as the user did."""
     known = [entry.name for entry in fields(Settings)]
     for key in found:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
-            raise ConfigError(f"{where}: unknown key {key}", hint=hint)
-    return replace(settings, **{key: _value(key, value, where) for key, value in found.items()})
+            names = ", ".join(spell(name) for name in near or known)
+            hint = f"Did you mean {names}?" if near else f"There are: {names}."
+            raise ConfigError(f"{where}: unknown key {spell(key)}", hint=hint)
+    values = {key: _value(key, value, f"{where}: {spell(key)}") for key, value in found.items()}
+    return replace(settings, **values)
 
 
-def _value(key: str, value: Any, where: str) -> Any:
+def _value(key: str, value: Any, place: str) -> Any:
     if key in _LISTS:
         parts = [value] if isinstance(value, str) else value
         if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
             return tuple(part for part in parts if part)
-        raise ConfigError(f"{where}: {key} must be a text or a list of texts")
+        raise ConfigError(f"{place} must be a text or a list of texts")
     if key == "jobs":
-        return _whole(key, value, where)
+        return _whole(value, place)
     if not isinstance(value, str):
-        raise ConfigError(f"{where}: {key} must be a text")
+        raise ConfigError(f"{place} must be a text")
     return value
 
 
-def _whole(key: str, value: Any, where: str) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+def _whole(value: Any, place: str) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value, re.ASCII):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{where}: {key} must be a whole number from 1")
+        raise ConfigError(f"{place} must be a whole number from 1")
     return value

@@ -78,7 +78,9 @@ class Intake:
     unpriced_responses: int = 0
     refused_attempts: int = 0
     bytes: int = 0
-    quality: dict[str, int] = field(default_factory=lambda: {quality.value: 0 for quality in Quality})
+    quality: dict[str, int] = field(
+        default_factory=lambda: {quality.value: 0 for quality in Quality}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,8 +154,12 @@ def collect(discovery: Discovery, readings: Sequence[Reading]) -> Facts:
 
 
 def _frame(parts: Sequence[Columns], schema: Mapping[str, Any]) -> pl.DataFrame:
-    frames = [pl.DataFrame(part, schema=schema) for part in parts if part]
-    return pl.concat(frames, rechunk=True) if frames else pl.DataFrame(schema=schema)
+    frames = [
+        pl.DataFrame({name: part.get(name, [None] * len(part["path"])) for name in schema}, schema)
+        for part in parts
+        if part
+    ]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
 
 
 def _unreadable(rejects: Sequence[Reject]) -> Columns:

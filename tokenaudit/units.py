@@ -13,6 +13,7 @@ __all__ = [
     "format_usage_detailed",
 ]
 
+_THOUSAND: Final = 1000
 _STEPS: Final = ((10**3, "K"), (10**6, "M"), (10**9, "B"), (10**12, "T"))
 
 
@@ -21,11 +22,11 @@ def format_tokens(tokens: int) -> str:
 
     What would round to 1,000.0 of a unit is written in the next one: 999,960 is `1.0M`.
     """
-    if abs(tokens) < 1000:
+    if abs(tokens) < _THOUSAND:
         return str(tokens)
     for size, suffix in _STEPS:
         scaled = (Decimal(tokens) / size).quantize(Decimal("0.1"), ROUND_HALF_EVEN)
-        if abs(scaled) < 1000 or suffix == _STEPS[-1][1]:
+        if abs(scaled) < _THOUSAND or suffix == _STEPS[-1][1]:
             return f"{scaled}{suffix}"
     raise AssertionError(tokens)  # the last step always returns
 
@@ -45,14 +46,14 @@ def format_cost(cost: Decimal | float | None, *, places: int = 2) -> str:
     exact = cost if isinstance(cost, Decimal) else Decimal(repr(cost))
     smallest = Decimal(1).scaleb(-places)
     if exact and abs(exact) < smallest:
-        return f"<${smallest}" if exact > 0 else f">-${smallest}"
+        return f"<${smallest:f}" if exact > 0 else f">-${smallest:f}"
     rounded = exact.quantize(smallest, ROUND_HALF_EVEN)
-    return f"-${-rounded:,}" if rounded < 0 else f"${abs(rounded):,}"
+    return f"-${-rounded:,f}" if rounded < 0 else f"${abs(rounded):,f}"
 
 
 def format_usage_compact(usage: Usage) -> str:
     """Write *usage* in a few words: `4.1K tok (400 cached) $0.04`."""
-    return f"{format_tokens(usage.total_tokens)} tok{_cached(usage)} {format_cost(usage.cost_usd)}"
+    return f"{format_tokens(usage.total_tokens)} tok{_cached(usage)} {_cost(usage)}"
 
 
 def format_usage_detailed(usage: Usage) -> str:
@@ -60,8 +61,17 @@ def format_usage_detailed(usage: Usage) -> str:
     return (
         f"In: {format_tokens(usage.prompt_tokens)} tok,"
         f" Out: {format_tokens(usage.output_tokens)} tok,"
-        f" Cost: {format_cost(usage.cost_usd)}{_cached(usage)}"
+        f" Cost: {_cost(usage)}{_cached(usage)}"
     )
+
+
+def _cost(usage: Usage) -> str:
+    """Write what *usage* cost; where responses are unpriced, as the least it can be (R10)."""
+    cost = format_cost(usage.cost_usd)
+    if not usage.unpriced_responses:
+        return cost
+    least = "" if usage.cost_usd is None else "≥ "
+    return f"{least}{cost} ({format_count(usage.unpriced_responses)} unpriced)"
 
 
 def _cached(usage: Usage) -> str:

@@ -33,11 +33,17 @@ def cells(section_: Section, writing: Writing = VIENNA) -> list[tuple[str, ...]]
 
 def test_exact_and_short_figures() -> None:
     """Tokens alone have a short form: responses and cost are always whole."""
-    one = section((DAY, *MEASURES), [(date(2026, 3, 2), *measures(1234, 1, 2, 3_456_789, 0, 0, cost="1.5"))])
+    one = section(
+        (DAY, *MEASURES), [(date(2026, 3, 2), *measures(1234, 1, 2, 3_456_789, 0, 0, cost="1.5"))]
+    )
     short = Writing(VIENNA.zone, exact=False)
 
-    assert [("2026-03-02", "1,234", "1", "2", "3,456,789", "0", "0", "3,456,792", "$1.50", "0")] == cells(one)
-    assert [("2026-03-02", "1,234", "1", "2", "3.5M", "0", "0", "3.5M", "$1.50", "0")] == cells(one, short)
+    assert cells(one) == [
+        ("2026-03-02", "1,234", "1", "2", "3,456,789", "0", "0", "3,456,792", "$1.50", "0")
+    ]
+    assert cells(one, short) == [
+        ("2026-03-02", "1,234", "1", "2", "3.5M", "0", "0", "3.5M", "$1.50", "0")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +60,9 @@ def test_exact_and_short_figures() -> None:
 )
 def test_a_cost_says_how_far_it_can_be_trusted(cost: str | None, unpriced: int, words: str) -> None:
     """Nothing priced, truly free, and at least so much are three different things."""
-    one = section((PROJECT, *MEASURES), [("app", *measures(5, 1, 1, 1, 1, 1, cost=cost, unpriced=unpriced))])
+    one = section(
+        (PROJECT, *MEASURES), [("app", *measures(5, 1, 1, 1, 1, 1, cost=cost, unpriced=unpriced))]
+    )
 
     assert words == cells(one)[0][-2]
 
@@ -63,9 +71,11 @@ def test_a_total_with_unpriced_responses_is_a_lower_bound() -> None:
     """So is each part by model that has them."""
     parts = [(date(2026, 3, 1), "m", *measures(1, 1, 1, 1, 1, 1, cost="2", unpriced=1))]
     totals = total(cost_usd=Decimal(7), unpriced_responses=1)
-    one = section((DAY, *MEASURES), [(date(2026, 3, 1), *measures(1, 1, 1, 1, 1, 1, cost="7"))], totals)
+    one = section(
+        (DAY, *MEASURES), [(date(2026, 3, 1), *measures(1, 1, 1, 1, 1, 1, cost="7"))], totals
+    )
 
-    assert ["$7.00", "≥ $2.00", "≥ $7.00"] == [row[-2] for row in cells(by_model(one, parts))]
+    assert [row[-2] for row in cells(by_model(one, parts))] == ["$7.00", "≥ $2.00", "≥ $7.00"]
 
 
 def test_a_recorded_cost_is_no_lower_bound() -> None:
@@ -74,7 +84,7 @@ def test_a_recorded_cost_is_no_lower_bound() -> None:
     unpriced = MEASURES[-1]
     one = section((PROJECT, COST, recorded, unpriced), [("app", Decimal(1), Decimal(2), 4)])
 
-    assert [("app", "≥ $1.00", "$2.00", "4")] == cells(one)
+    assert cells(one) == [("app", "≥ $1.00", "$2.00", "4")]
 
 
 def test_what_is_missing_is_said() -> None:
@@ -82,14 +92,14 @@ def test_what_is_missing_is_said() -> None:
     columns = (DAY, SESSION, TITLE, START, DURATION)
     one = section(columns, [(None, None, None, None, None)], dimensions=("day", "session_id"))
 
-    assert [("undated", "—", "—", "—", "—")] == cells(one)
+    assert cells(one) == [("undated", "—", "—", "—", "—")]
 
 
 def test_times_are_those_of_the_report_s_zone() -> None:
     """The zone is the report's, whatever the machine's is; summer time included."""
     rows = [(datetime(2026, month, 2, 13, 5, 59, tzinfo=UTC),) for month in (1, 7)]
 
-    assert [("2026-01-02 14:05",), ("2026-07-02 15:05",)] == cells(section((START,), rows))
+    assert cells(section((START,), rows)) == [("2026-01-02 14:05",), ("2026-07-02 15:05",)]
 
 
 def test_parts_stand_below_their_row() -> None:
@@ -97,17 +107,18 @@ def test_parts_stand_below_their_row() -> None:
     zeros = measures(1, 0, 0, 0, 0, 0, cost="0")
     one = section((DAY, *MEASURES), [(date(2026, 3, 1), *zeros), (None, *zeros)], total())
     split = by_model(
-        one, [(None, "b", *zeros), (date(2026, 3, 1), "a", *zeros), (date(2026, 3, 1), None, *zeros)]
+        one,
+        [(None, "b", *zeros), (date(2026, 3, 1), "a", *zeros), (date(2026, 3, 1), None, *zeros)],
     )
 
-    assert [
+    assert [(line.role, line.cells[0]) for line in lines(split, VIENNA)] == [
         (Role.ROW, "2026-03-01"),
         (Role.PART, "└ a"),
         (Role.PART, "└ no model named"),
         (Role.ROW, "undated"),
         (Role.PART, "└ b"),
         (Role.TOTALS, "Total"),
-    ] == [(line.role, line.cells[0]) for line in lines(split, VIENNA)]
+    ]
 
 
 def test_totals_leave_names_blank() -> None:
@@ -144,7 +155,8 @@ def test_durations_are_written_by_their_two_largest_units(seconds: float, words:
 def test_rows_that_a_limit_left_out_are_counted() -> None:
     """Where there are totals, they hold them all the same."""
     assert cut_rows(daily(), VIENNA) is None
-    assert "… 1 more row" == cut_rows(section((DAY,), [], cut_rows=1), VIENNA)
-    assert "... 1,200 more rows, counted in the totals" == cut_rows(
-        daily(cut_rows=1200), Writing(VIENNA.zone, unicode=False)
+    assert cut_rows(section((DAY,), [], cut_rows=1), VIENNA) == "… 1 more row"
+    assert (
+        cut_rows(daily(cut_rows=1200), Writing(VIENNA.zone, unicode=False))
+        == "... 1,200 more rows, counted in the totals"
     )

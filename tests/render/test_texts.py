@@ -18,12 +18,15 @@ MODEL = Column("model", Unit.TEXT, "Model")
     ("cell", "width", "column", "role", "short"),
     [
         ("app", 3, PROJECT, Role.ROW, "app"),
-        ("/home/anna/work/backend", 15, PROJECT, Role.ROW, "/hom…rk/backend"),
+        ("/home/anna/work/backend", 15, PROJECT, Role.ROW, "/home/…/backend"),
+        ("/home/anna/work/backend", 8, PROJECT, Role.ROW, "/h…ckend"),
         ("Refactor the payments", 12, TITLE, Role.ROW, "Refactor th…"),
         ("Refactor the payments", 10, TITLE, Role.ROW, "Refactor…"),
         ("supercalifragilistic", 9, TITLE, Role.ROW, "supe…stic"),
         ("5e0c1b2a-1111-4222-8333", 8, SESSION, Role.ROW, "5e0c1b2a"),
+        ("msg_01Z6nC5Pr8SvbmtcvU9QeTNj", 8, SESSION, Role.ROW, "…U9QeTNj"),
         ("claude-opus-4-5-20251101", 8, MODEL, Role.ROW, "opus-4-5"),
+        ("claude-opus-5", 13, MODEL, Role.ROW, "opus-5"),
         ("└ claude-opus-4-5-20251101", 10, SESSION, Role.PART, "└ opus-4-5"),
         ("└ internal-experiment", 10, SESSION, Role.PART, "└ interna…"),
         ("日本語のタイトル", 9, TITLE, Role.ROW, "日本…トル"),
@@ -54,7 +57,11 @@ def test_a_folded_text_is_whole_and_never_wider(text: str, width: int) -> None:
 
 def test_texts_flow_side_by_side() -> None:
     """Two blanks between them, a new line where there is no room."""
-    assert ["one  two", "a much longer", "text  three"] == flow(["one", "two", "a much longer text", "three"], 13)
+    assert flow(["one", "two", "a much longer text", "three"], 13) == [
+        "one  two",
+        "a much longer",
+        "text  three",
+    ]
 
 
 @given(st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126)))

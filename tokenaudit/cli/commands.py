@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tokenaudit import __version__
-from tokenaudit.cli.options import Cut, Filter, Output, Source, command
+from tokenaudit.cli.options import Options, command
 from tokenaudit.cli.run import run
 
 __all__ = ["app"]
@@ -31,26 +31,30 @@ def _show_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it with th
 @app.callback(invoke_without_command=True)
 @command
 def overview(
+    options: Options,
     context: typer.Context,
-    source: Source,
-    chosen: Filter,
-    cut: Cut,
-    output: Output,
     *,
-    version: Annotated[
-        bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version.")
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_show_version, is_eager=True, help="Show the version."
+        ),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        run("overview", source, chosen, cut, output)
+        run("overview", options)
+    else:
+        # What is said before the command holds for the command.
+        said = options.given()
+        context.default_map = {context.invoked_subcommand: said}
 
 
 def _report(name: str, text: str, *examples: str) -> None:
     """Add the command called *name*, which writes the report of that name."""
 
     @command
-    def show(source: Source, chosen: Filter, cut: Cut, output: Output) -> None:
-        run(name, source, chosen, cut, output)
+    def show(options: Options) -> None:
+        run(name, options)
 
     app.command(name, help=text, epilog=_epilog(examples))(show)
 
@@ -59,15 +63,47 @@ def _epilog(examples: tuple[str, ...]) -> str:
     return "Examples: " + "; ".join(f"tokenaudit {example}" for example in examples)
 
 
-_report("daily", "Usage per day.", "daily --last 7", "daily --since 2026-10-01 --breakdown", "daily -o daily.csv")
-_report("weekly", "Usage per week.", "weekly --last 4", "weekly --start-of-week sunday", "weekly --json")
+_report(
+    "daily",
+    "Usage per day.",
+    "daily --last 7",
+    "daily --since 2026-10-01 --breakdown",
+    "daily -o daily.csv",
+)
+_report(
+    "weekly", "Usage per week.", "weekly --last 4", "weekly --start-of-week sunday", "weekly --json"
+)
 _report("monthly", "Usage per month.", "monthly", "monthly --project webshop", "monthly --full")
 _report("hourly", "Usage per hour.", "hourly --since today", "hourly --last 2", "hourly --json")
-_report("sessions", "Usage per session, the latest first.", "sessions -n 10", "sessions --sort cost", "sessions --project webshop")
-_report("agents", "Usage per agent, subagents included.", "agents -n 10", "agents --agent Explore", "agents --json")
-_report("projects", "Usage per project.", "projects", "projects --since this-month", "projects -o projects.md")
+_report(
+    "sessions",
+    "Usage per session, the latest first.",
+    "sessions -n 10",
+    "sessions --sort cost",
+    "sessions --project webshop",
+)
+_report(
+    "agents",
+    "Usage per agent, subagents included.",
+    "agents -n 10",
+    "agents --agent Explore",
+    "agents --json",
+)
+_report(
+    "projects",
+    "Usage per project.",
+    "projects",
+    "projects --since this-month",
+    "projects -o projects.md",
+)
 _report("models", "Usage per model.", "models", "models --last 30", "models --full")
-_report("branches", "Usage per project and git branch.", "branches", "branches --branch 'feature/*'", "branches --json")
+_report(
+    "branches",
+    "Usage per project and git branch.",
+    "branches",
+    "branches --branch 'feature/*'",
+    "branches --json",
+)
 
 
 @app.command(
@@ -76,12 +112,10 @@ _report("branches", "Usage per project and git branch.", "branches", "branches -
 )
 @command
 def session(
-    source: Source,
-    chosen: Filter,
-    cut: Cut,
-    output: Output,
+    options: Options,
     session_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="Session id, or how it begins.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[ID]", help="Session id, or how it begins.", show_default=False),
     ] = None,
     *,
     id_option: Annotated[str | None, typer.Option("--id", "-i", hidden=True)] = None,
@@ -89,9 +123,9 @@ def session(
     """One session in full: its agents, models and hours, and what it is. Without ID, all sessions."""
     wanted = session_id or id_option
     if wanted is None:
-        run("sessions", source, chosen, cut, output, command="session")
+        run("sessions", options, command="session")
     else:
-        run("session", source, chosen, cut, output, session=wanted)
+        run("session", options, session=wanted)
 
 
 @app.command(
@@ -100,6 +134,7 @@ def session(
 )
 @command
 def by(
+    options: Options,
     dimensions: Annotated[
         str,
         typer.Argument(
@@ -108,27 +143,24 @@ def by(
             " version, skill, plugin, mcp_server, entrypoint, effort, kind, quality...",
         ),
     ],
-    source: Source,
-    chosen: Filter,
-    cut: Cut,
-    output: Output,
 ) -> None:
     """Usage by any dimensions."""
-    run(dimensions, source, chosen, cut, output, command=f"by {dimensions}")
+    run(f"by {dimensions}", options)
 
 
 @app.command(
     "export",
     epilog=_epilog(
-        ("export -o responses.parquet", "export daily -o daily.csv", "export rejects --format ndjson")
+        (
+            "export -o responses.parquet",
+            "export daily -o daily.csv",
+            "export rejects --format ndjson",
+        )
     ),
 )
 @command
 def export(
-    source: Source,
-    chosen: Filter,
-    cut: Cut,
-    output: Output,
+    options: Options,
     report: Annotated[
         str,
         typer.Argument(
@@ -137,5 +169,5 @@ def export(
         ),
     ] = "ledger",
 ) -> None:
-    """The ledger itself, or any report, for other programs: CSV, Parquet, JSON, NDJSON."""
-    run(report, source, chosen, cut, output, command=f"export {report}")
+    """Write the ledger itself, or any report, for other programs: CSV, Parquet, JSON, NDJSON."""
+    run(report, options, command=f"export {report}")

@@ -7,7 +7,7 @@ from tokenaudit.errors import UsageError
 
 __all__ = ["parse_day"]
 
-_AGO = re.compile(r"(\d{1,5})([dwm])")
+_AGO = re.compile(r"(\d{1,5})([dwm])", re.ASCII)
 
 
 def parse_day(text: str, today: date, start_of_week: int, *, option: str) -> date:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
 from tokenaudit.render import Format
 
-__all__ = ["Cut", "Filter", "Order", "Output", "Source", "command"]
+__all__ = ["Cut", "Filter", "Options", "Order", "Output", "Source", "command"]
 
 
 class Order(StrEnum):
@@ -58,12 +58,19 @@ class Source:
         ),
     ] = None
     demo: Annotated[
-        bool, typer.Option("--demo", help="Read the sample that comes with tokenaudit.", rich_help_panel=_READ)
+        bool,
+        typer.Option(
+            "--demo", help="Read the sample that comes with tokenaudit.", rich_help_panel=_READ
+        ),
     ] = False
     jobs: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Processes to read with.", rich_help_panel=_READ, show_default="one per core"
+            min=1,
+            metavar="N",
+            help="Processes to read with.",
+            rich_help_panel=_READ,
+            show_default="one per core",
         ),
     ] = None
     offline: Annotated[bool, typer.Option("--offline", hidden=True)] = False
@@ -85,7 +92,9 @@ class Filter:
     ] = None
     until: Annotated[
         str | None,
-        typer.Option("--until", "-u", metavar="DAY", help="Last day, included.", rich_help_panel=_CHOOSE),
+        typer.Option(
+            "--until", "-u", metavar="DAY", help="Last day, included.", rich_help_panel=_CHOOSE
+        ),
     ] = None
     last: Annotated[
         int | None,
@@ -98,23 +107,43 @@ class Filter:
     ] = None
     project: Annotated[
         list[str] | None,
-        typer.Option("--project", "-p", metavar="GLOB", help="Project, by path or last part. Repeatable.", rich_help_panel=_CHOOSE),
+        typer.Option(
+            "--project",
+            "-p",
+            metavar="GLOB",
+            help="Project, by path or last part. Repeatable.",
+            rich_help_panel=_CHOOSE,
+        ),
     ] = None
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", metavar="GLOB", help="Model. Repeatable.", rich_help_panel=_CHOOSE),
+        typer.Option(
+            "--model", "-m", metavar="GLOB", help="Model. Repeatable.", rich_help_panel=_CHOOSE
+        ),
     ] = None
     session: Annotated[
         list[str] | None,
-        typer.Option("--session", metavar="GLOB", help="Session id, or how it begins. Repeatable.", rich_help_panel=_CHOOSE),
+        typer.Option(
+            "--session",
+            metavar="GLOB",
+            help="Session id, or how it begins. Repeatable.",
+            rich_help_panel=_CHOOSE,
+        ),
     ] = None
     agent: Annotated[
         list[str] | None,
-        typer.Option("--agent", metavar="GLOB", help="Agent id or type; main is a session's own. Repeatable.", rich_help_panel=_CHOOSE),
+        typer.Option(
+            "--agent",
+            metavar="GLOB",
+            help="Agent id or type; main is a session's own. Repeatable.",
+            rich_help_panel=_CHOOSE,
+        ),
     ] = None
     branch: Annotated[
         list[str] | None,
-        typer.Option("--branch", metavar="GLOB", help="Git branch. Repeatable.", rich_help_panel=_CHOOSE),
+        typer.Option(
+            "--branch", metavar="GLOB", help="Git branch. Repeatable.", rich_help_panel=_CHOOSE
+        ),
     ] = None
     timezone: Annotated[
         str | None,
@@ -129,7 +158,12 @@ class Filter:
     ] = None
     start_of_week: Annotated[
         Weekday | None,
-        typer.Option(metavar="WEEKDAY", help="Day on which weeks start: monday, sunday...", rich_help_panel=_CHOOSE, show_default="monday"),
+        typer.Option(
+            metavar="WEEKDAY",
+            help="Day on which weeks start: monday, sunday...",
+            rich_help_panel=_CHOOSE,
+            show_default="monday",
+        ),
     ] = None
 
 
@@ -138,24 +172,40 @@ class Cut:
     """How rows are made of what was counted."""
 
     breakdown: Annotated[
-        bool, typer.Option("--breakdown", "-b", help="Split each row by model.", rich_help_panel=_SHOW)
+        bool,
+        typer.Option("--breakdown", "-b", help="Split each row by model.", rich_help_panel=_SHOW),
     ] = False
     sort: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Column to sort by: cost, output, session...", rich_help_panel=_SHOW),
+        typer.Option(
+            metavar="COLUMN",
+            help="Column to sort by: cost, output, session...",
+            rich_help_panel=_SHOW,
+        ),
     ] = None
     order: Annotated[
-        Order | None, typer.Option(help="Rising or falling.", rich_help_panel=_SHOW, show_default="as fits the column")
+        Order | None,
+        typer.Option(
+            help="Rising or falling.", rich_help_panel=_SHOW, show_default="as fits the column"
+        ),
     ] = None
     limit: Annotated[
         int | None,
-        typer.Option("--limit", "-n", min=0, metavar="N", help="Show the first N rows; totals stay whole.", rich_help_panel=_SHOW),
+        typer.Option(
+            "--limit",
+            "-n",
+            min=0,
+            metavar="N",
+            help="Show the first N rows; totals stay whole.",
+            rich_help_panel=_SHOW,
+        ),
     ] = None
     no_cost: Annotated[
         bool, typer.Option("--no-cost", help="Leave costs out.", rich_help_panel=_SHOW)
     ] = False
     full: Annotated[
-        bool, typer.Option("--full", help="Add what each class of tokens cost.", rich_help_panel=_SHOW)
+        bool,
+        typer.Option("--full", help="Add what each class of tokens cost.", rich_help_panel=_SHOW),
     ] = False
 
 
@@ -165,51 +215,101 @@ class Output:
 
     format: Annotated[
         Format | None,
-        typer.Option("--format", "-f", metavar="FORMAT", help="table, json, ndjson, csv, parquet or markdown.", rich_help_panel=_WRITE, show_default="table, or as FILE ends"),
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, json, ndjson, csv, parquet or markdown.",
+            rich_help_panel=_WRITE,
+            show_default="table, or as FILE ends",
+        ),
     ] = None
     json: Annotated[
         bool, typer.Option("--json", "-j", help="Short for --format json.", rich_help_panel=_WRITE)
     ] = False
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write to FILE, whole or not at all; - is stdout.", rich_help_panel=_WRITE),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write to FILE, whole or not at all; - is stdout.",
+            rich_help_panel=_WRITE,
+        ),
     ] = None
     compact: Annotated[
-        bool, typer.Option("--compact", help="Short numbers, as on a narrow screen.", rich_help_panel=_WRITE)
+        bool,
+        typer.Option(
+            "--compact", help="Short numbers, as on a narrow screen.", rich_help_panel=_WRITE
+        ),
     ] = False
     raw_csv: Annotated[
-        bool, typer.Option("--raw-csv", help="Leave texts in CSV as they are, formulas too.", rich_help_panel=_WRITE)
+        bool,
+        typer.Option(
+            "--raw-csv",
+            help="Leave texts in CSV as they are, formulas too.",
+            rich_help_panel=_WRITE,
+        ),
     ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """All shared options of one command."""
+
+    source: Source
+    chosen: Filter
+    cut: Cut
+    output: Output
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that differ from their defaults, by name."""
+        groups = (self.source, self.chosen, self.cut, self.output)
+        return {
+            entry.name: value
+            for group in groups
+            for entry in fields(group)
+            if (value := getattr(group, entry.name)) != entry.default
+        }
 
 
 _GROUPS = (Source, Filter, Cut, Output)
+Group = TypeVar("Group", Source, Filter, Cut, Output)
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Let *function* take option groups: its signature, as Typer sees it, lists their fields."""
+    """Let *function*, whose first parameter is `options: Options`, be a command of Typer's.
+
+    In its signature, as Typer sees it, every field of every group is an option.
+    """
     hints = get_type_hints(function, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if hint in _GROUPS}
+    own = [
+        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "options"
+    ]
 
     @wraps(function)
     def run(**values: Any) -> None:
-        for name, group in groups.items():
-            values[name] = group(**{entry.name: values.pop(entry.name) for entry in fields(group)})
-        function(**values)
+        def taken(group: type[Group]) -> Group:
+            return group(**{entry.name: values.pop(entry.name) for entry in fields(group)})
 
-    parameters = list(_parameters(function, hints, groups))
+        options = Options(taken(Source), taken(Filter), taken(Cut), taken(Output))
+        function(options, **values)
+
+    parameters = [*own, *_shared()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 
-def _parameters(
-    function: Callable[..., None], hints: dict[str, Any], groups: dict[str, Any]
-) -> Iterator[inspect.Parameter]:
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name not in groups:
-            yield parameter.replace(annotation=hints[name], kind=keyword)
-            continue
-        found = get_type_hints(groups[name], include_extras=True)
-        for entry in fields(groups[name]):
-            yield inspect.Parameter(entry.name, keyword, default=entry.default, annotation=found[entry.name])
+def _shared() -> Iterator[inspect.Parameter]:
+    for group in _GROUPS:
+        found = get_type_hints(group, include_extras=True)
+        for entry in fields(group):
+            yield inspect.Parameter(
+                entry.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=entry.default,
+                annotation=found[entry.name],
+            )

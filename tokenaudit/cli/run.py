@@ -13,15 +13,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tokenaudit import __version__, config, transcripts
 from tokenaudit.cli.days import parse_day
-from tokenaudit.cli.options import Cut, Filter, Order, Output, Source
+from tokenaudit.cli.options import Filter, Options, Order, Output, Source
 from tokenaudit.config import Settings
 from tokenaudit.errors import ConfigError, NoTranscriptsError, UsageError
 from tokenaudit.render import Format, Style, format_of, render
 from tokenaudit.render import target as targets
-from tokenaudit.transcripts import Discovery, Progress
+from tokenaudit.transcripts import DEMO, Discovery, Progress
 
 if TYPE_CHECKING:
+    from tokenaudit.cli.bar import Bar
     from tokenaudit.ledger import Ledger
+    from tokenaudit.reports.question import Question
     from tokenaudit.reports.report import Report
     from tokenaudit.reports.selection import Selection
 
@@ -32,24 +34,18 @@ _PATIENCE_S = 1.0
 
 
 def run(
-    name: str,
-    source: Source,
-    chosen: Filter,
-    cut: Cut,
-    output: Output,
-    *,
-    session: str | None = None,
-    command: str | None = None,
+    name: str, options: Options, *, session: str | None = None, command: str | None = None
 ) -> None:
     """Make the report called *name*, or that of *session*, and write it."""
     settings = config.load(_config_folder(), os.environ)
-    form, path = _form(output)
+    form, path = _form(options.output)
     if path is not None:
         targets.check(path)
-    moment = _Moment.of(chosen, settings)
-    ledger = _load(source, settings)
-    report = _report(ledger, name, session, chosen, cut, moment, command or name)
-    _write(report, form, path, output)
+    moment = _Moment.of(options.chosen, settings)
+    ledger = _load(options.source, settings)
+    question = _question(name, options, moment, command or name)
+    report = _report(ledger, question, name, session)
+    _write(report, form, path, options.output)
 
 
 def _config_folder() -> Path:
@@ -132,7 +128,8 @@ def _zone(name: str, where: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UsageError(
-            f"{where}: no such time zone: {name}", hint="Write an IANA name such as Europe/Berlin or UTC."
+            f"{where}: no such time zone: {name}",
+            hint="Write an IANA name such as Europe/Berlin or UTC.",
         ) from None
 
 
@@ -165,7 +162,7 @@ def _discover(source: Source, settings: Settings) -> Discovery:
     if source.demo:
         if source.root:
             raise UsageError("--demo and --root exclude each other")
-        return transcripts.discover([Path(__file__).parent.parent / "demo"])
+        return transcripts.discover([DEMO])
     named = source.root or [Path(root).expanduser() for root in settings.root]
     if named:
         return transcripts.discover(named)
@@ -188,67 +185,44 @@ def _progress_bar(total: int) -> Iterator[Progress | None]:
     if not _is_terminal(sys.stderr):
         yield None
         return
-    bar = _Bar(total)
+    patient = _PatientBar(total)
     try:
-        yield bar.advance
+        yield patient.advance
     finally:
-        bar.close()
+        patient.close()
 
 
-class _Bar:
+class _PatientBar:
+    """A bar that appears only when reading takes longer than a user would wait for nothing."""
+
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
         self._started = monotonic()
-        self._progress: object | None = None
+        self._bar: Bar | None = None
 
     def advance(self, count: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
         self._done += count
-        if self._progress is None:
-            if monotonic() - self._started < _PATIENCE_S:
-                return
-            self._progress = Progress(
-                TextColumn("Reading transcripts"),
-                BarColumn(),
-                DownloadColumn(),
-                TransferSpeedColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._progress.start()
-            self._task = self._progress.add_task("read", total=self._total)
-        assert isinstance(self._progress, Progress)
-        self._progress.update(self._task, completed=self._done)
+        if self._bar is None and monotonic() - self._started > _PATIENCE_S:
+            from tokenaudit.cli.bar import Bar
+
+            self._bar = Bar(self._total)
+        if self._bar is not None:
+            self._bar.show(self._done)
 
     def close(self) -> None:
-        from rich.progress import Progress
-
-        if isinstance(self._progress, Progress):
-            self._progress.stop()
+        if self._bar is not None:
+            self._bar.close()
 
 
 # reporting and writing
 
 
-def _report(
-    ledger: "Ledger",
-    name: str,
-    session: str | None,
-    chosen: Filter,
-    cut: Cut,
-    moment: _Moment,
-    command: str,
-) -> "Report":
-    from tokenaudit.reports.answers import answer
+def _question(name: str, options: Options, moment: _Moment, command: str) -> "Question":
     from tokenaudit.reports.periods import PERIODS
-    from tokenaudit.reports.session import session as session_report
-    from tokenaudit.reports.usage import Context, Shape
+    from tokenaudit.reports.question import Question, Shape
 
-    selection = moment.selection(chosen, PERIODS.get(name, "day"))
-    context = Context(command, __version__, moment.now)
+    cut = options.cut
     shape = Shape(
         sort=cut.sort,
         descending=None if cut.order is None else cut.order is Order.DESC,
@@ -257,9 +231,17 @@ def _report(
         full=cut.full,
         breakdown=cut.breakdown,
     )
+    selection = moment.selection(options.chosen, PERIODS.get(name, "day"))
+    return Question(command, __version__, moment.now, selection, shape)
+
+
+def _report(ledger: "Ledger", question: "Question", name: str, session: str | None) -> "Report":
+    from tokenaudit.reports import answers
+    from tokenaudit.reports import session as sessions
+
     if session is not None:
-        return session_report(ledger, selection, session, context=context, shape=shape)
-    return answer(ledger, name, selection, context=context, shape=shape)
+        return sessions.session(ledger, question, session)
+    return answers.answer(ledger, question, name)
 
 
 def _write(report: "Report", form: Format, path: str | None, output: Output) -> None:
@@ -277,7 +259,7 @@ def _tell(report: "Report") -> None:
     from tokenaudit.render.clean import visible
 
     for note in report.notes:
-        print(visible(note), file=sys.stderr)
+        sys.stderr.write(f"{visible(note)}\n")
 
 
 def _style(output: Output, *, to_file: bool) -> Style:
@@ -300,7 +282,7 @@ def _width() -> int:
 
 
 def _is_terminal(stream: TextIO) -> bool:
-    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _has_color(stream: TextIO) -> bool:

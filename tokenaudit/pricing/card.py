@@ -16,12 +16,14 @@ from typing import Any, Final
 
 import msgspec
 
-from tokenaudit.pricing.models import normalise
+from tokenaudit.pricing.models import ModelName, normalise
 
 __all__ = ["Prices", "Rate", "RateCard", "Tariff", "shipped_card"]
 
 _MILLION: Final = Decimal(1_000_000)
 _ONE: Final = Decimal(1)
+_FAST_BECAME_STANDARD: Final = "claude-opus-4-6"
+"""The model whose requests for fast mode, since its end, are served and billed as standard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,12 @@ class RateCard:
         }
 
     def tariff(
-        self, model: str | None, speed: str | None, day: date | None, geo: str | None, tier: str | None
+        self,
+        model: str | None,
+        speed: str | None,
+        day: date | None,
+        geo: str | None,
+        tier: str | None,
     ) -> Tariff | None:
         """Return what a response costs that says these things of itself; None if it is unpriced.
 
@@ -139,7 +146,7 @@ class RateCard:
         rate, doubts = self._find(name.key, "fast" if speed == "fast" else "standard", day)
         if rate is None:
             return None
-        factor, reasons = self._factor(rate, geo, tier, is_regional=name.is_regional)
+        factor, reasons = self._factor(rate, name, geo, tier)
         if speed not in {None, "", "standard", "fast"}:
             doubts = (*doubts, "speed_unknown")
         return Tariff(
@@ -149,29 +156,32 @@ class RateCard:
             modifiers=(*(("fast",) if rate.speed == "fast" else ()), *reasons, *doubts),
         )
 
-    def _find(self, model: str, speed: str, day: date | None) -> tuple[Rate | None, tuple[str, ...]]:
+    def _find(
+        self, model: str, speed: str, day: date | None
+    ) -> tuple[Rate | None, tuple[str, ...]]:
         rates = self._rates.get((model, speed), [])
-        if day is None:
-            return (rates[0], ("undated",)) if len(rates) == 1 else (None, ())
-        for rate in rates:
-            if rate.holds_on(day):
-                return rate, ()
-        if speed == "fast":
+        held = [rate for rate in rates if day is None or rate.holds_on(day)]
+        if speed == "fast" and not held:
             # After its end fast mode runs, and bills, as standard where the API says so (Opus 4.6);
             # elsewhere the standard price is the best that is known, and is marked.
-            rate, doubts = self._find(model, "standard", day)
-            ended = bool(rates) and model == "claude-opus-4-6" and day >= (rates[-1].valid_to or day)
-            return rate, doubts if ended else (*doubts, "speed_unpriced")
+            end = rates[-1].valid_to if rates and model == _FAST_BECAME_STANDARD else None
+            found, doubts = self._find(model, "standard", day)
+            return found, doubts if day and end and day >= end else (*doubts, "speed_unpriced")
+        if day is None:
+            return (held[0], ("undated",)) if len(held) == 1 else (None, ())
         if rates and day < rates[0].valid_from:
             return rates[0], ("before_first_price",)
-        return None, ()
+        return next(iter(held), None), ()
 
     def _factor(
-        self, rate: Rate, geo: str | None, tier: str | None, *, is_regional: bool
+        self, rate: Rate, name: ModelName, geo: str | None, tier: str | None
     ) -> tuple[Decimal, tuple[str, ...]]:
         factor, reasons = _ONE, []
         header = self._header
-        if is_regional and self._first_day(rate) >= header.regional_from:
+        has_premium = self._first_day(rate) >= header.regional_from
+        if has_premium and name.is_region_unknown:
+            reasons.append("region_unknown")
+        if has_premium and name.is_regional:
             factor *= header.regional_multiplier
             reasons.append(f"regional{header.regional_multiplier}")
         elif geo == "us" and rate.us_multiplier != _ONE:
@@ -181,11 +191,11 @@ class RateCard:
             factor *= header.batch_multiplier
             reasons.append(f"batch{header.batch_multiplier}")
         elif tier == "priority":
-            reasons.append("priority_tier")
+            reasons.append("service_tier_priority")
         return factor, tuple(reasons)
 
     def _first_day(self, rate: Rate) -> date:
-        """The day on which the model came out, by which its generation is told."""
+        """Return the day on which the model came out, by which its generation is told."""
         return self._rates.get((rate.model, "standard"), [rate])[0].valid_from
 
 

@@ -29,8 +29,8 @@ COSTS: Final = (
 _KIND: Final = ("model", "speed", "day", "inference_geo", "service_tier")
 _CLASSES: Final = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 _PROMPT: Final = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
-_TARIFF_SCHEMA: Final = {
-    **{name: pl.String for name in _KIND},
+_TARIFF_SCHEMA: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(_KIND, pl.String),
     "day": pl.Date,
     "rate_id": pl.String,
     "price_source": pl.String,
@@ -64,7 +64,12 @@ def price(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
                 ignore_nulls=True,
             ).replace("", None),
         )
-        .drop("day", "is_long", *(name for name in _TARIFF_SCHEMA if "price_" in name and name.endswith(_CLASSES)), "long_prompt")
+        .drop(
+            "day",
+            "is_long",
+            *(name for name in _TARIFF_SCHEMA if "price_" in name and name.endswith(_CLASSES)),
+            "long_prompt",
+        )
     )
 
 
@@ -85,10 +90,7 @@ def _part_costs(card: RateCard) -> dict[str, pl.Expr]:
 
 def _tariffs(kinds: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     """Return the tariff of each distinct kind of response; unpriced kinds have only nulls."""
-    rows = [
-        (*kind, *_tariff_row(card.tariff(*kind)))
-        for kind in kinds.select(_KIND).iter_rows()
-    ]
+    rows = [(*kind, *_tariff_row(card.tariff(*kind))) for kind in kinds.select(_KIND).iter_rows()]
     return pl.DataFrame(rows, schema=_TARIFF_SCHEMA, orient="row")
 
 

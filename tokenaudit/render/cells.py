@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, assert_never
 from zoneinfo import ZoneInfo
 
@@ -99,7 +100,10 @@ def _rows_and_parts(section: Section, writing: Writing) -> Iterator[Line]:
 def _parts(section: Section, writing: Writing) -> Iterator[Line]:
     if section.breakdown is None:
         return
-    measured = {column.name for column in part_columns(section)} - {*section.dimensions, "model"}
+    measured = {column.name for column in part_columns(section, section.breakdown)} - {
+        *section.dimensions,
+        "model",
+    }
     writers = [
         _writer(column, section, writing) if column.name in measured else _blank
         for column in section.columns
@@ -155,21 +159,33 @@ def _writer(column: Column, section: Section, writing: Writing) -> _Writer:
 
 
 def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:
+    words: Callable[[Any], str]
     match unit:
         case Unit.TEXT | Unit.ID | Unit.DATE:
-            return lambda value: writing.text(str(value))
+            words = partial(_text, writing=writing)
+        case Unit.FLAG:
+            words = _yes_or_no
         case Unit.COUNT:
-            return format_count
+            words = format_count
         case Unit.TOKENS:
-            return format_count if writing.exact else format_tokens
+            words = format_count if writing.exact else format_tokens
         case Unit.USD:
-            return format_cost
+            words = format_cost
         case Unit.TIME:
-            return lambda value: _local_time(value, writing.zone)
+            words = partial(_local_time, zone=writing.zone)
         case Unit.DURATION:
-            return format_duration
+            words = format_duration
         case _:
             assert_never(unit)
+    return words
+
+
+def _text(value: object, writing: Writing) -> str:
+    return writing.text(str(value))
+
+
+def _yes_or_no(value: object) -> str:
+    return "yes" if value else "no"
 
 
 def _local_time(moment: datetime, zone: ZoneInfo) -> str:

@@ -17,13 +17,10 @@ _MOMENT: Final = pl.Datetime("us", "UTC")
 _MODEL: Final = Column("model", Unit.TEXT, "Model")
 
 
-def part_columns(section: Section) -> tuple[Column, ...]:
-    """Return the columns of the breakdown of *section*: its dimensions, `model`, its measures."""
-    frame = section.breakdown
-    if frame is None:
-        return ()
+def part_columns(section: Section, breakdown: pl.DataFrame) -> tuple[Column, ...]:
+    """Return the columns of the *breakdown* of *section*: its dimensions, `model`, its measures."""
     known = {column.name: column for column in section.columns}
-    measures = [name for name in known if name in frame.columns]
+    measures = [name for name in known if name in breakdown.columns]
     known.setdefault(_MODEL.name, _MODEL)
     return tuple(
         known[name] for name in dict.fromkeys((*section.dimensions, _MODEL.name, *measures))
@@ -34,7 +31,7 @@ def flat(section: Section) -> tuple[tuple[Column, ...], pl.DataFrame]:
     """Return the finest rows of *section*, by model where it is broken down, and their columns."""
     if section.breakdown is None:
         return section.columns, section.rows
-    return part_columns(section), section.breakdown
+    return part_columns(section, section.breakdown), section.breakdown
 
 
 def parts_of_rows(section: Section, parts: Sequence[_T]) -> list[list[_T]]:
@@ -57,21 +54,25 @@ def typed(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
 
 
 def _typed(series: pl.Series, unit: Unit) -> pl.Series:
+    wanted: pl.DataType
     match unit:
         case Unit.TEXT | Unit.ID:
-            return series.cast(pl.String)
+            wanted = pl.String()
         case Unit.COUNT | Unit.TOKENS:
             return _whole(series)
+        case Unit.FLAG:
+            wanted = pl.Boolean()
         case Unit.USD:
-            return series.cast(_MONEY)
+            wanted = _MONEY
         case Unit.DATE:
-            return series if series.dtype == pl.String else series.cast(pl.Date)  # a month: 2026-03
+            wanted = pl.String() if series.dtype == pl.String else pl.Date()  # 2026-03 is no day
         case Unit.TIME:
-            return series.cast(_MOMENT)
+            wanted = _MOMENT
         case Unit.DURATION:
-            return series if series.dtype.is_numeric() else series.cast(pl.Int64)
+            wanted = series.dtype if series.dtype.is_numeric() else pl.Int64()
         case _:
             assert_never(unit)
+    return series.cast(wanted)
 
 
 def _whole(series: pl.Series) -> pl.Series:
@@ -91,7 +92,7 @@ def _plain(column: Column) -> pl.Expr:
     match column.unit:
         case Unit.TEXT | Unit.ID | Unit.DATE:
             return values.cast(pl.String)
-        case Unit.COUNT | Unit.TOKENS | Unit.DURATION:
+        case Unit.COUNT | Unit.TOKENS | Unit.DURATION | Unit.FLAG:
             return values
         case Unit.USD:
             digits = values.cast(_MONEY).cast(pl.String)

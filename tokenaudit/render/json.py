@@ -31,7 +31,11 @@ def _rows(section: Section) -> list[dict[str, Any]]:
     if section.breakdown is None:
         return rows
     # A part stands inside its row, which says the dimensions already.
-    columns = [each for each in frames.part_columns(section) if each.name not in section.dimensions]
+    columns = [
+        each
+        for each in frames.part_columns(section, section.breakdown)
+        if each.name not in section.dimensions
+    ]
     parts = frames.plain(section.breakdown, columns).to_dicts()
     split = frames.parts_of_rows(section, parts)
     return [{**row, "breakdown": of_row} for row, of_row in zip(rows, split, strict=True)]

@@ -14,6 +14,7 @@ __all__ = ["Fitting", "Layout", "Sheet"]
 
 _SHORT_ID: Final = 8
 _LEAST_TEXT: Final = 8
+_READABLE_TEXT: Final = 16
 _COMFORTABLE_TEXT: Final = 24
 
 
@@ -28,12 +29,14 @@ class _Plan(NamedTuple):
 
 
 # In the order of preference: exact figures are worth more than long texts, any column more than
-# exact figures, air between columns more than a column that is not essential.
+# exact figures; but names that can be read and air between columns are worth more than a column
+# that is not essential.
 _WIDE: Final = (
     _Plan(exact=True, heading_lines=1, least_text=None, gap=2),
     _Plan(exact=True, heading_lines=2, least_text=None, gap=2),
     _Plan(exact=True, heading_lines=2, least_text=_COMFORTABLE_TEXT, gap=2),
 )
+_SHORT: Final = _Plan(exact=False, heading_lines=2, least_text=_READABLE_TEXT, gap=2)
 _NARROW: Final = _Plan(exact=False, heading_lines=2, least_text=_LEAST_TEXT, gap=2)
 _TIGHT: Final = _Plan(exact=False, heading_lines=3, least_text=_LEAST_TEXT, gap=1)
 
@@ -81,11 +84,15 @@ class Fitting:
         for plan in _WIDE:
             if layout := self.exact.fit(everything, plan, self.width):
                 return layout
-        fewer = list(_ever_fewer(self.section.columns))
+        if self.exact.folds:
+            return None
+        *fewer, essential = _ever_fewer(self.section.columns)
         for shown in fewer:
-            if layout := self.short.fit(shown, _NARROW, self.width):
+            if layout := self.short.fit(shown, _SHORT, self.width):
                 return layout
-        return self.short.fit(fewer[-1], _TIGHT, self.width)
+        return self.short.fit(essential, _NARROW, self.width) or self.short.fit(
+            essential, _TIGHT, self.width
+        )
 
     def figures(self) -> list[int]:
         """Return the places of the essential figures."""
@@ -131,7 +138,7 @@ class Sheet:
         self._section = section
         self._ellipsis = writing.text("…")
         # A text that is not beside figures is there to be read: it is folded, never shortened.
-        self._folds = all(each.unit not in {Unit.TOKENS, Unit.USD} for each in section.columns)
+        self.folds = all(each.unit not in {Unit.TOKENS, Unit.USD} for each in section.columns)
         self._widths = [self.widest([at]) for at in range(len(section.columns))]
 
     def widest(self, places: Sequence[int]) -> int:
@@ -146,11 +153,8 @@ class Sheet:
             return None
         widths = _shared(rooms, available)
         columns = [self._section.columns[at] for at in shown]
-        cut = [
-            [self._cut(line, at, width) for line in self.lines]
-            for at, width in zip(shown, widths, strict=True)
-        ]
-        if not self._folds:  # what is short now may leave room that nothing needs
+        cut = [self._cut(at, width) for at, width in zip(shown, widths, strict=True)]
+        if not self.folds:  # what is short now may leave room that nothing needs
             headings = [_heading_width(column.label, plan.heading_lines) for column in columns]
             widths = [
                 max(_widest(cells), heading) for cells, heading in zip(cut, headings, strict=True)
@@ -161,14 +165,17 @@ class Sheet:
             tuple(Line(line.role, cells) for line, cells in lines_),
             tuple(widths),
             plan.gap,
-            self._folds,
+            self.folds,
         )
 
-    def _cut(self, line: Line, at: int, width: int) -> str:
-        cell = line.cells[at]
-        if self._folds:
-            return cell
-        return shorten(cell, width, self._section.columns[at], line.role, self._ellipsis)
+    def _cut(self, at: int, width: int) -> list[str]:
+        """Return the cells of a column as they stand in *width*."""
+        if self.folds or self._widths[at] <= width:
+            return [line.cells[at] for line in self.lines]
+        column = self._section.columns[at]
+        return [
+            shorten(line.cells[at], width, column, line.role, self._ellipsis) for line in self.lines
+        ]
 
     def _room(self, at: int, plan: _Plan) -> _Room:
         column = self._section.columns[at]

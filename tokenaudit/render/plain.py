@@ -1,6 +1,5 @@
 """Values and the basis of a report as formats without types of their own hold them; no frames."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
@@ -79,8 +78,4 @@ def described(report: Report) -> dict[str, Any]:
 
 def encode(value: object) -> str:
     """Write plain *value* as JSON on one line, safe to show on a terminal."""
-    try:
-        document = msgspec.json.encode(value).decode()
-    except OverflowError:  # a count beyond 64 bits: slower, but as it is
-        document = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return escape_json(document)
+    return escape_json(msgspec.json.encode(value).decode())

@@ -7,7 +7,6 @@ from tokenaudit.render.grid import draw_headings, draw_line
 from tokenaudit.render.layout import Fitting, Layout
 from tokenaudit.render.looks import Look, Run, look_of, rule
 from tokenaudit.render.texts import flow, fold
-from tokenaudit.reports.report import Column
 
 __all__ = ["draw"]
 
@@ -19,7 +18,11 @@ _Figures = Callable[[int], Iterator[list[Run]]]
 
 
 def draw(fitting: Fitting, cut_rows: str | None) -> Iterator[list[Run]]:
-    """Yield the lines of a section: no essential figure is lost, and no text."""
+    """Yield the lines of a section: none that is essential is lost, and no text is cut."""
+    if fitting.exact.folds:
+        yield from _records(fitting)
+        yield from _cut_rows(cut_rows, fitting.width)
+        return
     layout = fitting.figures_alone()
     if layout is None:
         figures, across = _with_labels(fitting), fitting.width
@@ -36,15 +39,33 @@ def draw(fitting: Fitting, cut_rows: str | None) -> Iterator[list[Run]]:
         yield from _cut_rows(cut_rows, fitting.width)
 
 
+def _records(fitting: Fitting) -> Iterator[list[Run]]:
+    """Yield rows that are read rather than compared: each value on a line, beside its label."""
+    columns, width = fitting.section.columns, fitting.width
+    widest = min(max(len(column.label) for column in columns), width // 2)
+    for number, line in enumerate(fitting.exact.lines):
+        if number:
+            yield []
+        for cell, column in zip(line.cells, columns, strict=True):
+            label = column.label[:widest].ljust(widest + 2)
+            for text in fold(cell, width - len(label)):
+                yield [Run(label, Look.HEADING), Run(text, look_of(cell, column, line.role))]
+                label = " " * len(label)
+
+
 def _cut_rows(words: str | None, width: int) -> Iterator[list[Run]]:
     for text in fold(words, width) if words else ():
         yield [Run(text, Look.DIM)]
 
 
 def _names(line: Line, fitting: Fitting) -> Iterator[list[Run]]:
-    """Yield the texts of a row, whole."""
+    """Yield the essential texts of a row, whole."""
     cells = zip(line.cells, fitting.section.columns, strict=True)
-    first, *others = [cell for cell, column in cells if column.unit not in NUMBERS] or [""]
+    first, *others = [
+        cell
+        for at, (cell, column) in enumerate(cells)
+        if column.unit not in NUMBERS and (column.essential or at == 0)
+    ] or [""]
     texts = [first, *(text for text in others if text not in {"", fitting.writing.nothing})]
     look = Look.DIM if line.role is Role.PART else Look.BOLD
     for text in flow(texts, fitting.width):
@@ -64,20 +85,35 @@ def _with_labels(fitting: Fitting) -> _Figures:
     if label + 1 + sheet.widest(places) > room:
         sheet = fitting.short
     figure = sheet.widest(places)
-    label = max(min(label, room - 1 - figure), 1)
+    if label + 1 + figure > room:
+        return _below_labels(fitting)
     per_line = max((room + _GAP) // (label + 1 + figure + _GAP), 1)
 
     def figures(number: int) -> Iterator[list[Run]]:
         line = sheet.lines[number]
-        pairs = [_pair(line.cells[at], columns[at], line.role, label, figure) for at in places]
-        for start in range(0, len(pairs), per_line):
-            first, *others = pairs[start : start + per_line]
-            beside = (run for pair in others for run in (Run(" " * _GAP), *pair))
-            yield [Run(" " * _INDENT), *first, *beside]
+        for start in range(0, len(places), per_line):
+            runs: list[Run] = []
+            for at in places[start : start + per_line]:
+                cell, column = line.cells[at], columns[at]
+                runs += [
+                    Run(" " * (_GAP if runs else _INDENT)),
+                    Run(column.label.ljust(label + 1), Look.HEADING),
+                    Run(cell.rjust(figure), look_of(cell, column, line.role)),
+                ]
+            yield runs
 
     return figures
 
 
-def _pair(cell: str, column: Column, role: Role, label: int, figure: int) -> tuple[Run, Run]:
-    name = column.label[:label].ljust(label + 1)
-    return Run(name, Look.HEADING), Run(cell.rjust(figure), look_of(cell, column, role))
+def _below_labels(fitting: Fitting) -> _Figures:
+    """Return what draws figures where not even one fits beside its label."""
+    columns = fitting.section.columns
+
+    def figures(number: int) -> Iterator[list[Run]]:
+        line = fitting.short.lines[number]
+        for at in fitting.figures():
+            cell, column = line.cells[at], columns[at]
+            yield [Run(column.label[: fitting.width], Look.HEADING)]
+            yield [Run(cell.rjust(fitting.width), look_of(cell, column, line.role))]
+
+    return figures

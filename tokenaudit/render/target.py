@@ -88,10 +88,9 @@ def _write_directly(data: bytes, path: str) -> None:
 def _replace(target: Path, data: bytes) -> None:
     """Write a new file beside *target*, bring it to disk, and only then give it the name."""
     temporary = target.with_name(f".tokenaudit-{secrets.token_hex(8)}.tmp")
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     try:
-        _create(temporary, data)
-        with suppress(FileNotFoundError):
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        _create(temporary, data, mode)
         temporary.replace(target)
     except BaseException:  # an interrupt too must leave nothing behind
         temporary.unlink(missing_ok=True)
@@ -99,8 +98,10 @@ def _replace(target: Path, data: bytes) -> None:
     _sync_folder(target.parent)
 
 
-def _create(path: Path, data: bytes) -> None:
+def _create(path: Path, data: bytes, mode: int | None) -> None:
     with path.open("xb") as file:
+        if mode is not None:  # before there is anything that others might read
+            path.chmod(mode)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

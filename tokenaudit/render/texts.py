@@ -20,21 +20,32 @@ def cell_width(text: str) -> int:
 
 
 def shorten(cell: str, width: int, column: Column, role: Role, ellipsis: str) -> str:
-    """Return *cell* cut to *width*: an id at its end, words at their end, a path or a name inside."""
+    """Return *cell* of a column that must be cut to *width*.
+
+    An id is cut at its end, words at their end, a path or a name inside; models lose what they all
+    share, and the day of their release, even those that would fit: one column, one way to write.
+    """
+    if role is Role.PART or column.name == "model":
+        cell = re.sub(r"claude-|-20\d{6}(?!\d)", "", cell)
     if cell_width(cell) <= width:
         return cell
     if role is Role.ROW and column.unit is Unit.ID:
-        return _start(cell, width)
-    if role is Role.PART or column.name == "model":
-        # What all models share, and the day of a release, tell the least.
-        cell = re.sub(r"claude-|-20\d{6}(?!\d)", "", cell)
-        if cell_width(cell) <= width:
-            return cell
+        return _short_id(cell, width, ellipsis)
     room = width - len(ellipsis)
     if " " in cell:
         return _start(cell, room) + ellipsis
-    end = room * 3 // 4 if "/" in cell else room // 2  # a path is known by its last part
-    return _start(cell, room - end) + ellipsis + _end(cell, end)
+    end = _end(cell, room // 2)
+    if "/" in cell:  # a path is known by its last parts
+        end = _end(cell, room * 3 // 4)
+        end = end[max(end.find("/"), 0) :]
+    return _start(cell, room - cell_width(end)) + ellipsis + end
+
+
+def _short_id(text: str, width: int, ellipsis: str) -> str:
+    """Return the start of an id; its end where all such ids start alike: `msg_01…`, `req_011…`."""
+    if re.match(r"[a-z]+_", text):
+        return ellipsis + _end(text, width - len(ellipsis))
+    return _start(text, width)
 
 
 def _start(text: str, width: int) -> str:

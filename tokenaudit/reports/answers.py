@@ -7,33 +7,24 @@ from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
 from tokenaudit.reports.overview import overview
 from tokenaudit.reports.periods import PERIODS, over_time
+from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Report
 from tokenaudit.reports.rows import ledger_rows, refused_rows, reject_rows
-from tokenaudit.reports.selection import DIMENSIONS, Selection
+from tokenaudit.reports.selection import is_dimension
 from tokenaudit.reports.sessions import agents, sessions
-from tokenaudit.reports.usage import Context, Shape, by
+from tokenaudit.reports.usage import by
 
 __all__ = ["REPORTS", "answer"]
 
-Answer = Callable[..., Report]
+Answer = Callable[[Ledger, Question], Report]
 
 
 def _by(*dimensions: str) -> Answer:
-    def report(
-        ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
-    ) -> Report:
-        return by(ledger, selection, dimensions, context=context, shape=shape)
-
-    return report
+    return lambda ledger, question: by(ledger, question, dimensions)
 
 
 def _over_time(name: str) -> Answer:
-    def report(
-        ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
-    ) -> Report:
-        return over_time(ledger, selection, name, context=context, shape=shape)
-
-    return report
+    return lambda ledger, question: over_time(ledger, question, name)
 
 
 REPORTS: Final[Mapping[str, Answer]] = {
@@ -50,23 +41,23 @@ REPORTS: Final[Mapping[str, Answer]] = {
 }
 
 
-def answer(
-    ledger: Ledger, name: str, selection: Selection, *, context: Context, shape: Shape | None = None
-) -> Report:
-    """Return the report called *name*, or the usage by the dimensions that *name* lists.
+def answer(ledger: Ledger, question: Question, name: str) -> Report:
+    """Return the report called *name*, or the usage by dimensions: `by project,model`.
 
-    Raises UsageError, with the names there are, for any other name.
+    Dimensions may also stand alone. Raises UsageError, with the names there are, for any other name.
     """
     report: Answer | None = REPORTS.get(name)
-    if report is None and all(_is_dimension(part) for part in name.split(",")):
-        report = _by(*name.split(","))
+    if report is None and name.startswith("by "):
+        report = _by(*_split(name.removeprefix("by ")))
+    if report is None and all(is_dimension(part) for part in _split(name)):
+        report = _by(*_split(name))
     if report is None:
         raise UsageError(
             f"no such report: {name}",
             hint=f"There are: {', '.join(REPORTS)}; or dimensions such as project,model.",
         )
-    return report(ledger, selection, context=context, shape=shape)
+    return report(ledger, question)
 
 
-def _is_dimension(name: str) -> bool:
-    return name in DIMENSIONS or f"{name}_id" in DIMENSIONS
+def _split(dimensions: str) -> list[str]:
+    return [part.strip() for part in dimensions.split(",") if part.strip()]

@@ -14,13 +14,21 @@ __all__ = ["COST_MEANING", "notes"]
 COST_MEANING = "API list-price equivalent, not an invoice"
 
 _MOST_NAMED = 5
+_ALL = 100
 
 
-def notes(ledger: Ledger, rows: pl.DataFrame, selected: Selected, *, with_cost: bool) -> tuple[str, ...]:
-    """Return the lines of the foot for a report over *rows* of *ledger*."""
+def notes(
+    ledger: Ledger,
+    rows: pl.DataFrame,
+    refused: pl.DataFrame,
+    selected: Selected,
+    *,
+    with_cost: bool,
+) -> tuple[str, ...]:
+    """Return the lines of the foot for a report over *rows* of *ledger*, and *refused* beside them."""
     lines = [_read(ledger.intake), *_doubts(ledger), _quality(selected)]
     if with_cost:
-        lines += [*_unpriced(rows), *_refused(ledger), _pricing(ledger)]
+        lines += [*_unpriced(rows), *_refused(refused), _pricing(ledger)]
     return tuple(lines)
 
 
@@ -41,7 +49,7 @@ def _doubts(ledger: Ledger) -> Iterator[str]:
     if intake.rejects:
         first = ledger.rejects.row(0, named=True)
         place = first["path"] if first["line"] is None else f"{first['path']}:{first['line']}"
-        yield f"First reject: {place}: {first['reason']}"
+        yield f"First reject: {place}: {first['reason']} (all: tokenaudit export rejects)."
     parts = [
         _count(intake.incomplete, "last line is half-written", "last lines are half-written")
         if intake.incomplete
@@ -49,7 +57,9 @@ def _doubts(ledger: Ledger) -> Iterator[str]:
         _count(intake.odd_values, "response has odd values", "responses have odd values")
         if intake.odd_values
         else "",
-        _count(intake.undated_responses, "response has no usable time", "responses have no usable time")
+        _count(
+            intake.undated_responses, "response has no usable time", "responses have no usable time"
+        )
         if intake.undated_responses
         else "",
     ]
@@ -73,12 +83,10 @@ def _quality(selected: Selected) -> str:
 
 def _share(part: int, whole: int) -> str:
     """Write a share in whole per cent; 0 % and 100 % only where they are true."""
+    if part == whole:
+        return "100%"
     per_cent = round(100 * part / whole)
-    if per_cent == 0:
-        return "<1%"
-    if per_cent == 100 and part != whole:
-        return ">99%"
-    return f"{per_cent}%"
+    return "<1%" if per_cent < 1 else f"{per_cent}%" if per_cent < _ALL else ">99%"
 
 
 def _unpriced(rows: pl.DataFrame) -> Iterator[str]:
@@ -99,13 +107,11 @@ def _unpriced(rows: pl.DataFrame) -> Iterator[str]:
     yield f"Unpriced, not in the cost: {', '.join(named)}."
 
 
-def _refused(ledger: Ledger) -> Iterator[str]:
-    if not ledger.refused.is_empty():
-        cost = ledger.refused["cost_usd"].sum()
-        yield (
-            f"Refused attempts before a fallback, apart from all totals:"
-            f" {format_count(ledger.refused.height)}, {format_cost(cost)}."
-        )
+def _refused(refused: pl.DataFrame) -> Iterator[str]:
+    if not refused.is_empty():
+        attempts = _count(refused.height, "attempt was refused", "attempts were refused")
+        cost = format_cost(refused["cost_usd"].sum())
+        yield f"Apart from all totals: {attempts} before a fallback, {cost} if billed."
 
 
 def _pricing(ledger: Ledger) -> str:

@@ -7,25 +7,24 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from tokenaudit.ledger import Ledger, measures
+from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.selection import DIMENSIONS, Selection, period_start, select
-from tokenaudit.reports.usage import Context, Shape, assemble, measure_columns, table
+from tokenaudit.reports.usage import assemble, measure_columns, table
 
 __all__ = ["overview"]
 
 _TOP: Final = 5
 
 
-def overview(
-    ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
-) -> Report:
+def overview(ledger: Ledger, question: Question) -> Report:
     """Return today, this week, this month and all of *selection*, and its costliest parts.
 
-    The periods are those in which `context.now` lies; they overlap, so they have no total.
+    The periods are those in which `question.now` lies; they overlap, so they have no total.
     """
-    shape = shape or Shape()
-    rows = select(ledger, selection).collect()
-    today = context.now.astimezone(ZoneInfo(selection.timezone)).date()
+    rows = select(ledger.frame, question.selection).collect()
+    selection, shape = question.selection, question.shape
+    today = question.now.astimezone(ZoneInfo(selection.timezone)).date()
     top = Shape(limit=shape.limit or _TOP, with_cost=shape.with_cost, full=shape.full)
     titles = ledger.sessions.select("session_id", "title")
     sections = (
@@ -42,7 +41,7 @@ def overview(
         table(rows, [DIMENSIONS["project"]], top, name="projects", title="Top projects"),
         table(rows, [DIMENSIONS["model"]], top, name="models", title="Top models"),
     )
-    return assemble(ledger, selection, rows, sections, context, shape, title="Overview")
+    return assemble(ledger, question, rows, sections, title="Overview")
 
 
 def _periods(rows: pl.DataFrame, selection: Selection, today: date, shape: Shape) -> Section:

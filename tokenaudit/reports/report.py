@@ -35,6 +35,8 @@ class Unit(StrEnum):
     """An aware moment; shown in the report's zone."""
     DURATION = "duration"
     """Seconds."""
+    FLAG = "flag"
+    """True or false."""
 
 
 @dataclass(frozen=True, slots=True)

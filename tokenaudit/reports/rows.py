@@ -5,50 +5,52 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.ledger import SCHEMA, Ledger
+from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
-from tokenaudit.reports.selection import Selection, select
-from tokenaudit.reports.usage import Context, Shape, assemble, summed
+from tokenaudit.reports.selection import select
+from tokenaudit.reports.usage import assemble, summed
 
 __all__ = ["ledger_rows", "refused_rows", "reject_rows"]
 
 _IDS: Final = frozenset({"response_id", "request_id", "session_id", "agent_id"})
 _ESSENTIAL: Final = frozenset(
-    {"response_id", "time", "session_id", "agent_id", "model", "prompt_tokens", "output_tokens", "cost_usd", "quality"}
+    {
+        "response_id",
+        "time",
+        "session_id",
+        "agent_id",
+        "model",
+        "prompt_tokens",
+        "output_tokens",
+        "cost_usd",
+        "quality",
+    }
 )
 
 
-def ledger_rows(
-    ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
-) -> Report:
+def ledger_rows(ledger: Ledger, question: Question) -> Report:
     """Return every response of *selection*, with all columns of the ledger."""
-    shape = shape or Shape()
-    rows = select(ledger, selection).collect()
-    return _listing(ledger, selection, rows, rows, context, shape, name="ledger", title="Responses")
+    rows = select(ledger.frame, question.selection).collect()
+    return _listing(ledger, question, rows, rows, name="ledger", title="Responses")
 
 
-def refused_rows(
-    ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
-) -> Report:
+def refused_rows(ledger: Ledger, question: Question) -> Report:
     """Return the attempts that were refused before a fallback: in no total, priced apart (R6)."""
-    shape = shape or Shape()
-    rows = select(ledger, selection).collect()
-    return _listing(
-        ledger, selection, rows, ledger.refused, context, shape, name="refused", title="Refused attempts"
-    )
+    rows = select(ledger.frame, question.selection).collect()
+    refused = select(ledger.refused, question.selection).collect()
+    return _listing(ledger, question, rows, refused, name="refused", title="Refused attempts")
 
 
-def reject_rows(
-    ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
-) -> Report:
+def reject_rows(ledger: Ledger, question: Question) -> Report:
     """Return what could not be read: path, line and reason of every reject."""
-    shape = shape or Shape()
-    rows = select(ledger, selection).collect()
+    rows = select(ledger.frame, question.selection).collect()
     columns = (
         Column("path", Unit.TEXT, "Path"),
         Column("line", Unit.COUNT, "Line"),
         Column("reason", Unit.TEXT, "Reason"),
     )
-    rejects = ledger.rejects if shape.limit is None else ledger.rejects.head(shape.limit)
+    limit = question.shape.limit
+    rejects = ledger.rejects if limit is None else ledger.rejects.head(limit)
     section = Section(
         "rejects",
         "Rejects",
@@ -56,20 +58,19 @@ def reject_rows(
         rejects.select(column.name for column in columns),
         cut_rows=ledger.rejects.height - rejects.height,
     )
-    return assemble(ledger, selection, rows, (section,), context, shape, title="Rejects")
+    return assemble(ledger, question, rows, (section,), title="Rejects")
 
 
 def _listing(
     ledger: Ledger,
-    selection: Selection,
+    question: Question,
     rows: pl.DataFrame,
     listed: pl.DataFrame,
-    context: Context,
-    shape: Shape,
     *,
     name: str,
     title: str,
 ) -> Report:
+    shape = question.shape
     columns = tuple(
         Column(column, _unit(column, dtype), _label(column), essential=column in _ESSENTIAL)
         for column, dtype in SCHEMA.items()
@@ -85,7 +86,7 @@ def _listing(
         dimensions=("response_id",),
         cut_rows=listed.height - shown.height,
     )
-    return assemble(ledger, selection, rows, (section,), context, shape, title=title)
+    return assemble(ledger, question, rows, (section,), title=title)
 
 
 def _unit(column: str, dtype: Any) -> Unit:
@@ -97,8 +98,15 @@ def _unit(column: str, dtype: Any) -> Unit:
         return Unit.TOKENS
     if isinstance(dtype, pl.Datetime):
         return Unit.TIME
-    return Unit.COUNT if dtype == pl.Int64 else Unit.TEXT
+    plain = {pl.Int64: Unit.COUNT, pl.Boolean: Unit.FLAG}
+    return plain.get(dtype, Unit.TEXT)
 
 
 def _label(column: str) -> str:
-    return column.removesuffix("_tokens").removesuffix("_usd").removesuffix("_id").replace("_", " ").capitalize()
+    return (
+        column.removesuffix("_tokens")
+        .removesuffix("_usd")
+        .removesuffix("_id")
+        .replace("_", " ")
+        .capitalize()
+    )

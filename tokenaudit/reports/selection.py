@@ -9,10 +9,17 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.errors import UsageError
-from tokenaudit.ledger import Ledger
 from tokenaudit.reports.report import Column, Unit
 
-__all__ = ["DIMENSIONS", "Dimension", "Selection", "dimension", "period_start", "select"]
+__all__ = [
+    "DIMENSIONS",
+    "Dimension",
+    "Selection",
+    "dimension",
+    "is_dimension",
+    "period_start",
+    "select",
+]
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -98,9 +105,13 @@ def dimension(name: str) -> Dimension:
     return found
 
 
-def select(ledger: Ledger, selection: Selection) -> pl.LazyFrame:
-    """Return the chosen rows of the ledger, with `hour`, `day`, `week` and `month` added."""
-    frame = ledger.frame
+def is_dimension(name: str) -> bool:
+    """Tell whether there is a dimension called *name*."""
+    return name in DIMENSIONS or f"{name}_id" in DIMENSIONS
+
+
+def select(frame: pl.DataFrame, selection: Selection) -> pl.LazyFrame:
+    """Return the chosen rows of a ledger's *frame*, with `hour`, `day`, `week` and `month` added."""
     chosen = [
         _matching(frame, ("project",), selection.projects, _project_matches),
         _matching(frame, ("model",), selection.models, fnmatchcase),
@@ -157,11 +168,11 @@ def _matching(
 
 
 def _project_matches(project: str, pattern: str) -> bool:
-    """A project is meant by its whole path or by its last part."""
+    """Tell whether *pattern* means *project*: by its whole path or by its last part."""
     last = project.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return fnmatchcase(project, pattern) or fnmatchcase(last, pattern)
 
 
 def _id_matches(value: str, pattern: str) -> bool:
-    """An id is meant by a glob or by how it begins."""
+    """Tell whether *pattern* means the id *value*: as a glob or by how it begins."""
     return fnmatchcase(value, pattern) or value.startswith(pattern)

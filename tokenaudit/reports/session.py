@@ -6,9 +6,10 @@ import polars as pl
 
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
+from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
-from tokenaudit.reports.selection import DIMENSIONS, Selection, select
-from tokenaudit.reports.usage import Context, Shape, assemble, table
+from tokenaudit.reports.selection import DIMENSIONS, select
+from tokenaudit.reports.usage import assemble, table
 
 __all__ = ["find_session", "session"]
 
@@ -39,33 +40,35 @@ def _named(ids: Iterable[str]) -> str:
     return ", ".join(list(ids)[:_MOST_CANDIDATES])
 
 
-def session(
-    ledger: Ledger, selection: Selection, start: str, *, context: Context, shape: Shape | None = None
-) -> Report:
+def session(ledger: Ledger, question: Question, start: str) -> Report:
     """Return the report of the session whose id begins with *start*.
 
     Its sections: its agents, whose rows add up to the session; its models; its hours, with the
     compactions in each; and its facts, which are not usage.
     """
-    shape = shape or Shape()
     session_id = find_session(ledger, start)
-    rows = select(ledger, selection).filter(pl.col("session_id") == session_id).collect()
+    rows = (
+        select(ledger.frame, question.selection)
+        .filter(pl.col("session_id") == session_id)
+        .collect()
+    )
     facts = ledger.sessions.filter(pl.col("session_id") == session_id)
+    shape = question.shape
     plain = Shape(with_cost=shape.with_cost, full=shape.full)
     sections = (
         _agents(ledger, rows, session_id, shape),
         table(rows, [DIMENSIONS["model"]], plain, name="models", title="By model"),
-        _timeline(ledger, rows, selection, session_id, plain),
+        _timeline(ledger, rows, question, session_id),
         _facts(facts),
     )
     title = facts["title"].item() or "untitled"
-    return assemble(
-        ledger, selection, rows, sections, context, shape, title=f"Session {session_id}: {title}"
-    )
+    return assemble(ledger, question, rows, sections, title=f"Session {session_id}: {title}")
 
 
 def _agents(ledger: Ledger, rows: pl.DataFrame, session_id: str, shape: Shape) -> Section:
-    facts = ledger.agents.filter(pl.col("session_id") == session_id).drop("session_id", "transcripts")
+    facts = ledger.agents.filter(pl.col("session_id") == session_id).drop(
+        "session_id", "transcripts"
+    )
     return table(
         rows,
         [DIMENSIONS["agent_id"]],
@@ -80,15 +83,13 @@ def _agents(ledger: Ledger, rows: pl.DataFrame, session_id: str, shape: Shape) -
     )
 
 
-def _timeline(
-    ledger: Ledger, rows: pl.DataFrame, selection: Selection, session_id: str, shape: Shape
-) -> Section:
+def _timeline(ledger: Ledger, rows: pl.DataFrame, question: Question, session_id: str) -> Section:
     compactions = (
         ledger.compactions.filter(
             (pl.col("session_id") == session_id) & (pl.col("kind") == "compact")
         )
         .with_columns(
-            hour=pl.col("time").dt.convert_time_zone(selection.timezone).dt.truncate("1h")
+            hour=pl.col("time").dt.convert_time_zone(question.selection.timezone).dt.truncate("1h")
         )
         .group_by("hour")
         .agg(compactions=pl.len().cast(pl.Int64))
@@ -96,7 +97,7 @@ def _timeline(
     return table(
         rows,
         [DIMENSIONS["hour"]],
-        shape,
+        Shape(with_cost=question.shape.with_cost, full=question.shape.full),
         name="timeline",
         title="By hour",
         facts=compactions,

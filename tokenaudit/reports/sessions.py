@@ -5,9 +5,10 @@ from typing import Final
 import polars as pl
 
 from tokenaudit.ledger import Ledger
+from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Unit
-from tokenaudit.reports.selection import DIMENSIONS, Selection, select
-from tokenaudit.reports.usage import Context, Shape, assemble, table
+from tokenaudit.reports.selection import DIMENSIONS, select
+from tokenaudit.reports.usage import assemble, table
 
 __all__ = ["agents", "sessions"]
 
@@ -17,15 +18,12 @@ _TITLE: Final = Column("title", Unit.TEXT, "Title")
 _PROJECT: Final = Column("project", Unit.TEXT, "Project", essential=False)
 
 
-def sessions(
-    ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
-) -> Report:
+def sessions(ledger: Ledger, question: Question) -> Report:
     """Return the usage of each session that has any in *selection*, the latest first.
 
     A session's figures are the sum of its agents'; `agents` counts those with usage.
     """
-    shape = shape or Shape()
-    rows = select(ledger, selection).collect()
+    rows = select(ledger.frame, question.selection).collect()
     subagents = rows.group_by("session_id").agg(
         agents=pl.col("agent_id").n_unique().cast(pl.Int64),
     )
@@ -35,7 +33,7 @@ def sessions(
     section = table(
         rows,
         [DIMENSIONS["session_id"]],
-        shape,
+        question.shape,
         name="sessions",
         title="Usage by session",
         facts=facts,
@@ -48,22 +46,19 @@ def sessions(
         ),
         order=("end", True),
     )
-    return assemble(ledger, selection, rows, (section,), context, shape, title=section.title)
+    return assemble(ledger, question, rows, (section,), title=section.title)
 
 
-def agents(
-    ledger: Ledger, selection: Selection, *, context: Context, shape: Shape | None = None
-) -> Report:
+def agents(ledger: Ledger, question: Question) -> Report:
     """Return the usage of each agent: of every session's own (`main`) and of every subagent."""
-    shape = shape or Shape()
-    rows = select(ledger, selection).collect()
+    rows = select(ledger.frame, question.selection).collect()
     facts = ledger.agents.drop("transcripts").join(
         ledger.sessions.select("session_id", "project"), on="session_id", nulls_equal=True
     )
     section = table(
         rows,
         [DIMENSIONS["session_id"], DIMENSIONS["agent_id"]],
-        shape,
+        question.shape,
         name="agents",
         title="Usage by agent",
         facts=facts,
@@ -75,6 +70,4 @@ def agents(
             _END,
         ),
     )
-    return assemble(ledger, selection, rows, (section,), context, shape, title=section.title)
-
-
+    return assemble(ledger, question, rows, (section,), title=section.title)

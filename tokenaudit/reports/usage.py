@@ -1,10 +1,8 @@
 """Usage by any dimensions: the question behind daily, weekly, sessions, models and all the others."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -13,10 +11,11 @@ from tokenaudit.ledger import TOKENS, Ledger, measures
 from tokenaudit.model import Quality
 from tokenaudit.pricing.cost import COSTS
 from tokenaudit.reports.foot import notes
+from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
-from tokenaudit.reports.selection import Dimension, Selection, dimension, select
+from tokenaudit.reports.selection import Dimension, dimension, select
 
-__all__ = ["Context", "Shape", "by", "measure_columns", "selected", "summed", "table"]
+__all__ = ["assemble", "by", "measure_columns", "summed", "table"]
 
 _LABELS: Final = {
     "input_tokens": "Input",
@@ -35,81 +34,47 @@ _COST_LABELS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a report says of the run that made it."""
-
-    command: str
-    version: str
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How the rows of a report are cut and ordered."""
-
-    sort: str | None = None
-    """A column of the report; None for the report's own order."""
-    descending: bool | None = None
-    """None for the order that fits the column: names and times rising, figures falling."""
-    limit: int | None = None
-    with_cost: bool = True
-    full: bool = False
-    """Whether to add the parts of the cost."""
-    breakdown: bool = False
-    """Whether to split each row by model."""
-
-
 def by(
-    ledger: Ledger,
-    selection: Selection,
-    dimensions: Sequence[str],
-    *,
-    context: Context,
-    shape: Shape | None = None,
-    title: str | None = None,
+    ledger: Ledger, question: Question, dimensions: Sequence[str], *, title: str | None = None
 ) -> Report:
-    """Return the usage in *selection* by *dimensions*, one row per combination that occurs.
+    """Return the usage that *question* selects by *dimensions*, one row per combination that occurs.
 
     Rows add up exactly to the totals (R11), which are those of the whole selection.
     """
-    shape = shape or Shape()
     named = tuple(dict.fromkeys(dimension(name) for name in dimensions))
     if not named:
-        raise UsageError("nothing to group by", hint="Name one dimension or more, such as project,model.")
-    rows = select(ledger, selection).collect()
+        raise UsageError("nothing to group by", hint="Name one dimension or more: project,model.")
+    rows = select(ledger.frame, question.selection).collect()
     heading = title or f"Usage by {', '.join(entry.label.lower() for entry in named)}"
-    section = table(rows, named, shape, name="usage", title=heading)
-    return assemble(ledger, selection, rows, (section,), context, shape, title=heading)
+    section = table(rows, named, question.shape, name="usage", title=heading)
+    return assemble(ledger, question, rows, (section,), title=heading)
 
 
 def assemble(
     ledger: Ledger,
-    selection: Selection,
+    question: Question,
     rows: pl.DataFrame,
     sections: tuple[Section, ...],
-    context: Context,
-    shape: Shape,
     *,
     title: str,
-    more_notes: Sequence[str] = (),
 ) -> Report:
     """Put a report together from its *sections*, which are about *rows* of the ledger."""
-    chosen = selected(rows)
+    selection, chosen = question.selection, selected(rows)
+    refused = select(ledger.refused, selection).collect().join(rows, on="session_id", how="semi")
     return Report(
         title=title,
         sections=sections,
         meta=Meta(
-            command=context.command,
-            version=context.version,
-            generated_at=context.now,
+            command=question.command,
+            version=question.version,
+            generated_at=question.now,
             timezone=selection.timezone,
             filters=selection.filters(),
             pricing=ledger.pricing,
             intake=ledger.intake,
             selected=chosen,
         ),
-        notes=(*more_notes, *notes(ledger, rows, chosen, with_cost=shape.with_cost)),
+        notes=notes(ledger, rows, refused, chosen, with_cost=question.shape.with_cost),
     )
 
 

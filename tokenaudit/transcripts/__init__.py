@@ -1,11 +1,12 @@
 """The only part that knows Claude Code's format: finds its transcripts and reads what they say."""
 
 from tokenaudit.transcripts.columns import Columns, Reading
-from tokenaudit.transcripts.discover import Discovery, default_roots, discover
+from tokenaudit.transcripts.discover import DEMO, Discovery, default_roots, discover
 from tokenaudit.transcripts.parse import folder_name
 from tokenaudit.transcripts.read import Progress, read
 
 __all__ = [
+    "DEMO",
     "Columns",
     "Discovery",
     "Progress",

@@ -3,7 +3,7 @@
 Column names here are the project's own words; from here on no camelCase name is known.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Final
@@ -12,7 +12,7 @@ from tokenaudit.model import Reject
 from tokenaudit.transcripts import values
 from tokenaudit.transcripts.agents import agent_facts
 from tokenaudit.transcripts.format import CacheCreation, Iteration, OutputDetails, ServerToolUse
-from tokenaudit.transcripts.parse import Parsed, Record
+from tokenaudit.transcripts.parse import Compaction, Parsed, Record, Title
 from tokenaudit.transcripts.results import AgentResult
 
 __all__ = ["Columns", "Reading"]
@@ -40,6 +40,8 @@ _INTERNED: Final = (
     "agent_label",
     "mcp_server",
     "mcp_tool",
+    "recorded_cost_usd",
+    "odd",
 )
 """Texts that repeat from row to row: kept once, which is what makes them cheap to send."""
 
@@ -56,62 +58,66 @@ class Reading:
     rejects: Columns = field(default_factory=dict)
     results: Columns = field(default_factory=dict)
 
-    def add(self, parsed: Parsed) -> None:
-        """Append what *parsed* holds."""
-        path = parsed.transcript.path
-        _extend(self.records, _record_columns(path, parsed.records))
-        _extend(self.iterations, _iteration_columns(path, parsed.records))
-        _extend(self.transcripts, _transcript_columns(parsed))
-        _extend(self.titles, _rows(path, parsed.titles, ("rank", "title", "leaf_uuid")))
-        _extend(self.compactions, _rows(path, parsed.compactions, _COMPACTION))
-        _extend(self.rejects, _reject_columns(parsed.rejects))
-
-    def intern(self) -> None:
-        """Let equal texts be one object."""
-        one = dict[str, str]().setdefault
-        for name in _INTERNED:
-            column = self.records.get(name, [])
-            column[:] = [None if text is None else one(text, text) for text in column]
-
-
-    def add_results(self, results: Sequence[AgentResult]) -> None:
-        """Append what was found in the transcripts of parents."""
-        _extend(
-            self.results,
-            {name: [row[at] for row in results] for at, name in enumerate(AgentResult._fields)},
+    @classmethod
+    def of(cls, parsed: Sequence[Parsed]) -> "Reading":
+        """Turn all that *parsed* holds into columns."""
+        records = [record for one in parsed for record in one.records]
+        paths = [one.transcript.path for one in parsed for _ in one.records]
+        rejects = [reject for one in parsed for reject in one.rejects]
+        return cls(
+            records=_interned(_record_columns(paths, records)),
+            iterations=_iteration_columns(paths, records),
+            transcripts=_columns([_transcript_row(one) for one in parsed]),
+            titles=_columns([_titled(one, title) for one in parsed for title in one.titles]),
+            compactions=_columns(
+                [_compacted(one, compaction) for one in parsed for compaction in one.compactions]
+            ),
+            rejects=_columns([_rejected(reject) for reject in rejects]),
         )
 
-
-_COMPACTION: Final = ("line", "time", "kind", "trigger", "pre_tokens", "post_tokens")
-
-
-def _extend(columns: Columns, more: Columns) -> None:
-    for name, column in more.items():
-        columns.setdefault(name, []).extend(column)
+    @classmethod
+    def of_results(cls, results: Sequence[AgentResult]) -> "Reading":
+        """Turn what was found in the transcripts of parents into columns."""
+        return cls(results=_columns([result._asdict() for result in results]))
 
 
-def _rows(path: str, rows: Sequence[tuple[Any, ...]], names: tuple[str, ...]) -> Columns:
-    columns: Columns = {"path": [path] * len(rows)}
-    columns.update({name: [row[at] for row in rows] for at, name in enumerate(names)})
+def _columns(rows: Sequence[dict[str, Any]]) -> Columns:
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+def _titled(parsed: Parsed, title: Title) -> dict[str, Any]:
+    rank, text, leaf_uuid = title
+    return {"path": parsed.transcript.path, "rank": rank, "title": text, "leaf_uuid": leaf_uuid}
+
+
+def _compacted(parsed: Parsed, compaction: Compaction) -> dict[str, Any]:
+    return {"path": parsed.transcript.path, **compaction._asdict()}
+
+
+def _rejected(reject: Reject) -> dict[str, Any]:
+    return {"path": reject.path, "line": reject.line, "reason": reject.reason}
+
+
+def _interned(columns: Columns) -> Columns:
+    """Let equal texts be one object, and drop columns that say nothing: the schema knows them."""
+    one = dict[str, str]().setdefault
+    for name in _INTERNED:
+        column = columns[name]
+        if any(column):
+            columns[name] = [None if text is None else one(text, text) for text in column]
+        else:
+            del columns[name]
     return columns
 
 
-def _reject_columns(rejects: Sequence[Reject]) -> Columns:
-    return {
-        "path": [reject.path for reject in rejects],
-        "line": [reject.line for reject in rejects],
-        "reason": [reject.reason for reject in rejects],
-    }
-
-
-def _record_columns(path: str, records: Sequence[Record]) -> Columns:
+def _record_columns(paths: list[str], records: Sequence[Record]) -> Columns:
     first = [record.first for record in records]
     best = [record.best for record in records]
     messages = [line.message for line in best]
     usages = [message.usage for message in messages]
     times = [values.micros(line.timestamp) for line in first]
     return {
-        "path": [path] * len(records),
+        "path": paths,
         "line": [record.first_line for record in records],
         "value_line": [record.best_line for record in records],
         "lines": [record.lines for record in records],
@@ -139,8 +145,8 @@ def _record_columns(path: str, records: Sequence[Record]) -> Columns:
         "agent_label": [line.attribution_agent for line in best],
         "mcp_server": [line.attribution_mcp_server for line in best],
         "mcp_tool": [line.attribution_mcp_tool for line in best],
-        "recorded_cost_usd": [_decimal_text(line.cost_usd) for line in best],
-        "odd": [", ".join(line.odd) or None for line in best],
+        "recorded_cost_usd": [line.cost_usd and repr(line.cost_usd) for line in best],
+        "odd": [", ".join(line.odd) if line.odd else None for line in best],
     }
 
 
@@ -164,21 +170,21 @@ def _usage_columns(usages: Sequence[Any]) -> Columns:
     }
 
 
-def _iteration_columns(path: str, records: Iterable[Record]) -> Columns:
+def _iteration_columns(paths: Sequence[str], records: Sequence[Record]) -> Columns:
     """Return the iterations of the records whose top level does not tell all (R6)."""
     rows = [
-        (record.best_line, at, iteration)
-        for record in records
+        (path, record.best_line, at, iteration)
+        for path, record in zip(paths, records, strict=True)
         if (iterations := record.best.message.usage.iterations) and _tell_more(iterations)
         for at, iteration in enumerate(iterations)
     ]
-    iterations = [iteration for _, _, iteration in rows]
+    iterations = [iteration for _, _, _, iteration in rows]
     splits = [iteration.cache_creation or _NO_SPLIT for iteration in iterations]
     number: Callable[[int | None], int] = lambda count: count or 0  # noqa: E731
     return {
-        "path": [path] * len(rows),
-        "value_line": [line for line, _, _ in rows],
-        "iteration": [at for _, at, _ in rows],
+        "path": [path for path, _, _, _ in rows],
+        "value_line": [line for _, line, _, _ in rows],
+        "iteration": [at for _, _, at, _ in rows],
         "type": [iteration.type for iteration in iterations],
         "iteration_model": [iteration.model for iteration in iterations],
         "input_tokens": [number(iteration.input_tokens) for iteration in iterations],
@@ -194,11 +200,11 @@ def _tell_more(iterations: Sequence[Iteration]) -> bool:
     return len(iterations) > 1 or iterations[0].type != "message"
 
 
-def _transcript_columns(parsed: Parsed) -> Columns:
+def _transcript_row(parsed: Parsed) -> dict[str, Any]:
     transcript = parsed.transcript
     facts = agent_facts(transcript)
     last = max(parsed.records, key=lambda record: record.first_line, default=None)
-    row = {
+    return {
         "path": transcript.path,
         "root": transcript.root,
         "project_folder": transcript.project_folder,
@@ -218,9 +224,3 @@ def _transcript_columns(parsed: Parsed) -> Columns:
         "is_unfinished": last is not None and last.best.message.stop_reason is None,
         "last_line": last.first_line if last is not None else None,
     }
-    return {name: [value] for name, value in row.items()}
-
-
-def _decimal_text(cost: float | None) -> str | None:
-    """Return the recorded cost as the text that the transcript held, not as a binary number."""
-    return None if cost is None else repr(cost)

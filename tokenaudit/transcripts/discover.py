@@ -10,7 +10,10 @@ from typing import Final
 from tokenaudit.errors import NoTranscriptsError
 from tokenaudit.model import MAIN_AGENT, Reject, Transcript
 
-__all__ = ["Discovery", "default_roots", "discover", "is_session_id"]
+__all__ = ["DEMO", "Discovery", "default_roots", "discover", "is_session_id"]
+
+DEMO: Final = Path(__file__).parent.parent / "demo"
+"""The root of the sample that comes with the package."""
 
 _NOT_TRANSCRIPTS: Final = frozenset({"journal.jsonl", "audit.jsonl", "history.jsonl"})
 _SESSION_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I)

@@ -14,7 +14,7 @@ BLOCK: Final = 1 << 18
 LONGEST_LINE: Final = 64 << 20
 """A longer line is rejected unread: memory must not grow with what a file holds."""
 
-_TAIL: Final = 4096
+_TAIL: Final = 2048
 """Where two objects share a line, the usage of the second stands this near to the line's end."""
 _BOM: Final = b"\xef\xbb\xbf"
 _OPEN: Final = ord("{")
@@ -202,7 +202,7 @@ def _sort_by_content(data: bytes, start: int, end: int) -> Sort | None:
 
 def _sort_glued(data: bytes, start: int, end: int) -> Sort | None:
     """Sort a line that begins with an object of no interest: another may be glued to it."""
-    if data.find(b'"usage"', end - _TAIL if end - start > _TAIL else start, end) < 0:
+    if data.find(b'"output_tokens"', end - _TAIL if end - start > _TAIL else start, end) < 0:
         return None
     return Sort.ASSISTANT if data.find(b'"assistant"', start, end) >= 0 else None
 

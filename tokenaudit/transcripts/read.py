@@ -59,15 +59,12 @@ def _measured(batch: Sequence[Transcript]) -> tuple[int, Reading]:
 
 def read_batch(transcripts: Iterable[Transcript]) -> Reading:
     """Read *transcripts* in this process."""
-    reading = Reading()
     with _no_garbage():
-        for transcript in transcripts:
-            parsed = parse(transcript)
-            if parsed.has_inline_sidechains:
-                name_inline_agents(parsed)
-            reading.add(parsed)
-        reading.intern()
-    return reading
+        parsed = [parse(transcript) for transcript in transcripts]
+        for one in parsed:
+            if one.has_inline_sidechains:
+                name_inline_agents(one)
+        return Reading.of(parsed)
 
 
 @contextmanager
@@ -139,6 +136,4 @@ def _parents_of_unfinished(readings: Iterable[Reading]) -> dict[str, dict[str, s
 
 
 def _search(parent: tuple[str, Mapping[str, str]]) -> Reading:
-    reading = Reading()
-    reading.add_results(search_results(*parent))
-    return reading
+    return Reading.of_results(search_results(*parent))

@@ -34,7 +34,7 @@ def search_results(path: str, agent_paths: Mapping[str, str]) -> list[AgentResul
     *agent_paths* maps the ids of those subagents to their transcripts.
     """
     found = []
-    for number, value in _objects_with(path, b'"agentId"', b'"toolUseResult"'):
+    for number, value in _objects_with(path, b'"output_tokens"', b'"toolUseResult"'):
         result = value.get("toolUseResult")
         if isinstance(result, dict) and isinstance(result.get("usage"), dict):
             agent_path = agent_paths.get(str(result.get("agentId")))

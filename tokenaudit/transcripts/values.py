@@ -13,7 +13,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _DIGITS: Final = re.compile(r"\s*\+?\d{1,20}\s*", re.ASCII)
 _EPOCH_FORM: Final = re.compile(r"\s*\d{9,19}(\.\d+)?\s*", re.ASCII)
-_END_OF_DAY: Final = re.compile(r"^(.*?)[T ]24:00(:00(\.0+)?)?(.*)$", re.ASCII)
+_END_OF_DAY: Final = re.compile(r"^(.*?)[T ]24:00(:00(\.0+)?)?([Z+-].*)?$", re.ASCII)
 _LEAP_SECOND: Final = re.compile(r"^(.*:\d\d):60(\.\d+)?(.*)$", re.ASCII)
 
 
@@ -53,11 +53,12 @@ def micros(value: object) -> int | None:
     nanoseconds: the one that falls after 1973 and before 2300.
     """
     if isinstance(value, str):
-        if value[4:5] == "-" or not _EPOCH_FORM.fullmatch(value):  # first: some epochs pass for dates of the year 1712
+        # Some epochs would pass for dates of the year 1712: only a dash tells.
+        if value[4:5] == "-" or not _EPOCH_FORM.fullmatch(value):
             moment = _from_iso(value)
             return None if moment is None else (moment - EPOCH) // _MICROSECOND
         value = float(value) if "." in value else int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return _from_epoch(value)
 
@@ -66,7 +67,7 @@ def _from_iso(value: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        return _from_odd_iso(value.strip())
+        return _from_odd_iso(value.strip().upper())
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:
@@ -74,10 +75,10 @@ def _from_iso(value: str) -> datetime | None:
 
 
 def _from_odd_iso(value: str) -> datetime | None:
-    """Read the forms that ISO 8601 allows and `fromisoformat` refuses: 24:00, :60, blanks around."""
+    """Read the forms that ISO 8601 allows and `fromisoformat` refuses: 24:00, :60, `z`, blanks around."""
     later = timedelta()
     if match := _END_OF_DAY.match(value):
-        value, later = f"{match[1]}T00:00{match[4]}", timedelta(days=1)
+        value, later = f"{match[1]}T00:00{match[4] or ''}", timedelta(days=1)
     elif match := _LEAP_SECOND.match(value):
         value, later = f"{match[1]}:59{match[2] or ''}{match[3]}", timedelta(seconds=1)
     try:
@@ -89,7 +90,7 @@ def _from_odd_iso(value: str) -> datetime | None:
 
 def _from_epoch(value: float) -> int | None:
     for per_second in (1, 10**3, 10**6, 10**9):
-        if 10**8 <= value / per_second < 10**10:
+        if 10**8 * per_second <= value < 10**10 * per_second:
             if isinstance(value, int):
                 return value * 10**6 // per_second
             return round(value * 10**6 / per_second)

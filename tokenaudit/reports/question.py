@@ -1,0 +1,35 @@
+"""What a report is asked: which responses, in which shape, by whom and when."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tokenaudit.reports.selection import Selection
+
+__all__ = ["Question", "Shape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the rows of a report are cut and ordered."""
+
+    sort: str | None = None
+    """A column of the report; None for the report's own order."""
+    descending: bool | None = None
+    """None for the order that fits the column: names and times rising, figures falling."""
+    limit: int | None = None
+    with_cost: bool = True
+    full: bool = False
+    """Whether to add the parts of the cost."""
+    breakdown: bool = False
+    """Whether to split each row by model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question to the ledger; the clock is read by whoever asks."""
+
+    command: str
+    version: str
+    now: datetime
+    selection: Selection = field(default_factory=Selection)
+    shape: Shape = field(default_factory=Shape)
