@@ -17,7 +17,6 @@ __all__ = ["Merged", "merge"]
 LARGEST_PLACEHOLDER: Final = 30
 """Output counts up to this, on a line without a stop reason, are what stands there at the start (R4)."""
 
-_TEXT_SEPARATOR: Final = "\n"
 _OF_OWNER: Final = (
     "owner_path",
     "owner_line",
@@ -49,7 +48,9 @@ class Merged:
 def merge(facts: Facts) -> Merged:
     """Merge the records of *facts*."""
     records = _split_cache_writes(_repaired(facts)).join(
-        facts.transcripts.select("path", "session_id", "first_time"), on="path", maintain_order="left"
+        facts.transcripts.select("path", "session_id", "first_time"),
+        on="path",
+        maintain_order="left",
     )
     records = records.with_columns(
         key=_key(records),
@@ -57,6 +58,7 @@ def merge(facts: Facts) -> Merged:
         owner_line="line",
         source_path="path",
         source_line="value_line",
+        source_record="record",
     )
     is_copied = records["key"].is_duplicated()
     copied, single = records.filter(is_copied), records.filter(~is_copied)
@@ -88,7 +90,7 @@ def _repaired(facts: Facts) -> pl.DataFrame:
     if facts.results.is_empty():
         return facts.records.with_columns(repaired_tokens=unrepaired)
     split = pl.col("split_5m_tokens") + pl.col("split_1h_tokens")
-    last = facts.transcripts.filter("is_unfinished").select("path", line="last_line")
+    last = facts.transcripts.filter("is_unfinished").select("path", record="last_record")
     results = facts.results.group_by(
         path="agent_path",
         input_tokens="input_tokens",
@@ -96,13 +98,13 @@ def _repaired(facts: Facts) -> pl.DataFrame:
         writes="cache_write_tokens",
     ).agg(repaired_tokens=pl.col("output_tokens").max())
     repairs = (
-        facts.records.join(last, on=["path", "line"], how="semi")
+        facts.records.join(last, on=["path", "record"], how="semi")
         .with_columns(writes=pl.max_horizontal("cache_write_tokens", split))
         .join(results, on=["path", "input_tokens", "cache_read_tokens", "writes"])
         .filter(pl.col("repaired_tokens") >= pl.col("output_tokens"))
-        .select("path", "line", "repaired_tokens")
+        .select("path", "record", "repaired_tokens")
     )
-    return facts.records.join(repairs, on=["path", "line"], how="left", maintain_order="left")
+    return facts.records.join(repairs, on=["path", "record"], how="left", maintain_order="left")
 
 
 # R3: which records are one response
@@ -120,11 +122,13 @@ def _key(records: pl.DataFrame) -> pl.Series:
 
 
 def _plain_key() -> pl.Expr:
-    """The ids where both are there; else what stands for them within one transcript."""
+    """Return the ids where both are there; else what stands for them within one transcript."""
     has_message, has_request = (pl.col(name).is_not_null() for name in ("message_id", "request_id"))
 
     def joined(kind: str, *names: str) -> pl.Expr:
-        return pl.concat_str(pl.lit(kind), *names, separator=_TEXT_SEPARATOR)
+        # With their lengths in front, no two lists of texts look alike when joined.
+        lengths = (pl.col(name).cast(pl.String).str.len_bytes() for name in names)
+        return pl.concat_str(pl.lit(kind), *lengths, *names, separator=" ")
 
     return (
         pl.when(has_message & has_request)
@@ -141,12 +145,14 @@ def _links_without_request(keys: pl.DataFrame) -> pl.DataFrame:
     """Link records without a request id to others of the same message: by file, uuid or time."""
     alone = keys.filter(pl.col("message_id").is_not_null() & pl.col("request_id").is_null())
     others = keys.filter(pl.col("message_id").is_in(alone["message_id"].unique().implode()))
-    columns = ["message_id", "key", "uuid", "time", "path", "agent_id"]
     links = [
-        alone.select(columns)
-        .join(others.select(columns), on=["message_id", *shared], suffix="_other")
-        .filter(pl.col("key") != pl.col("key_other"))
-        .select("key", other="key_other")
+        alone.select("message_id", "key", *shared)
+        .unique()
+        .join(
+            others.select("message_id", *shared, other="key").unique(), on=["message_id", *shared]
+        )
+        .filter(pl.col("key") != pl.col("other"))
+        .select("key", "other")
         for shared in (["uuid"], ["time"], ["path", "agent_id"])
     ]
     return pl.concat(links)
@@ -205,10 +211,19 @@ def _owners(copied: pl.DataFrame) -> pl.DataFrame:
 
 
 def _united(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per key: the owner's facts and the best line's values (R4)."""
+    """Return one row per key: the owner's facts and the best line's values (R4).
+
+    Of equally good lines the later one counts: within a transcript by its place, for times there go
+    back and forth; among transcripts by its time.
+    """
+    is_final = pl.col("stop_reason").is_not_null()
+    worth = [is_final, pl.when(~is_final).then("output_tokens").otherwise(0)]
+    time = pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC"))
     best = (
-        copied.sort("is_progress", "is_sidechain", "first_time", "path", nulls_last=True)
-        .sort(_value_order(), descending=True, maintain_order=True)
+        copied.sort(*worth, "record", descending=True)
+        .unique(["key", "path"], keep="first", maintain_order=True)
+        .sort("is_progress", "is_sidechain", "first_time", "path", nulls_last=True)
+        .sort(*worth, time, descending=True, maintain_order=True)
         .unique("key", keep="first", maintain_order=True)
     )
     return owners.join(best.drop(*_OF_OWNER, "time", "lines", "repaired_tokens"), on="key")
@@ -227,16 +242,6 @@ def _shared(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _value_order() -> tuple[pl.Expr, ...]:
-    """Rank lines by worth: a finished one, else the most output; of equals the later (R4)."""
-    is_final = pl.col("stop_reason").is_not_null()
-    return (
-        is_final,
-        pl.when(~is_final).then("output_tokens").otherwise(0),
-        pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC")),
-    )
-
-
 def _judged(united: pl.DataFrame) -> pl.DataFrame:
     """Say how far each output count can be trusted, and put repaired ones in place (R4)."""
     is_final = pl.col("stop_reason").is_not_null()
@@ -245,8 +250,10 @@ def _judged(united: pl.DataFrame) -> pl.DataFrame:
         pl.coalesce("message_id", "uuid", pl.format("{}:{}", "source_path", "source_line")).alias(
             "response_id"
         ),
-        pl.exclude("key", "repaired_tokens", "first_time", "lines", "output_tokens", "path", "line",
-                   "value_line", "value_time", "message_id", "uuid"),
+        pl.exclude(
+            *("key", "repaired_tokens", "first_time", "lines", "output_tokens"),
+            *("path", "record", "line", "value_line", "value_time", "message_id", "uuid"),
+        ),
         kind=pl.lit(Kind.MESSAGE.value),
         copies=pl.col("lines") - 1,
         output_tokens=pl.when(is_repaired).then("repaired_tokens").otherwise("output_tokens"),
@@ -260,7 +267,7 @@ def _judged(united: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-# R6: iterations
+# R6: what iterations tell
 
 _RESOLVED: Final = (
     "input_tokens",
@@ -276,8 +283,9 @@ class _Iterations:
 
     def __init__(self, iterations: pl.DataFrame, responses: pl.DataFrame) -> None:
         self._responses = responses.with_row_index("response")
-        found = iterations.rename({"path": "source_path", "value_line": "source_line"}).join(
-            self._responses.drop(*_RESOLVED, "is_split_assumed"), on=["source_path", "source_line"]
+        found = iterations.rename({"path": "source_path", "record": "source_record"}).join(
+            self._responses.drop(*_RESOLVED, "is_split_assumed"),
+            on=["source_path", "source_record"],
         )
         is_served = pl.col("type") == "fallback_message"
         self._found = found.with_columns(is_fallback=is_served.any().over("response"))
@@ -298,7 +306,9 @@ class _Iterations:
 
         Where they do not add up the top level stands alone: it is what is counted.
         """
-        served = pl.when("is_fallback").then(pl.lit("fallback_message")).otherwise(pl.lit("message"))
+        served = (
+            pl.when("is_fallback").then(pl.lit("fallback_message")).otherwise(pl.lit("message"))
+        )
         parts = self._found.filter(pl.col("type") == served)
         sums = parts.group_by("response").agg(pl.len().alias("parts"), pl.col(*_RESOLVED).sum())
         agreeing = sums.filter(pl.col("parts") > 1).join(

@@ -30,6 +30,7 @@ _TEXT: Final = pl.String
 
 RECORDS: Final[Mapping[str, Any]] = {
     "path": _TEXT,
+    "record": pl.Int64,
     "line": pl.Int64,
     "value_line": pl.Int64,
     "lines": pl.Int64,
@@ -63,11 +64,14 @@ RECORDS: Final[Mapping[str, Any]] = {
     "recorded_cost_usd": _TEXT,
     "odd": _TEXT,
 }
-"""One row per response and transcript: the best of its lines there (`value_line`), and how many."""
+"""One row per response and transcript: the best of its lines there (`value_line`), and how many.
+
+`record` numbers them within the transcript: a line may hold two.
+"""
 
 ITERATIONS: Final[Mapping[str, Any]] = {
     "path": _TEXT,
-    "value_line": pl.Int64,
+    "record": pl.Int64,
     "iteration": pl.Int64,
     "type": _TEXT,
     "iteration_model": _TEXT,
@@ -93,9 +97,9 @@ TRANSCRIPTS: Final[Mapping[str, Any]] = {
     "usage_lines": pl.Int64,
     "is_incomplete": pl.Boolean,
     "is_unfinished": pl.Boolean,
-    "last_line": pl.Int64,
+    "last_record": pl.Int64,
 }
-"""One row per transcript. `is_unfinished`: its last reply has no stop reason; `last_line` is it."""
+"""One row per transcript. `is_unfinished`: its last reply, `last_record`, has no stop reason."""
 
 TITLES: Final[Mapping[str, Any]] = {
     "path": _TEXT,
@@ -155,11 +159,28 @@ def collect(discovery: Discovery, readings: Sequence[Reading]) -> Facts:
 
 def _frame(parts: Sequence[Columns], schema: Mapping[str, Any]) -> pl.DataFrame:
     frames = [
-        pl.DataFrame({name: part.get(name, [None] * len(part["path"])) for name in schema}, schema)
+        _part({name: part.get(name, [None] * len(part["path"])) for name in schema}, schema)
         for part in parts
         if part
     ]
     return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+
+
+def _part(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
+    try:
+        return pl.DataFrame(columns, schema)
+    except UnicodeEncodeError:  # a file's name may be any bytes
+        return pl.DataFrame(
+            {name: [_written(value) for value in column] for name, column in columns.items()},
+            schema,
+        )
+
+
+def _written(value: Any) -> Any:
+    """Return *value*, if it is a text, with what UTF-8 cannot hold as escapes."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _unreadable(rejects: Sequence[Reject]) -> Columns:

@@ -62,12 +62,11 @@ def test_every_row_of_the_table_is_on_the_card() -> None:
 
 
 @each_rate
-def test_prices_are_positive_and_output_costs_most(rate: Rate) -> None:
+def test_prices_are_positive_and_output_costs_more_than_input(rate: Rate) -> None:
     """A price of nothing, or columns that changed places, would not be seen in a total."""
     for prices in filter(None, (rate.prices, rate.long_prices)):
         assert 0 < prices.input < prices.output
-        assert 0 < prices.cache_read
-        assert prices.cache_write_1h < prices.output
+        assert prices.cache_read > 0
 
 
 @each_rate
@@ -244,7 +243,7 @@ def test_the_basis_names_the_card() -> None:
     ],
 )
 def test_a_price_is_that_of_the_day(
-    model: str, speed: str | None, day: str, prices: str, long_prices: str | None, modifiers: str
+    model: str, speed: str | None, day: str, *, prices: str, long_prices: str | None, modifiers: str
 ) -> None:
     """A change holds from its day on, and not a day earlier."""
     found = tariff(model, day, speed)
@@ -320,7 +319,7 @@ def test_without_a_day_a_price_that_changed_is_not_guessed(model: str, speed: st
     ],
 )
 def test_one_token_above_the_threshold_prices_the_whole_prompt(
-    model: str, day: str, speed: str | None, threshold: int, cost_at: str, cost_above: str
+    model: str, day: str, speed: str | None, *, threshold: int, cost_at: str, cost_above: str
 ) -> None:
     """A cliff, not a slope: up to the threshold the lower price, above it the higher one for all."""
     at = priced_row(Used(model, noon(day), input_tokens=threshold, speed=speed))

@@ -1,6 +1,7 @@
 """Reports made by hand, for the tests of the renderers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ TITLE = Column("title", Unit.TEXT, "Title")
 SESSION = Column("session_id", Unit.ID, "Session")
 START = Column("start", Unit.TIME, "Start")
 DURATION = Column("duration_s", Unit.DURATION, "Duration", essential=False)
+FLAG = Column("is_sidechain", Unit.FLAG, "Sidechain")
 RESPONSES = Column("responses", Unit.COUNT, "Resp.")
 TOKENS = (
     Column("input_tokens", Unit.TOKENS, "Input"),
@@ -38,6 +40,7 @@ TYPES: Mapping[Unit, Any] = {
     Unit.DATE: pl.Date,
     Unit.TIME: pl.Datetime("us", "UTC"),
     Unit.DURATION: pl.Int64,
+    Unit.FLAG: pl.Boolean,
 }
 
 META = Meta(
@@ -95,30 +98,13 @@ def report(*sections: Section, notes: Sequence[str] = NOTES, title: str | None =
 
 def daily(days: int = 3, **more: Any) -> Section:
     """Return a section like that of a busy month: billions of cached tokens, a four-digit cost."""
+    tokens = (84_120, 2_411_950, 1_843_120_455, 0, 61_004_312)
     rows = [
-        (
-            date(2026, 3, day),
-            *measures(
-                1204 + day,
-                84_120 * day,
-                2_411_950,
-                1_843_120_455,
-                0,
-                61_004_312,
-                cost="1355.820000000001",
-            ),
-        )
+        (date(2026, 3, day), *measures(1205, *tokens, cost="1355.820000000001"))
         for day in range(1, days + 1)
     ]
-    totals = total(
-        responses=sum(int(str(row[1])) for row in rows),
-        input_tokens=504_720,
-        output_tokens=7_235_850,
-        cache_read_tokens=5_529_361_365,
-        cache_write_1h_tokens=183_012_936,
-        total_tokens=5_720_114_871,
-        cost_usd=Decimal("4067.460000000003"),
-    )
+    sums: tuple[Any, ...] = (1205, *tokens, sum(tokens), Decimal("1355.820000000001"), 0)
+    totals = {column.name: one * days for column, one in zip(MEASURES, sums, strict=True)}
     return section((DAY, *MEASURES), rows, totals, **more)
 
 
@@ -126,16 +112,7 @@ def by_model(section_: Section, parts: Sequence[Sequence[object]]) -> Section:
     """Return *section_* broken down into *parts*: its dimensions, the model, MEASURES."""
     keys = [column for column in section_.columns if column.name in section_.dimensions]
     columns = (*keys, Column("model", Unit.TEXT, "Model"), *MEASURES)
-    return Section(
-        section_.name,
-        section_.title,
-        section_.columns,
-        section_.rows,
-        section_.totals,
-        frame(columns, parts),
-        section_.dimensions,
-        section_.cut_rows,
-    )
+    return replace(section_, breakdown=frame(columns, parts))
 
 
 HOSTILE = (

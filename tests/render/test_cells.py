@@ -9,6 +9,7 @@ from report_samples import (
     COST,
     DAY,
     DURATION,
+    FLAG,
     MEASURES,
     PROJECT,
     SESSION,
@@ -21,14 +22,14 @@ from report_samples import (
     total,
 )
 
-from tokenaudit.render.cells import Line, Role, Writing, cut_rows, format_duration, lines
+from tokenaudit.render.cells import Line, Role, Words, Writing, cut_rows, format_duration
 from tokenaudit.reports.report import Column, Section, Unit
 
 VIENNA = Writing(ZoneInfo("Europe/Vienna"))
 
 
 def cells(section_: Section, writing: Writing = VIENNA) -> list[tuple[str, ...]]:
-    return [line.cells for line in lines(section_, writing)]
+    return [line.cells for line in Words(section_, writing).lines()]
 
 
 def test_exact_and_short_figures() -> None:
@@ -95,6 +96,11 @@ def test_what_is_missing_is_said() -> None:
     assert cells(one) == [("undated", "—", "—", "—", "—")]
 
 
+def test_flags_are_words() -> None:
+    """And a flag that nobody raised is none."""
+    assert cells(section((FLAG,), [(True,), (False,), (None,)])) == [("yes",), ("no",), ("—",)]
+
+
 def test_times_are_those_of_the_report_s_zone() -> None:
     """The zone is the report's, whatever the machine's is; summer time included."""
     rows = [(datetime(2026, month, 2, 13, 5, 59, tzinfo=UTC),) for month in (1, 7)]
@@ -111,7 +117,7 @@ def test_parts_stand_below_their_row() -> None:
         [(None, "b", *zeros), (date(2026, 3, 1), "a", *zeros), (date(2026, 3, 1), None, *zeros)],
     )
 
-    assert [(line.role, line.cells[0]) for line in lines(split, VIENNA)] == [
+    assert [(line.role, line.cells[0]) for line in Words(split, VIENNA).lines()] == [
         (Role.ROW, "2026-03-01"),
         (Role.PART, "└ a"),
         (Role.PART, "└ no model named"),
@@ -131,7 +137,7 @@ def test_totals_leave_names_blank() -> None:
 
     assert [
         Line(Role.TOTALS, ("Total", "", "", "3", "", "", "", "", "", "4", "—", "")),
-    ] == lines(one, VIENNA)
+    ] == Words(one, VIENNA).lines()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from report_samples import (
     COST,
     DURATION,
+    FLAG,
     HOSTILE,
     MEASURES,
     PROJECT,
@@ -37,14 +38,13 @@ def read(report_: Report, *, raw: bool = False) -> list[list[str]]:
 def test_the_lines_of_a_report() -> None:
     """A header, plain figures, times in UTC, nothing where there is nothing; lines end in LF."""
     moment = datetime(2026, 3, 2, 13, 5, tzinfo=UTC)
-    rows = [("app", moment, 61, 1_234_567, Decimal("1.5")), (None, None, None, 0, None)]
+    columns = (PROJECT, START, DURATION, FLAG, TOKENS[0], COST)
+    rows = [("app", moment, 61, True, 1_234_567, Decimal("1.5")), (None, None, None, None, 0, None)]
 
-    assert render(
-        report(section((PROJECT, START, DURATION, TOKENS[0], COST), rows), daily()), Style()
-    ) == (
-        b"project,start,duration_s,input_tokens,cost_usd\n"
-        b"app,2026-03-02T13:05:00.000Z,61,1234567,1.50\n"
-        b",,,0,\n"
+    assert render(report(section(columns, rows), daily()), Style()) == (
+        b"project,start,duration_s,is_sidechain,input_tokens,cost_usd\n"
+        b"app,2026-03-02T13:05:00.000Z,61,true,1234567,1.50\n"
+        b",,,,0,\n"
     )
 
 

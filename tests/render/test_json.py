@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from report_samples import (
     COST,
     DAY,
+    FLAG,
     HOSTILE,
     MEASURES,
     META,
@@ -192,6 +193,13 @@ def test_rows_that_a_limit_left_out_are_counted() -> None:
     """Else nobody could tell why the rows do not add up to the totals."""
     assert read(report(daily(cut_rows=12)))["cut_rows"] == 12
     assert "cut_rows" not in read(report(daily()))
+
+
+def test_flags_are_true_or_false() -> None:
+    """Or null."""
+    rows = read(report(section((FLAG,), [(True,), (False,), (None,)])))["rows"]
+
+    assert [row["is_sidechain"] for row in rows] == [True, False, None]
 
 
 def test_names_are_the_same_when_read() -> None:

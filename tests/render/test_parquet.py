@@ -12,6 +12,7 @@ from report_samples import (
     COST,
     DAY,
     DURATION,
+    FLAG,
     HOSTILE,
     MEASURES,
     PROJECT,
@@ -36,7 +37,7 @@ def read(report_: Report) -> pl.DataFrame:
 
 def test_columns_have_types() -> None:
     """Also where a frame has no value to tell them from, or another type for the same thing."""
-    columns = (SESSION, DAY, START, DURATION, TOKENS[0], COST)
+    columns = (SESSION, DAY, START, DURATION, FLAG, TOKENS[0], COST)
     nothing = pl.DataFrame({column.name: [None] for column in columns})
 
     assert {
@@ -44,6 +45,7 @@ def test_columns_have_types() -> None:
         "day": pl.Date,
         "start": pl.Datetime("us", "UTC"),
         "duration_s": pl.Int64,
+        "is_sidechain": pl.Boolean,
         "input_tokens": pl.Int64,
         "cost_usd": pl.Decimal(38, 12),
     } == read(report(Section("usage", "Usage", columns, nothing))).schema

@@ -106,14 +106,14 @@ def test_a_table_at_80_columns() -> None:
     assert shown(report(broken_down(), notes=("A note.",))) == (
         "Usage by day\n"
         "\n"
-        "                                      Cache  Write   Write\n"
-        "Day           Resp.   Input  Output    read     5m      1h   Total       Cost\n"
-        "─────────────────────────────────────────────────────────────────────────────\n"
-        "2026-03-01    1,205   84.1K    2.4M    1.8B      0   61.0M    1.9B  $1,355.82\n"
-        "└ opus-4-5        9       1       2  900.0M      4       5  900.0M  $1,200.50\n"
-        "└ internal-x      4       1       2       3      4       5      15          —\n"
-        "─────────────────────────────────────────────────────────────────────────────\n"
-        "Total         1,205  504.7K    7.2M    5.5B      0  183.0M    5.7B  $4,067.46\n"
+        "                                     Cache  Write  Write\n"
+        "Day           Resp.  Input  Output    read     5m     1h   Total       Cost\n"
+        "───────────────────────────────────────────────────────────────────────────\n"
+        "2026-03-01    1,205  84.1K    2.4M    1.8B      0  61.0M    1.9B  $1,355.82\n"
+        "└ opus-4-5        9      1       2  900.0M      4      5  900.0M  $1,200.50\n"
+        "└ internal-x      4      1       2       3      4      5      15          —\n"
+        "───────────────────────────────────────────────────────────────────────────\n"
+        "Total         1,205  84.1K    2.4M    1.8B      0  61.0M    1.9B  $1,355.82\n"
         "\n"
         "A note.\n"
     )
@@ -142,14 +142,14 @@ def test_a_narrow_terminal_has_names_above_figures() -> None:
     assert shown(report(daily(1), notes=()), 60) == (
         "Usage by day\n"
         "\n"
-        "                    Cache Write  Write\n"
-        "Resp.  Input Output  read    5m     1h Total      Cost\n"
-        "──────────────────────────────────────────────────────\n"
+        "                      Cache  Write  Write\n"
+        "Resp.  Input  Output   read     5m     1h  Total       Cost\n"
+        "───────────────────────────────────────────────────────────\n"
         "2026-03-01\n"
-        "1,205  84.1K   2.4M  1.8B     0  61.0M  1.9B $1,355.82\n"
-        "──────────────────────────────────────────────────────\n"
+        "1,205  84.1K    2.4M   1.8B      0  61.0M   1.9B  $1,355.82\n"
+        "───────────────────────────────────────────────────────────\n"
         "Total\n"
-        "1,205 504.7K   7.2M  5.5B     0 183.0M  5.7B $4,067.46\n"
+        "1,205  84.1K    2.4M   1.8B      0  61.0M   1.9B  $1,355.82\n"
     )
 
 
@@ -198,6 +198,47 @@ def test_texts_without_figures_are_folded() -> None:
     assert "…" not in text
     column = [line[35:] if len(line) > 35 else "" for line in text.splitlines()[4:]]
     assert what.split() == " ".join(column).split()
+
+
+def test_many_texts_stand_below_each_other() -> None:
+    """Where they do not fit side by side: each beside its label, and folded."""
+    columns = [Column(name.lower(), Unit.TEXT, name) for name in ("Severity", "Place", "What")]
+    rows = [
+        ("warning", "a.jsonl:12", "the line was rejected because of it"),
+        ("note", "rates", None),
+    ]
+
+    assert shown(report(section(columns, rows, cut_rows=1, title="Findings"), notes=()), 30) == (
+        "Findings\n"
+        "\n"
+        "Severity  warning\n"
+        "Place     a.jsonl:12\n"
+        "What      the line was\n"
+        "          rejected because of\n"
+        "          it\n"
+        "\n"
+        "Severity  note\n"
+        "Place     rates\n"
+        "What      —\n"
+        "… 1 more row\n"
+    )
+
+
+def test_a_narrow_terminal_leaves_out_what_is_not_essential() -> None:
+    """Texts as well as figures."""
+    owner = Column("owner", Unit.TEXT, "Owner", essential=False)
+    one = section(
+        (PROJECT, owner, *MEASURES), [("app", "anna", *measures(1, 1, 1, 1, 1, 1, cost="1"))]
+    )
+
+    assert "app\n  Resp. " in shown(report(one), 45)
+
+
+def test_a_long_remark_on_rows_that_were_cut_is_folded() -> None:
+    """A narrow table keeps to the terminal too."""
+    one = section((PROJECT, RESPONSES), [("app", 1)], {"responses": 5}, cut_rows=4)
+
+    assert "\n… 4 more rows,\ncounted in the\ntotals\n" in shown(report(one), 20)
 
 
 def test_a_section_without_rows_says_so() -> None:

@@ -19,7 +19,7 @@ MODEL = Column("model", Unit.TEXT, "Model")
     [
         ("app", 3, PROJECT, Role.ROW, "app"),
         ("/home/anna/work/backend", 15, PROJECT, Role.ROW, "/home/…/backend"),
-        ("/home/anna/work/backend", 8, PROJECT, Role.ROW, "/h…ckend"),
+        ("/home/anna/work/backend", 8, PROJECT, Role.ROW, "backend"),
         ("Refactor the payments", 12, TITLE, Role.ROW, "Refactor th…"),
         ("Refactor the payments", 10, TITLE, Role.ROW, "Refactor…"),
         ("supercalifragilistic", 9, TITLE, Role.ROW, "supe…stic"),

@@ -1,9 +1,10 @@
 """Reports as bytes: one file per format behind one function; nothing here counts, prices or reads."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, assert_never
+
+from tokenaudit.render.style import Style
 
 if TYPE_CHECKING:  # a command line that only asks which formats there are must not wait for Polars
     from tokenaudit.reports.report import Report
@@ -20,20 +21,6 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     MARKDOWN = "markdown"
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """What the reader's screen or spreadsheet can take; machine formats look the same in any style."""
-
-    width: int = 80
-    """Columns of the terminal: no line of a table is longer."""
-    color: bool = False
-    """Whether a table may hold escape sequences: colour, bold, dim."""
-    unicode: bool = True
-    """Whether the terminal shows more than ASCII."""
-    raw_csv: bool = False
-    """Whether texts in CSV stay as they are, even those that a spreadsheet would run."""
 
 
 _ENDINGS: Final = {

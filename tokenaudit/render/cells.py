@@ -1,7 +1,7 @@
 """A section as words for people: its rows, their parts by model, its totals; no widths, no looks."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -9,12 +9,24 @@ from functools import partial
 from typing import Any, Final, assert_never
 from zoneinfo import ZoneInfo
 
+import polars as pl
+
 from tokenaudit.render.clean import ascii_only, visible
-from tokenaudit.render.frames import part_columns, parts_of_rows
+from tokenaudit.render.frames import parts_of_rows
 from tokenaudit.reports.report import Column, Section, Unit
 from tokenaudit.units import format_cost, format_count, format_tokens
 
-__all__ = ["NO_ROWS", "NUMBERS", "Line", "Role", "Writing", "cut_rows", "format_duration", "lines"]
+__all__ = [
+    "NO_ROWS",
+    "NUMBERS",
+    "Line",
+    "Role",
+    "Words",
+    "Writing",
+    "cut_rows",
+    "format_duration",
+    "telling",
+]
 
 NUMBERS: Final = frozenset({Unit.COUNT, Unit.TOKENS, Unit.USD, Unit.DURATION})
 """What stands at the right of its column."""
@@ -25,6 +37,17 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 _Row = Mapping[str, Any]
 _Writer = Callable[[_Row], str]
+
+
+def telling(section: Section) -> Section:
+    """Return *section* without the quiet columns in which no row says anything."""
+    shown = tuple(
+        column
+        for column in section.columns
+        if not column.quiet
+        or section.rows.get_column(column.name).cast(pl.String).replace("0", None).count()
+    )
+    return replace(section, columns=shown)
 
 
 class Role(StrEnum):
@@ -84,45 +107,65 @@ def cut_rows(section: Section, writing: Writing) -> str | None:
     return writing.text(f"… {rows}{counted}")
 
 
-def lines(section: Section, writing: Writing) -> list[Line]:
-    """Return *section* line by line, each row followed by its parts, the totals last."""
-    return [*_rows_and_parts(section, writing), *_totals(section, writing)]
+class Words:
+    """A section in words, each row followed by its parts, the totals last.
+
+    Columns are written when they are asked for: a narrow screen shows few of many.
+    """
+
+    def __init__(self, section: Section, writing: Writing) -> None:
+        """Prepare to write *section* as *writing* says."""
+        self._section = section
+        self._writing = writing
+        self._rows = list(_rows(section))
+        self._columns: dict[int, list[str]] = {}
+        self.roles = [role for role, _ in self._rows]
+
+    def column(self, at: int) -> list[str]:
+        """Return the cells of the column at that place."""
+        if at not in self._columns:
+            write = {role: self._cell(at, role) for role in Role}
+            self._columns[at] = [write[role](row) for role, row in self._rows]
+        return self._columns[at]
+
+    def lines(self) -> list[Line]:
+        """Return the cells of all columns, line by line."""
+        columns = [self.column(at) for at in range(len(self._section.columns))]
+        return [
+            Line(role, cells)
+            for role, cells in zip(self.roles, zip(*columns, strict=True), strict=True)
+        ]
+
+    def _cell(self, at: int, role: Role) -> _Writer:
+        """Return what writes the cells of a column in lines of that role."""
+        column = self._section.columns[at]
+        if role is Role.PART and at == 0:
+            return self._part
+        if role is Role.PART and not _is_split(column, self._section):
+            return _blank
+        if role is Role.TOTALS and not _has_total(column, self._section.totals or {}):
+            return _total if at == 0 else _blank
+        return _writer(column, self._section, self._writing)
+
+    def _part(self, row: _Row) -> str:
+        return self._writing.text(f"└ {row['model'] or 'no model named'}")
 
 
-def _rows_and_parts(section: Section, writing: Writing) -> Iterator[Line]:
-    writers = [_writer(column, section, writing) for column in section.columns]
-    parts = parts_of_rows(section, list(_parts(section, writing)))
-    for row, of_row in zip(section.rows.iter_rows(named=True), parts, strict=True):
-        yield Line(Role.ROW, tuple(write(row) for write in writers))
-        yield from of_row
+def _rows(section: Section) -> Iterator[tuple[Role, _Row]]:
+    """Yield what the lines of a table are about."""
+    parts = () if section.breakdown is None else section.breakdown.iter_rows(named=True)
+    split = parts_of_rows(section, list(parts))
+    for row, of_row in zip(section.rows.iter_rows(named=True), split, strict=True):
+        yield Role.ROW, row
+        yield from ((Role.PART, part) for part in of_row)
+    if section.totals is not None:
+        yield Role.TOTALS, section.totals
 
 
-def _parts(section: Section, writing: Writing) -> Iterator[Line]:
-    if section.breakdown is None:
-        return
-    measured = {column.name for column in part_columns(section, section.breakdown)} - {
-        *section.dimensions,
-        "model",
-    }
-    writers = [
-        _writer(column, section, writing) if column.name in measured else _blank
-        for column in section.columns
-    ]
-    for row in section.breakdown.iter_rows(named=True):
-        label = writing.text(f"└ {row['model'] or 'no model named'}")
-        yield Line(Role.PART, (label, *(write(row) for write in writers[1:])))
-
-
-def _totals(section: Section, writing: Writing) -> Iterator[Line]:
-    totals = section.totals
-    if totals is None:
-        return
-    writers = [
-        _writer(column, section, writing) if _has_total(column, totals) else _blank
-        for column in section.columns
-    ]
-    cells = [write(totals) for write in writers]
-    yield Line(Role.TOTALS, (cells[0] or "Total", *cells[1:]))
+def _is_split(column: Column, section: Section) -> bool:
+    """Tell whether the parts of a row have values of their own in *column*."""
+    parts = section.breakdown
+    return parts is not None and column.name in set(parts.columns) - {*section.dimensions, "model"}
 
 
 def _has_total(column: Column, totals: _Row) -> bool:
@@ -133,6 +176,10 @@ def _has_total(column: Column, totals: _Row) -> bool:
 
 def _blank(_row: _Row) -> str:
     return ""
+
+
+def _total(_row: _Row) -> str:
+    return "Total"
 
 
 def _writer(column: Column, section: Section, writing: Writing) -> _Writer:

@@ -57,6 +57,8 @@ def visible(text: str) -> str:
 
     Everything that people write stays: any script, combining marks, emoji and their sequences.
     """
+    if text.isascii() and text.isprintable():
+        return text
     return _UNSEEN.sub(_escaped, text)
 
 

@@ -2,8 +2,9 @@
 
 import polars as pl
 
-from tokenaudit.render import Style, frames
+from tokenaudit.render import frames
 from tokenaudit.render.clean import defuse, visible
+from tokenaudit.render.style import Style
 from tokenaudit.reports.report import Column, Report, Unit
 
 __all__ = ["render"]

@@ -13,14 +13,13 @@ from tokenaudit.reports.report import Column
 __all__ = ["draw", "draw_headings", "draw_line"]
 
 
-def draw(layout: Layout, writing: Writing, cut_rows: str | None) -> Iterator[list[Run]]:
-    """Yield the lines of a section that fits; *cut_rows* says which rows a limit left out."""
+def draw(layout: Layout, writing: Writing, cut_rows: list[str]) -> Iterator[list[Run]]:
+    """Yield the lines of a section that fits; *cut_rows* say which rows a limit left out."""
     yield from draw_headings(layout, writing)
     for line in layout.lines:
         if line.role is not Role.TOTALS:
             yield from draw_line(line, layout)
-    if cut_rows is not None:
-        yield [Run(cut_rows, Look.DIM)]
+    yield from ([Run(text, Look.DIM)] for text in cut_rows)
     for line in layout.lines:
         if line.role is Role.TOTALS:
             yield rule(layout.width, writing)

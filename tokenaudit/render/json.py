@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from tokenaudit.render import Style, frames
+from tokenaudit.render import frames
 from tokenaudit.render.plain import described, encode, plain
+from tokenaudit.render.style import Style
 from tokenaudit.reports.report import Report, Section
 
 __all__ = ["render"]

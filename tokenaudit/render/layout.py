@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from tokenaudit.render.cells import NUMBERS, Line, Role, Writing, lines
+from tokenaudit.render.cells import NUMBERS, Line, Role, Words, Writing
 from tokenaudit.render.texts import cell_width, shorten
 from tokenaudit.reports.report import Column, Section, Unit
 
@@ -133,36 +133,43 @@ class Sheet:
     """A section in words, measured."""
 
     def __init__(self, section: Section, writing: Writing) -> None:
-        """Write and measure *section*."""
-        self.lines = lines(section, writing)
+        """Prepare to write and measure *section*."""
         self._section = section
+        self._words = Words(section, writing)
+        self._widths: dict[int, int] = {}
         self._ellipsis = writing.text("…")
         # A text that is not beside figures is there to be read: it is folded, never shortened.
         self.folds = all(each.unit not in {Unit.TOKENS, Unit.USD} for each in section.columns)
-        self._widths = [self.widest([at]) for at in range(len(section.columns))]
 
-    def widest(self, places: Sequence[int]) -> int:
-        """Return the width of the widest cell of the columns at *places*."""
-        return _widest(line.cells[at] for line in self.lines for at in places)
+    @cached_property
+    def lines(self) -> list[Line]:
+        """The whole section, uncut."""
+        return self._words.lines()
+
+    def width(self, at: int) -> int:
+        """Return the width of the widest cell of a column."""
+        if at not in self._widths:
+            self._widths[at] = _widest(self._words.column(at))
+        return self._widths[at]
 
     def fit(self, shown: Sequence[int], plan: _Plan, width: int) -> Layout | None:
         """Return the columns at the places *shown* in *width*, as *plan* says; None if too wide."""
-        rooms = [self._room(at, plan) for at in shown]
         available = width - plan.gap * (len(shown) - 1)
-        if sum(room.least for room in rooms) > available:
-            return None
+        rooms: list[_Room] = []
+        for at in shown:
+            rooms.append(self._room(at, plan))
+            if sum(room.least for room in rooms) > available:
+                return None  # without having written the columns that follow
         widths = _shared(rooms, available)
+        cells = [self._cut(at, given) for at, given in zip(shown, widths, strict=True)]
         columns = [self._section.columns[at] for at in shown]
-        cut = [self._cut(at, width) for at, width in zip(shown, widths, strict=True)]
         if not self.folds:  # what is short now may leave room that nothing needs
             headings = [_heading_width(column.label, plan.heading_lines) for column in columns]
-            widths = [
-                max(_widest(cells), heading) for cells, heading in zip(cut, headings, strict=True)
-            ]
-        lines_ = zip(self.lines, zip(*cut, strict=True), strict=True)
+            widths = [max(_widest(cut), least) for cut, least in zip(cells, headings, strict=True)]
+        lines = zip(self._words.roles, zip(*cells, strict=True), strict=True)
         return Layout(
             tuple(columns),
-            tuple(Line(line.role, cells) for line, cells in lines_),
+            tuple(Line(role, line) for role, line in lines),
             tuple(widths),
             plan.gap,
             self.folds,
@@ -170,17 +177,19 @@ class Sheet:
 
     def _cut(self, at: int, width: int) -> list[str]:
         """Return the cells of a column as they stand in *width*."""
-        if self.folds or self._widths[at] <= width:
-            return [line.cells[at] for line in self.lines]
+        cells = self._words.column(at)
+        if self.folds or self.width(at) <= width:
+            return cells
         column = self._section.columns[at]
         return [
-            shorten(line.cells[at], width, column, line.role, self._ellipsis) for line in self.lines
+            shorten(cell, width, column, role, self._ellipsis)
+            for cell, role in zip(cells, self._words.roles, strict=True)
         ]
 
     def _room(self, at: int, plan: _Plan) -> _Room:
         column = self._section.columns[at]
-        whole, least = self._widths[at], self._least(at, plan.least_text)
         heading = _heading_width(column.label, plan.heading_lines)
+        whole, least = self.width(at), self._least(at, plan.least_text)
         if column.unit is Unit.ID and plan.least_text is not None:
             whole = max(least, min(whole, _COMFORTABLE_TEXT if self._is_labelled(at) else least))
         return _Room(max(whole, heading), max(least, heading))
@@ -192,10 +201,11 @@ class Sheet:
         """Return how narrow the cells of a column may become."""
         unit = self._section.columns[at].unit
         if least_text is None or unit in NUMBERS:
-            return self._widths[at]
+            return self.width(at)
         if unit in {Unit.DATE, Unit.TIME}:  # only the names of their parts can be shortened
-            return _widest(line.cells[at] for line in self.lines if line.role is Role.ROW)
-        return min(self._widths[at], _SHORT_ID if unit is Unit.ID else least_text)
+            cells = zip(self._words.column(at), self._words.roles, strict=True)
+            return _widest(cell for cell, role in cells if role is Role.ROW)
+        return min(self.width(at), _SHORT_ID if unit is Unit.ID else least_text)
 
 
 def _widest(cells: Iterable[str]) -> int:

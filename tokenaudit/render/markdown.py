@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from tokenaudit.render import Style
-from tokenaudit.render.cells import NO_ROWS, NUMBERS, Line, Role, Writing, cut_rows, lines
+from tokenaudit.render.cells import NO_ROWS, NUMBERS, Line, Role, Words, Writing, cut_rows, telling
 from tokenaudit.render.clean import visible
+from tokenaudit.render.style import Style
 from tokenaudit.reports.report import Column, Report, Section
 
 __all__ = ["render"]
@@ -38,9 +38,10 @@ def _section(section: Section, writing: Writing) -> Iterator[str]:
     if section.rows.is_empty():
         yield NO_ROWS
         return
+    section = telling(section)
     yield _row(_escaped(column.label) for column in section.columns)
     yield _row(map(_alignment, section.columns))
-    for line in lines(section, writing):
+    for line in Words(section, writing).lines():
         yield _row(_cells(line))
     if cut := cut_rows(section, writing):
         yield from ("", cut)

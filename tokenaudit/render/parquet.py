@@ -3,8 +3,9 @@
 from io import BytesIO
 from typing import Any
 
-from tokenaudit.render import Style, frames
+from tokenaudit.render import frames
 from tokenaudit.render.plain import described, encode
+from tokenaudit.render.style import Style
 from tokenaudit.reports.report import Report
 
 __all__ = ["render"]

@@ -1,6 +1,6 @@
 """Values and the basis of a report as formats without types of their own hold them; no frames."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,10 +9,9 @@ from typing import Any
 import msgspec
 
 from tokenaudit.render.clean import escape_json, storable
-from tokenaudit.reports.foot import COST_MEANING
-from tokenaudit.reports.report import FORMAT, Report
+from tokenaudit.reports.report import COST_MEANING, FORMAT, Report
 
-__all__ = ["described", "encode", "plain"]
+__all__ = ["described", "encode", "encode_lines", "plain"]
 
 
 def plain(value: object) -> Any:
@@ -79,3 +78,8 @@ def described(report: Report) -> dict[str, Any]:
 def encode(value: object) -> str:
     """Write plain *value* as JSON on one line, safe to show on a terminal."""
     return escape_json(msgspec.json.encode(value).decode())
+
+
+def encode_lines(values: Iterable[object]) -> str:
+    """Write plain *values* as JSON, each on a line of its own, safe to show on a terminal."""
+    return escape_json(msgspec.json.Encoder().encode_lines(values).decode())

@@ -17,11 +17,12 @@ _Figures = Callable[[int], Iterator[list[Run]]]
 """What draws the figures of the line of that number."""
 
 
-def draw(fitting: Fitting, cut_rows: str | None) -> Iterator[list[Run]]:
-    """Yield the lines of a section: none that is essential is lost, and no text is cut."""
+def draw(fitting: Fitting, cut_rows: list[str]) -> Iterator[list[Run]]:
+    """Yield the lines of a section: no column that is essential is lost, no text is cut."""
+    cut = [[Run(text, Look.DIM)] for text in cut_rows]
     if fitting.exact.folds:
         yield from _records(fitting)
-        yield from _cut_rows(cut_rows, fitting.width)
+        yield from cut
         return
     layout = fitting.figures_alone()
     if layout is None:
@@ -31,12 +32,12 @@ def draw(fitting: Fitting, cut_rows: str | None) -> Iterator[list[Run]]:
         yield from draw_headings(layout, fitting.writing)
     for number, line in enumerate(fitting.short.lines):
         if line.role is Role.TOTALS:
-            yield from _cut_rows(cut_rows, fitting.width)
+            yield from cut
             yield rule(across, fitting.writing)
         yield from _names(line, fitting)
         yield from figures(number)
     if fitting.section.totals is None:
-        yield from _cut_rows(cut_rows, fitting.width)
+        yield from cut
 
 
 def _records(fitting: Fitting) -> Iterator[list[Run]]:
@@ -51,11 +52,6 @@ def _records(fitting: Fitting) -> Iterator[list[Run]]:
             for text in fold(cell, width - len(label)):
                 yield [Run(label, Look.HEADING), Run(text, look_of(cell, column, line.role))]
                 label = " " * len(label)
-
-
-def _cut_rows(words: str | None, width: int) -> Iterator[list[Run]]:
-    for text in fold(words, width) if words else ():
-        yield [Run(text, Look.DIM)]
 
 
 def _names(line: Line, fitting: Fitting) -> Iterator[list[Run]]:
@@ -82,9 +78,9 @@ def _with_labels(fitting: Fitting) -> _Figures:
     room = fitting.width - _INDENT
     label = max((len(columns[at].label) for at in places), default=0)
     sheet = fitting.exact
-    if label + 1 + sheet.widest(places) > room:
+    if label + 1 + max(map(sheet.width, places), default=0) > room:
         sheet = fitting.short
-    figure = sheet.widest(places)
+    figure = max(map(sheet.width, places), default=0)
     if label + 1 + figure > room:
         return _below_labels(fitting)
     per_line = max((room + _GAP) // (label + 1 + figure + _GAP), 1)

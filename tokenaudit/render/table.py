@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from tokenaudit.render import Style, grid, stacked
-from tokenaudit.render.cells import NO_ROWS, Writing, cut_rows
+from tokenaudit.render import grid, stacked
+from tokenaudit.render.cells import NO_ROWS, Writing, cut_rows, telling
 from tokenaudit.render.layout import Fitting
 from tokenaudit.render.looks import Look, Run, painted
+from tokenaudit.render.style import Style
 from tokenaudit.render.texts import fold
 from tokenaudit.reports.report import Report, Section
 
@@ -54,8 +55,9 @@ def _section(section: Section, writing: Writing, width: int) -> Iterator[list[Ru
     if section.rows.is_empty():
         yield from _text(NO_ROWS, writing, width, Look.DIM)
         return
-    cut = cut_rows(section, writing)
-    fitting = Fitting(section, writing, width)
+    words = cut_rows(section, writing)
+    cut = fold(words, width) if words else []
+    fitting = Fitting(telling(section), writing, width)
     layout = fitting.whole()
     if layout is None:
         yield from stacked.draw(fitting, cut)

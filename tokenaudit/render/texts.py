@@ -35,8 +35,11 @@ def shorten(cell: str, width: int, column: Column, role: Role, ellipsis: str) ->
     if " " in cell:
         return _start(cell, room) + ellipsis
     end = _end(cell, room // 2)
-    if "/" in cell:  # a path is known by its last parts
+    if "/" in cell:  # a path is known by its last part
+        last = cell[cell.rfind("/") + 1 :]
         end = _end(cell, room * 3 // 4)
+        if "/" not in end and last and cell_width(last) <= width:
+            return last
         end = end[max(end.find("/"), 0) :]
     return _start(cell, room - cell_width(end)) + ellipsis + end
 

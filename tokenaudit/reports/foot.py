@@ -1,17 +1,16 @@
 """The foot of a report: what it stands on, in a few lines that a person can read (R12)."""
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 import polars as pl
 
 from tokenaudit.ledger import Ledger
 from tokenaudit.model import Intake, Quality
-from tokenaudit.reports.report import Selected
+from tokenaudit.reports.report import COST_MEANING, Selected
 from tokenaudit.units import format_cost, format_count, format_tokens
 
-__all__ = ["COST_MEANING", "notes"]
-
-COST_MEANING = "API list-price equivalent, not an invoice"
+__all__ = ["notes"]
 
 _MOST_NAMED = 5
 _ALL = 100
@@ -48,7 +47,8 @@ def _doubts(ledger: Ledger) -> Iterator[str]:
     intake = ledger.intake
     if intake.rejects:
         first = ledger.rejects.row(0, named=True)
-        place = first["path"] if first["line"] is None else f"{first['path']}:{first['line']}"
+        file = "/".join(PurePath(first["path"]).parts[-2:])
+        place = file if first["line"] is None else f"{file}:{first['line']}"
         yield f"First reject: {place}: {first['reason']} (all: tokenaudit export rejects)."
     parts = [
         _count(intake.incomplete, "last line is half-written", "last lines are half-written")

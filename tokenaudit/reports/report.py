@@ -10,7 +10,9 @@ import polars as pl
 
 from tokenaudit.model import Intake
 
-__all__ = ["FORMAT", "Column", "Meta", "Report", "Section", "Selected", "Unit"]
+__all__ = ["COST_MEANING", "FORMAT", "Column", "Meta", "Report", "Section", "Selected", "Unit"]
+
+COST_MEANING = "API list-price equivalent, not an invoice"
 
 FORMAT = 1
 """Number of the shape of JSON reports. 1: meta, rows, totals, sections (first release)."""
@@ -30,7 +32,7 @@ class Unit(StrEnum):
     USD = "usd"
     """An exact decimal of US dollars; null when nothing of it could be priced."""
     DATE = "date"
-    """A day; null for what has no usable time."""
+    """A day, or a text that names a longer period; null for what has no usable time."""
     TIME = "time"
     """An aware moment; shown in the report's zone."""
     DURATION = "duration"
@@ -49,6 +51,8 @@ class Column:
     """The heading on a screen."""
     essential: bool = True
     """Whether a narrow screen shows it."""
+    quiet: bool = False
+    """Whether a screen leaves it out where no row says more in it than nothing or zero."""
 
 
 @dataclass(frozen=True, slots=True)

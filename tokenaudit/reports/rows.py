@@ -72,7 +72,13 @@ def _listing(
 ) -> Report:
     shape = question.shape
     columns = tuple(
-        Column(column, _unit(column, dtype), _label(column), essential=column in _ESSENTIAL)
+        Column(
+            column,
+            _unit(column, dtype),
+            _label(column),
+            essential=column in _ESSENTIAL,
+            quiet=column not in _ESSENTIAL,
+        )
         for column, dtype in SCHEMA.items()
         if shape.with_cost or not column.startswith(("cost_", "price_", "rate_", "recorded_cost"))
     )

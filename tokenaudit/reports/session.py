@@ -78,7 +78,7 @@ def _agents(ledger: Ledger, rows: pl.DataFrame, session_id: str, shape: Shape) -
         facts=facts,
         fact_columns=(
             Column("agent_type", Unit.TEXT, "Type"),
-            Column("description", Unit.TEXT, "Task", essential=False),
+            Column("description", Unit.TEXT, "Task", essential=False, quiet=True),
         ),
     )
 
@@ -101,7 +101,9 @@ def _timeline(ledger: Ledger, rows: pl.DataFrame, question: Question, session_id
         name="timeline",
         title="By hour",
         facts=compactions,
-        fact_columns=(Column("compactions", Unit.COUNT, "Compactions", essential=False),),
+        fact_columns=(
+            Column("compactions", Unit.COUNT, "Compactions", essential=False, quiet=True),
+        ),
     )
 
 

@@ -64,7 +64,7 @@ def agents(ledger: Ledger, question: Question) -> Report:
         facts=facts,
         fact_columns=(
             Column("agent_type", Unit.TEXT, "Type"),
-            Column("description", Unit.TEXT, "Task", essential=False),
+            Column("description", Unit.TEXT, "Task", essential=False, quiet=True),
             _PROJECT,
             _START,
             _END,

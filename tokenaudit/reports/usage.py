@@ -126,7 +126,9 @@ def measure_columns(shape: Shape) -> tuple[Column, ...]:
         if shape.full:
             columns += [Column(name, Unit.USD, label) for name, label in _COST_LABELS.items()]
         columns.append(Column("cost_usd", Unit.USD, "Cost"))
-        columns.append(Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False))
+        columns.append(
+            Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True)
+        )
     return tuple(columns)
 
 

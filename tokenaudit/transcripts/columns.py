@@ -18,6 +18,8 @@ from tokenaudit.transcripts.results import AgentResult
 __all__ = ["Columns", "Reading"]
 
 Columns = dict[str, list[Any]]
+Place = tuple[str, int]
+"""A transcript's path, and the number of a record within it, from 0."""
 
 _NO_SPLIT: Final = CacheCreation()
 _NO_TOOLS: Final = ServerToolUse()
@@ -62,11 +64,11 @@ class Reading:
     def of(cls, parsed: Sequence[Parsed]) -> "Reading":
         """Turn all that *parsed* holds into columns."""
         records = [record for one in parsed for record in one.records]
-        paths = [one.transcript.path for one in parsed for _ in one.records]
+        places = [(one.transcript.path, at) for one in parsed for at in range(len(one.records))]
         rejects = [reject for one in parsed for reject in one.rejects]
         return cls(
-            records=_interned(_record_columns(paths, records)),
-            iterations=_iteration_columns(paths, records),
+            records=_interned(_record_columns(places, records)),
+            iterations=_iteration_columns(places, records),
             transcripts=_columns([_transcript_row(one) for one in parsed]),
             titles=_columns([_titled(one, title) for one in parsed for title in one.titles]),
             compactions=_columns(
@@ -103,21 +105,22 @@ def _interned(columns: Columns) -> Columns:
     one = dict[str, str]().setdefault
     for name in _INTERNED:
         column = columns[name]
-        if any(column):
+        if column.count(None) < len(column):
             columns[name] = [None if text is None else one(text, text) for text in column]
         else:
             del columns[name]
     return columns
 
 
-def _record_columns(paths: list[str], records: Sequence[Record]) -> Columns:
+def _record_columns(places: Sequence[Place], records: Sequence[Record]) -> Columns:
     first = [record.first for record in records]
     best = [record.best for record in records]
     messages = [line.message for line in best]
     usages = [message.usage for message in messages]
     times = [values.micros(line.timestamp) for line in first]
     return {
-        "path": paths,
+        "path": [path for path, _ in places],
+        "record": [number for _, number in places],
         "line": [record.first_line for record in records],
         "value_line": [record.best_line for record in records],
         "lines": [record.lines for record in records],
@@ -145,7 +148,9 @@ def _record_columns(paths: list[str], records: Sequence[Record]) -> Columns:
         "agent_label": [line.attribution_agent for line in best],
         "mcp_server": [line.attribution_mcp_server for line in best],
         "mcp_tool": [line.attribution_mcp_tool for line in best],
-        "recorded_cost_usd": [line.cost_usd and repr(line.cost_usd) for line in best],
+        "recorded_cost_usd": [
+            None if line.cost_usd is None else repr(line.cost_usd) for line in best
+        ],
         "odd": [", ".join(line.odd) if line.odd else None for line in best],
     }
 
@@ -170,11 +175,11 @@ def _usage_columns(usages: Sequence[Any]) -> Columns:
     }
 
 
-def _iteration_columns(paths: Sequence[str], records: Sequence[Record]) -> Columns:
+def _iteration_columns(places: Sequence[Place], records: Sequence[Record]) -> Columns:
     """Return the iterations of the records whose top level does not tell all (R6)."""
     rows = [
-        (path, record.best_line, at, iteration)
-        for path, record in zip(paths, records, strict=True)
+        (*place, at, iteration)
+        for place, record in zip(places, records, strict=True)
         if (iterations := record.best.message.usage.iterations) and _tell_more(iterations)
         for at, iteration in enumerate(iterations)
     ]
@@ -183,7 +188,7 @@ def _iteration_columns(paths: Sequence[str], records: Sequence[Record]) -> Colum
     number: Callable[[int | None], int] = lambda count: count or 0  # noqa: E731
     return {
         "path": [path for path, _, _, _ in rows],
-        "value_line": [line for _, line, _, _ in rows],
+        "record": [number for _, number, _, _ in rows],
         "iteration": [at for _, _, at, _ in rows],
         "type": [iteration.type for iteration in iterations],
         "iteration_model": [iteration.model for iteration in iterations],
@@ -203,7 +208,8 @@ def _tell_more(iterations: Sequence[Iteration]) -> bool:
 def _transcript_row(parsed: Parsed) -> dict[str, Any]:
     transcript = parsed.transcript
     facts = agent_facts(transcript)
-    last = max(parsed.records, key=lambda record: record.first_line, default=None)
+    own = [at for at, record in enumerate(parsed.records) if not record.is_progress]
+    last = parsed.records[own[-1]] if own else None
     return {
         "path": transcript.path,
         "root": transcript.root,
@@ -222,5 +228,5 @@ def _transcript_row(parsed: Parsed) -> dict[str, Any]:
         "usage_lines": parsed.usage_lines,
         "is_incomplete": parsed.incomplete,
         "is_unfinished": last is not None and last.best.message.stop_reason is None,
-        "last_line": last.first_line if last is not None else None,
+        "last_record": own[-1] if own else None,
     }

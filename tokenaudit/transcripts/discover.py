@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 from tokenaudit.errors import NoTranscriptsError
@@ -16,7 +17,9 @@ DEMO: Final = Path(__file__).parent.parent / "demo"
 """The root of the sample that comes with the package."""
 
 _NOT_TRANSCRIPTS: Final = frozenset({"journal.jsonl", "audit.jsonl", "history.jsonl"})
-_SESSION_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I)
+_SESSION_ID: Final = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def discover(roots: Sequence[Path], *, must_exist: bool = True) -> Discovery:
     folder of one session, or one file. Raises NoTranscriptsError when a root that must exist does
     not, or when there is no transcript at all.
     """
-    existing = [root for root in roots if root.exists()]
+    existing = [root for root in roots if _exists(root)]
     if must_exist and (missing := [root for root in roots if root not in existing]):
         raise NoTranscriptsError(
             f"{missing[0]}: no such root",
@@ -74,6 +77,17 @@ def discover(roots: Sequence[Path], *, must_exist: bool = True) -> Discovery:
     return Discovery(transcripts, [str(root) for root in existing], walk.rejects)
 
 
+def _exists(root: Path) -> bool:
+    """Tell whether *root* is there, if only as something that must not be looked at."""
+    try:
+        root.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True  # what is wrong with it comes out when it is walked
+    return True
+
+
 def _nothing_found(roots: Sequence[Path], rejects: Sequence[Reject]) -> NoTranscriptsError:
     where = ", ".join(str(root) for root in roots) or "nowhere"
     denied = "".join(f" ({reject.path}: {reject.reason})" for reject in rejects[:1])
@@ -85,11 +99,12 @@ def _nothing_found(roots: Sequence[Path], rejects: Sequence[Reject]) -> NoTransc
 
 def _start(root: Path) -> list[Path]:
     """Return the places to walk for *root*."""
-    if (root / "projects").is_dir():
-        return [root / "projects"]
-    own = root.with_name(f"{root.name}.jsonl")
-    if is_session_id(root.name) and own.is_file():
-        return [own, root]
+    projects = root / "projects"
+    if os.path.isdir(projects):  # noqa: PTH112 - unlike a Path, it never raises
+        return [projects]
+    if is_session_id(root.name):
+        own = root.with_name(f"{root.name}.jsonl")
+        return [own, root] if os.path.isfile(own) else [root]  # noqa: PTH113
     return [root]
 
 
@@ -103,15 +118,24 @@ class _Walk:
     def files(self, starts: Iterable[Path]) -> Iterator[tuple[str, int]]:
         """Yield path and size of each transcript below *starts*."""
         for start in starts:
-            if start.is_file():
-                yield from self._file(str(start))
+            try:
+                stat = start.stat()
+            except OSError as error:
+                self._reject(str(start), error)
+                continue
+            if S_ISREG(stat.st_mode):
+                yield from self._file(str(start), stat)
             else:
                 yield from self._folder(str(start))
 
-    def _file(self, path: str) -> Iterator[tuple[str, int]]:
-        stat = os.stat(path)  # noqa: PTH116 - Path objects for 20,000 files cost more than the walk
+    def _file(self, path: str, stat: os.stat_result) -> Iterator[tuple[str, int]]:
+        if not stat.st_ino:  # Windows names the file only when asked for it alone
+            stat = os.stat(path)  # noqa: PTH116
         if self._is_new(stat):
             yield path, stat.st_size
+
+    def _reject(self, path: str, error: OSError) -> None:
+        self.rejects.append(Reject(path, None, f"cannot be read: {error.strerror}"))
 
     def _is_new(self, stat: os.stat_result) -> bool:
         identity = (stat.st_dev, stat.st_ino)
@@ -125,12 +149,12 @@ class _Walk:
         while pending:
             folder = pending.pop()
             try:
-                if not self._is_new(os.stat(folder)):  # noqa: PTH116
+                if not self._is_new(os.stat(folder)):  # noqa: PTH116 - Path objects cost more than the walk
                     continue
                 with os.scandir(folder) as entries:
                     found = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
             except OSError as error:
-                self.rejects.append(Reject(folder, None, f"cannot be read: {error.strerror}"))
+                self._reject(folder, error)
                 continue
             folders: list[str] = []
             for entry in found:
@@ -144,39 +168,45 @@ class _Walk:
             if entry.is_dir():
                 folders.append(entry.path)
             elif is_transcript and entry.is_file():
-                stat = entry.stat()
-                if self._is_new(stat):
-                    yield entry.path, stat.st_size
+                yield from self._file(entry.path, entry.stat())
         except FileNotFoundError:
             return  # gone since the folder was listed: what is not there holds nothing
         except OSError as error:
-            self.rejects.append(Reject(entry.path, None, f"cannot be read: {error.strerror}"))
+            self._reject(entry.path, error)
 
 
 def _describe(path: str, root: str, size: int) -> Transcript:
     """Tell from its place on disk which session, agent and project a transcript belongs to."""
-    parts = path.split(os.sep)
-    folders, stem = parts[:-1], parts[-1].removesuffix(".jsonl")
+    *folders, name = path.split(os.sep)  # noqa: PTH206 - Path objects cost more than the walk
+    stem = name.removesuffix(".jsonl")
     is_agent = stem.startswith("agent-")
-    session_id = None
-    if "subagents" in folders:
-        session_at = folders.index("subagents") - 1
+    session_id = stem if is_session_id(stem) else None
+    if (session_at := _session_at(folders)) is not None:
         session_id, folders = folders[session_at], folders[:session_at]
-    elif not is_agent and is_session_id(stem):
-        session_id = stem
+    project_at = _project_at(folders)
     return Transcript(
         path=path,
         root=root,
-        project_folder=_project_folder(folders),
+        project_folder=folders[-1 if project_at is None else project_at],
         session_id=session_id,
         agent_id=stem.removeprefix("agent-") if is_agent else MAIN_AGENT,
         size=size,
     )
 
 
-def _project_folder(folders: Sequence[str]) -> str:
-    """Return the folder below the last `projects`, else the innermost one."""
-    for at in range(len(folders) - 2, -1, -1):
-        if folders[at] == "projects":
-            return folders[at + 1]
-    return folders[-1] if folders else ""
+def _project_at(folders: Sequence[str]) -> int | None:
+    """Return where the project's own folder stands: below the last `projects`."""
+    below = (at + 1 for at in range(len(folders) - 2, -1, -1) if folders[at] == "projects")
+    return next(below, None)
+
+
+def _session_at(folders: Sequence[str]) -> int | None:
+    """Return where the session's own folder stands: the first with `subagents` in it.
+
+    Its name is an id, unless it stands below a project's folder: people too call folders so.
+    """
+    project_at = _project_at(folders)
+    holders = [at for at, name in enumerate(folders[1:]) if name == "subagents"]
+    named = (at for at in holders if is_session_id(folders[at]))
+    below = (at for at in holders if project_at is not None and at > project_at)
+    return next(named, next(below, None))

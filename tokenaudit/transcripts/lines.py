@@ -60,21 +60,21 @@ class LineReader:
 
     def __iter__(self) -> Iterator[Candidate]:
         """Yield the candidates in the order of the file."""
-        rest = b""
-        while block := self._read():
-            first, last = block.find(b"\n") + 1, block.rfind(b"\n") + 1
-            if not last:
-                rest += block
-                if len(rest) > LONGEST_LINE:
-                    rest = self._skip_line()
-                    yield self._number, Sort.OVERSIZE, b""
-                continue
-            if rest:
-                yield from self._candidates(rest + block[:first], 0)
-            yield from self._candidates(block, first if rest else 0)
-            rest = block[last:]
-        if rest.strip():
-            yield self._last_line(rest)
+        begun: list[bytes] = []
+        size = 0  # of the line that has begun, even if too long to be kept
+        for block in self._blocks():
+            start, last = 0, block.rfind(b"\n") + 1
+            if size or not last:
+                start = block.find(b"\n") + 1 or len(block)
+                size += start
+                begun = [*begun, block[:start]] if size <= LONGEST_LINE else []
+                if not last:
+                    continue
+                yield from self._long_line(b"".join(begun), size)
+            if start < last:
+                yield from self._candidates(block, start)
+            begun, size = [block[last:]], len(block) - last
+        yield from self._last_line(b"".join(begun), size)
 
     def head(self) -> Iterator[bytes]:
         """Yield the first lines, from the first one on, as far as the first block goes."""
@@ -92,45 +92,48 @@ class LineReader:
             end = start
         yield self._last[:end]
 
-    def _read(self) -> bytes:
-        block = self._file.read(BLOCK)
-        if not self.bytes:
-            self.bytes = len(block)
-            return block.removeprefix(_BOM)
-        self.bytes += len(block)
-        return block
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield what the file holds, without the mark that an editor may have put before it."""
+        while block := self._file.read(BLOCK):
+            is_first = not self.bytes
+            self.bytes += len(block)
+            yield block.removeprefix(_BOM) if is_first else block
 
-    def _skip_line(self) -> bytes:
-        """Read on to the end of an oversize line; return what was read beyond it."""
-        self.lines += 1
-        self._number += 1
-        while block := self._read():
-            end = block.find(b"\n") + 1
-            if end:
-                return block[end:]
-        return b""
+    def _long_line(self, line: bytes, size: int) -> Iterator[Candidate]:
+        """Yield a line that goes over the end of a block, unless it is too long to be read."""
+        if size <= LONGEST_LINE:
+            yield from self._candidates(line, 0)
+        else:
+            self.lines += 1
+            self._number += 1
+            yield self._number, Sort.OVERSIZE, b""
 
-    def _last_line(self, rest: bytes) -> Candidate:
-        self.lines += 1
-        self._number += 1
-        self._first = self._first or rest
-        self._last = b"\n".join((self._last, rest))
-        return self._number, Sort.TAIL, rest
+    def _last_line(self, line: bytes, size: int) -> Iterator[Candidate]:
+        """Yield what stands behind the last line end, if anything does."""
+        if size > LONGEST_LINE:
+            yield from self._long_line(line, size)
+        elif line.strip():
+            self.lines += 1
+            self._number += 1
+            self._first = self._first or line
+            self._last = b"\n".join((self._last, line))
+            yield self._number, Sort.TAIL, line
 
     def _candidates(self, data: bytes, start: int) -> Iterator[Candidate]:
         """Yield the candidates among the whole lines of *data* from *start* on."""
         self._first = self._first or data
         self._last = data
         find, startswith = data.find, data.startswith
+        to_user, to_message = len(_BEFORE_USER), len(_BEFORE_MESSAGE)
         number, blank = self._number, 0
         while (end := find(b"\n", start)) >= 0:
             number += 1
             if data[start] == _OPEN and data[end - 1] == _CLOSE:
                 # What stands before the first nested object names nearly every line that is written.
                 brace = find(b"{", start + 1, end)
-                if startswith(_BEFORE_USER, brace - 24):
+                if startswith(_BEFORE_USER, brace - to_user) and brace >= to_user:
                     sort = _sort_glued(data, start, end)
-                elif startswith(_BEFORE_MESSAGE, brace - 10):
+                elif startswith(_BEFORE_MESSAGE, brace - to_message) and brace >= to_message:
                     sort = Sort.ASSISTANT
                 else:
                     sort = _sort(data, start, brace, end)
@@ -149,9 +152,6 @@ class LineReader:
 _BEFORE_USER: Final = b'"type":"user","message":'
 _BEFORE_MESSAGE: Final = b'"message":'
 _BEFORE_DATA: Final = b'"type":"progress","data":'
-_LENGTHS: Final = (24, 10, 25)
-"""Of the three above: written as numbers where each of a million lines is looked at."""
-assert tuple(map(len, (_BEFORE_USER, _BEFORE_MESSAGE, _BEFORE_DATA))) == _LENGTHS
 _TITLES: Final = frozenset((b"custom-title", b"ai-title", b"summary"))
 
 
@@ -161,9 +161,10 @@ def _sort(data: bytes, start: int, brace: int, end: int) -> Sort | None:
     Up to *brace*, where the first nested object opens, all keys are those of the object itself: a
     `type` that stands there is its type.
     """
-    find, startswith = data.find, data.startswith
-    if startswith(_BEFORE_DATA, brace - 25):
-        return _sort_progress(data, start, brace, end)
+    find = data.find
+    before_data = brace - len(_BEFORE_DATA)
+    if before_data >= 0 and data.startswith(_BEFORE_DATA, before_data):
+        return _sort_data(data, start, brace, end)
     at = find(b'"type":"', start, brace if brace >= 0 else end)
     if at < 0:
         return _sort_by_content(data, start, end)
@@ -171,20 +172,31 @@ def _sort(data: bytes, start: int, brace: int, end: int) -> Sort | None:
     if kind == b"assistant":
         return Sort.ASSISTANT
     if kind == b"progress":
-        return _sort_progress(data, start, brace, end)
+        return _sort_progress(data, start, end)
     if kind in _TITLES or (kind == b"system" and find(b"compact_boundary", start, end) >= 0):
         return Sort.NOTE
     return _sort_glued(data, start, end)
 
 
-def _sort_progress(data: bytes, start: int, brace: int, end: int) -> Sort | None:
-    """Sort a progress line: most report on hooks and commands, or repeat what a user's line says."""
-    if data.startswith((b'"type":"', b'"message":{"type":"user"'), brace + 1):
-        if not data.startswith(b'"type":"agent_progress"', brace + 1):
-            return _sort_glued(data, start, end)
-    find = data.find
-    if find(b'"usage"', start, end) < 0 or find(b'"agent_progress"', start, end) < 0:
+def _sort_data(data: bytes, start: int, brace: int, end: int) -> Sort | None:
+    """Sort a progress line whose `data` opens at *brace*.
+
+    Most report on hooks and commands, or repeat what a user's line says.
+    """
+    says = data.startswith
+    if says((b'"type":"', b'"message":{"type":"user"'), brace + 1) and not says(
+        b'"type":"agent_progress"', brace + 1
+    ):
+        return _sort_glued(data, start, end)
+    return _sort_progress(data, start, end)
+
+
+def _sort_progress(data: bytes, start: int, end: int) -> Sort | None:
+    """Sort a progress line by what it holds."""
+    if data.find(b'"usage"', start, end) < 0:
         return None
+    if data.find(b'"agent_progress"', start, end) < 0:
+        return _sort_glued(data, start, end)
     return Sort.PROGRESS
 
 

@@ -113,13 +113,9 @@ def parse(transcript: Transcript) -> Parsed:
     parsing = _Parsing(transcript)
     try:
         with open(transcript.path, "rb", buffering=0) as file:  # noqa: PTH123 - a third of the time
-            reader = LineReader(file)
-            for number, sort, data in reader:
-                parsing.add(number, sort, data)
+            parsing.read(LineReader(file))
     except OSError as error:
         parsing.reject(None, f"cannot be read: {error.strerror or error}")
-    else:
-        parsing.finish(reader)
     return parsing.parsed
 
 
@@ -130,24 +126,35 @@ class _Parsing:
         self.parsed = Parsed(transcript)
         self._by_key: dict[tuple[str, str, str | None, bool], Record] = {}
 
-    def add(self, number: int, sort: Sort, data: bytes) -> None:
-        """Take a line in: by the strict types where they fit, else with tolerance."""
+    def read(self, reader: LineReader) -> None:
+        """Take in all that *reader* finds; where the file fails half-way, what stands before."""
+        try:
+            for number, sort, data in reader:
+                if not self._add_strictly(number, sort, data):
+                    self._add_tolerantly(number, sort, data)
+        finally:
+            self._finish(reader)
+
+    def _add_strictly(self, number: int, sort: Sort, data: bytes) -> bool:
+        """Take a line in by the strict types; tell whether they fit."""
         try:
             if sort is Sort.ASSISTANT:
                 line = decode_assistant(data)
                 if line.type == "assistant":
                     self._add_assistant(line, number)
-                return
-            if sort is Sort.PROGRESS:
-                self._add_progress(decode_progress(data), number)
-                return
-            if sort is Sort.NOTE:
+                    return True
+            elif sort is Sort.PROGRESS:
+                progress = decode_progress(data)
+                if progress.type == "progress":
+                    self._add_progress(progress, number)
+                    return True
+            elif sort is Sort.NOTE:
                 self._add_note(decode_note(data), number)
-                return
+                return True
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            if sort is Sort.ASSISTANT and b'"usage"' not in data:
-                return  # whole or not, it holds nothing that is counted
-        self._add_tolerantly(number, sort, data)
+            # Whole or not, a line without usage holds nothing that is counted.
+            return sort is Sort.ASSISTANT and b'"usage"' not in data
+        return False
 
     def _add_tolerantly(self, number: int, sort: Sort, data: bytes) -> None:
         if sort is Sort.OVERSIZE:
@@ -221,7 +228,10 @@ class _Parsing:
     def _add_note(self, note: Note, number: int) -> None:
         if title := _title(note):
             self.parsed.titles.append(title)
-        elif note.type == "system" and note.subtype in {"compact_boundary", "microcompact_boundary"}:
+        elif note.type == "system" and note.subtype in {
+            "compact_boundary",
+            "microcompact_boundary",
+        }:
             metadata = note.compact_metadata
             self.parsed.compactions.append(
                 Compaction(
@@ -238,7 +248,7 @@ class _Parsing:
         """Count a line, or the whole file, that could not be read."""
         self.parsed.rejects.append(Reject(self.parsed.transcript.path, number, reason))
 
-    def finish(self, reader: LineReader) -> None:
+    def _finish(self, reader: LineReader) -> None:
         """Take the facts that only the whole file tells."""
         parsed = self.parsed
         parsed.lines, parsed.bytes = reader.lines, reader.bytes
@@ -253,6 +263,8 @@ class _Parsing:
             if line.forked_from is not None:
                 parsed.forked_from = parsed.forked_from or line.forked_from.session_id
             parsed.session_id = parsed.session_id or line.session_id
+            if parsed.first_time is None:
+                parsed.first_time = values.micros(line.timestamp)
 
     def _take_head(self, notes: Iterable[Note]) -> None:
         parsed = self.parsed

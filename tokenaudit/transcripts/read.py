@@ -33,7 +33,7 @@ def read(
     *progress* is called from this process as batches are done.
     """
     batches = _batches(transcripts)
-    if jobs < 2 or _size(transcripts) < _MUCH:
+    if jobs <= 1 or _size(transcripts) < _MUCH:
         return _collect(map(_measured, batches), map, progress)
     with _pool(min(jobs, len(batches))) as pool:
         running = [pool.submit(_measured, batch) for batch in batches]
@@ -41,7 +41,9 @@ def read(
 
 
 def _collect(
-    measured: Iterable[tuple[int, Reading]], over: Callable[..., Iterable[Reading]], progress: Progress | None
+    measured: Iterable[tuple[int, Reading]],
+    over: Callable[..., Iterable[Reading]],
+    progress: Progress | None,
 ) -> list[Reading]:
     """Gather readings as they come, then what a second look adds; *over* maps over processes or here."""
     readings = []
@@ -114,26 +116,32 @@ def _start_method() -> str:
     return "fork" if sys.platform == "linux" and alone else "spawn"
 
 
-def _parents_of_unfinished(readings: Iterable[Reading]) -> dict[str, dict[str, str]]:
-    """Map each transcript to the unfinished subagents, by id, whose result it may hold (R4)."""
+def _parents_of_unfinished(readings: Iterable[Reading]) -> dict[str, dict[str, list[str]]]:
+    """Map each transcript to the unfinished subagents, by id, whose result it may hold (R4).
+
+    An id stands for several transcripts where one is a copy of another.
+    """
     of_session: dict[str, list[str]] = defaultdict(list)
     unfinished: list[tuple[str, str, str]] = []
     for reading in readings:
         columns = reading.transcripts
         for path, session_id, agent_id, is_unfinished in zip(
-            *(columns.get(name, ()) for name in ("path", "session_id", "agent_id", "is_unfinished")),
+            *(
+                columns.get(name, ())
+                for name in ("path", "session_id", "agent_id", "is_unfinished")
+            ),
             strict=True,
         ):
             of_session[session_id].append(path)
             if is_unfinished and agent_id != MAIN_AGENT:
                 unfinished.append((session_id, agent_id, path))
-    parents: dict[str, dict[str, str]] = defaultdict(dict)
+    parents: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for session_id, agent_id, path in unfinished:
         for parent in of_session[session_id]:
             if parent != path:
-                parents[parent][agent_id] = path
+                parents[parent].setdefault(agent_id, []).append(path)
     return parents
 
 
-def _search(parent: tuple[str, Mapping[str, str]]) -> Reading:
+def _search(parent: tuple[str, Mapping[str, Sequence[str]]]) -> Reading:
     return Reading.of_results(search_results(*parent))

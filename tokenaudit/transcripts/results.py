@@ -4,7 +4,7 @@ Most histories need neither: results are searched where a subagent's last reply 
 where a transcript of Claude Code 1.0 holds subagents without ids.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tokenaudit.transcripts import tolerant, values
@@ -28,7 +28,7 @@ class AgentResult(NamedTuple):
     output_tokens: int
 
 
-def search_results(path: str, agent_paths: Mapping[str, str]) -> list[AgentResult]:
+def search_results(path: str, agent_paths: Mapping[str, Sequence[str]]) -> list[AgentResult]:
     """Return what the transcript at *path* says of the last response of some subagents.
 
     *agent_paths* maps the ids of those subagents to their transcripts.
@@ -37,10 +37,12 @@ def search_results(path: str, agent_paths: Mapping[str, str]) -> list[AgentResul
     for number, value in _objects_with(path, b'"output_tokens"', b'"toolUseResult"'):
         result = value.get("toolUseResult")
         if isinstance(result, dict) and isinstance(result.get("usage"), dict):
-            agent_path = agent_paths.get(str(result.get("agentId")))
             counts = _counts(result["usage"])
-            if agent_path is not None and counts is not None:
-                found.append(AgentResult(agent_path, path, number, *counts))
+            if counts is not None:
+                found += [
+                    AgentResult(agent_path, path, number, *counts)
+                    for agent_path in agent_paths.get(str(result.get("agentId")), ())
+                ]
     return found
 
 

@@ -6,6 +6,7 @@ what cannot is given a reason.
 """
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -30,8 +31,16 @@ __all__ = ["UnreadableError", "objects", "understand"]
 
 Object = dict[str, Any]
 T = TypeVar("T")
-_SCAN: Final = json.JSONDecoder().raw_decode
 _BLANKS: Final = " \t\r\n\ufeff"
+_LONGEST_NUMBER: Final = 300
+
+
+def _whole(digits: str) -> int | float:
+    """Read a whole number; one that no float can hold is infinite, as `1e400` is."""
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
+
+
+_scan: Final = json.JSONDecoder(parse_int=_whole).raw_decode
 
 
 class UnreadableError(ValueError):
@@ -52,21 +61,15 @@ def objects(line: bytes) -> tuple[list[Object], str | None]:
             at += 1
             continue
         try:
-            value, at = _SCAN(content, at)
+            value, at = _scan(content, at)
         except RecursionError:
             return found, "nested too deeply"
-        except ValueError as error:
-            return found, f"not JSON: {_what(error)}"
+        except json.JSONDecodeError as error:
+            return found, f"not JSON: {error.msg} at character {error.pos + 1}"
         if not isinstance(value, dict):
             return found, "not an object"
         found.append(value)
     return found, None
-
-
-def _what(error: ValueError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos + 1}"
-    return "a number with too many digits"
 
 
 def understand(value: Object) -> Assistant | ProgressLine | Note | None:
@@ -111,7 +114,6 @@ def _assistant(value: Object) -> Assistant | None:
         return None
     odd: list[str] = []
     usage = _usage(message["usage"], odd)
-    side = value.get("isSidechain")
     return Assistant(
         type="assistant",
         message=Message(
@@ -120,12 +122,12 @@ def _assistant(value: Object) -> Assistant | None:
             model=_text(message, "model", odd),
             stop_reason=_text(message, "stop_reason", odd),
         ),
-        is_sidechain=side if isinstance(side, bool) else None,
+        is_sidechain=_flag(value, "isSidechain", odd),
         timestamp=_timestamp(value.get("timestamp"), odd),
-        forked_from=_forked_from(value.get("forkedFrom")),
+        forked_from=_forked_from(value.get("forkedFrom"), odd),
         cost_usd=_cost(value.get("costUSD"), odd),
         **{attribute: _text(value, key, odd) for attribute, key in _TEXTS.items()},
-        odd=tuple(odd),
+        odd=tuple(dict.fromkeys(odd)),
     )
 
 
@@ -227,6 +229,8 @@ def _iterations(value: object, odd: list[str]) -> list[Iteration] | None:
             odd.append("usage.iterations")
         return None
     entries = [_lenient(entry, _iteration, "iterations", odd) for entry in value]
+    if None in value:
+        odd.append("usage.iterations")
     return [entry for entry in entries if entry is not None]
 
 
@@ -252,6 +256,14 @@ def _text(value: Object, key: str, odd: list[str]) -> str | None:
     return values.text(found)
 
 
+def _flag(value: Object, key: str, odd: list[str]) -> bool | None:
+    found = value.get(key)
+    if found is None or isinstance(found, bool):
+        return found
+    odd.append(key)
+    return None
+
+
 def _timestamp(value: object, odd: list[str]) -> str | None:
     if value is None or isinstance(value, str):
         return values.text(value)
@@ -260,14 +272,19 @@ def _timestamp(value: object, odd: list[str]) -> str | None:
 
 
 def _cost(value: object, odd: list[str]) -> float | None:
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return None if value is None else float(value)
-    odd.append("costUSD")
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if value is not None:
+        odd.append("costUSD")
     return None
 
 
-def _forked_from(value: object) -> ForkedFrom | None:
-    return ForkedFrom(values.text(value.get("sessionId"))) if isinstance(value, dict) else None
+def _forked_from(value: object, odd: list[str]) -> ForkedFrom | None:
+    if isinstance(value, dict):
+        return ForkedFrom(_text(value, "sessionId", odd))
+    if value is not None:
+        odd.append("forkedFrom")
+    return None
 
 
 def _note(value: Object) -> Note:
@@ -278,7 +295,7 @@ def _note(value: Object) -> Note:
         timestamp=_timestamp(value.get("timestamp"), []),
         session_id=values.text(value.get("sessionId")),
         cwd=values.text(value.get("cwd")),
-        forked_from=_forked_from(value.get("forkedFrom")),
+        forked_from=_forked_from(value.get("forkedFrom"), []),
         custom_title=values.text(value.get("customTitle")),
         ai_title=values.text(value.get("aiTitle")),
         summary=values.text(value.get("summary")),
