@@ -6,7 +6,6 @@ import typer
 
 from tokenaudit import __version__
 from tokenaudit.cli.options import Options, command
-from tokenaudit.cli.run import run
 
 __all__ = ["app"]
 
@@ -20,6 +19,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _run(name: str, options: Options, **more: str | None) -> None:
+    """Make and write a report; what that takes is imported only now, not for `--help`."""
+    from tokenaudit.cli.run import run
+
+    run(name, options, **more)
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it with the flag's value
@@ -42,7 +48,7 @@ def overview(
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        run("overview", options)
+        _run("overview", options)
     else:
         # What is said before the command holds for the command.
         said = options.given()
@@ -54,7 +60,7 @@ def _report(name: str, text: str, *examples: str) -> None:
 
     @command
     def show(options: Options) -> None:
-        run(name, options)
+        _run(name, options)
 
     app.command(name, help=text, epilog=_epilog(examples))(show)
 
@@ -123,9 +129,9 @@ def session(
     """One session in full: its agents, models and hours, and what it is. Without ID, all sessions."""
     wanted = session_id or id_option
     if wanted is None:
-        run("sessions", options, command="session")
+        _run("sessions", options, command="session")
     else:
-        run("session", options, session=wanted)
+        _run("session", options, session=wanted)
 
 
 @app.command(
@@ -145,7 +151,7 @@ def by(
     ],
 ) -> None:
     """Usage by any dimensions."""
-    run(f"by {dimensions}", options)
+    _run(f"by {dimensions}", options)
 
 
 @app.command(
@@ -170,4 +176,4 @@ def export(
     ] = "ledger",
 ) -> None:
     """Write the ledger itself, or any report, for other programs: CSV, Parquet, JSON, NDJSON."""
-    run(report, options, command=f"export {report}")
+    _run(report, options, command=f"export {report}")

@@ -1,19 +1,20 @@
 """Reads many transcripts: over processes when there is much to read, in this one when there is not."""
 
 import gc
-import multiprocessing
 import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tokenaudit.model import MAIN_AGENT, Transcript
 from tokenaudit.transcripts.columns import Reading
 from tokenaudit.transcripts.parse import parse
 from tokenaudit.transcripts.results import name_inline_agents, search_results
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 __all__ = ["Progress", "read"]
 
@@ -35,6 +36,8 @@ def read(
     batches = _batches(transcripts)
     if jobs <= 1 or _size(transcripts) < _MUCH:
         return _collect(map(_measured, batches), map, progress)
+    from concurrent.futures import as_completed
+
     with _pool(min(jobs, len(batches))) as pool:
         running = [pool.submit(_measured, batch) for batch in batches]
         return _collect((done.result() for done in as_completed(running)), pool.map, progress)
@@ -99,8 +102,11 @@ def _size(transcripts: Iterable[Transcript]) -> int:
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+def _pool(workers: int) -> "Iterator[ProcessPoolExecutor]":
     """Open a pool; an interruption does not wait for what has not begun."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(_start_method()))
     try:
         yield pool
