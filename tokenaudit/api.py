@@ -2,20 +2,23 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tokenaudit import ledger as ledgers
 from tokenaudit import store, transcripts
+from tokenaudit.errors import UsageError
 from tokenaudit.model import Intake, Usage
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports import answers
 from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Report
-from tokenaudit.reports.selection import Selection
+from tokenaudit.reports.selection import WEEKDAYS, Selection
 from tokenaudit.reports.session import find_session
 
 if TYPE_CHECKING:
@@ -65,42 +68,42 @@ class Ledger:
     @property
     def frame(self) -> "pl.DataFrame":
         """One row per response; its columns are documented in `tokenaudit.ledger.SCHEMA`."""
-        return self._ledger.frame
+        return self._ledger.frame.clone()
 
     @property
     def refused(self) -> "pl.DataFrame":
         """Attempts that were refused before a fallback: in no total."""
-        return self._ledger.refused
+        return self._ledger.refused.clone()
 
     @property
     def sessions(self) -> "pl.DataFrame":
         """One row per session: its facts, without usage."""
-        return self._ledger.sessions
+        return self._ledger.sessions.clone()
 
     @property
     def agents(self) -> "pl.DataFrame":
         """One row per agent: its facts, without usage."""
-        return self._ledger.agents
+        return self._ledger.agents.clone()
 
     @property
     def compactions(self) -> "pl.DataFrame":
         """One row per compaction of a context."""
-        return self._ledger.compactions
+        return self._ledger.compactions.clone()
 
     @property
     def rejects(self) -> "pl.DataFrame":
         """What could not be read: path, line and reason."""
-        return self._ledger.rejects
+        return self._ledger.rejects.clone()
 
     @property
     def intake(self) -> Intake:
         """What was read, in numbers."""
-        return self._ledger.intake
+        return deepcopy(self._ledger.intake)
 
     @property
     def pricing(self) -> Mapping[str, Any]:
         """The basis of all costs: rate card, digest, last day of checking."""
-        return self._ledger.pricing
+        return dict(self._ledger.pricing)
 
     def totals(self) -> Usage:
         """Return the usage of everything: tokens by class, cost, responses, first and last time."""
@@ -165,7 +168,8 @@ class Ledger:
         question = Question(
             name, self._version, now or datetime.now(UTC), selection, shape or Shape()
         )
-        return answers.answer(self._ledger, question, name)
+        ledger = replace(self._ledger, intake=self.intake, pricing=self.pricing)
+        return answers.answer(ledger, question, name)
 
     def to_report(self, now: datetime | None = None) -> dict[str, Any]:
         """Return everything as one JSON-ready object; *now* is what it calls `generated_at`.
@@ -230,18 +234,34 @@ def load(
     """Read all transcripts below *roots* and return the ledger.
 
     Without roots, those of Claude Code are read (`CLAUDE_CONFIG_DIR`, `~/.claude`); with *demo*, the
-    sample that comes with the package. Days in reports are cut in *timezone*, an IANA name. With *jobs* above 1 a large history is read in processes; a
-    script that asks for that must be importable (`if __name__ == "__main__":`). Raises
-    NoTranscriptsError when there is nothing to read.
+    sample that comes with the package. Days in reports are cut in *timezone*, an IANA name. With
+    *jobs* above 1 a large history is read in processes; a script that asks for that must be
+    importable (`if __name__ == "__main__":`). Raises NoTranscriptsError when there is nothing to
+    read, and UsageError for a zone or a weekday that does not exist.
     """
     from tokenaudit import __version__
 
+    selection = _selection(timezone, start_of_week)
     named = [transcripts.DEMO] if demo else [Path(root) for root in roots]
     paths = named or transcripts.default_roots(os.environ, Path.home())
     discovery = transcripts.discover(paths, must_exist=bool(named))
     readings = transcripts.read(discovery.transcripts, jobs=jobs)
     built = ledgers.build(store.collect(discovery, readings), shipped_card())
-    return Ledger(built, Selection(timezone=timezone, start_of_week=start_of_week), __version__)
+    return Ledger(built, selection, __version__)
+
+
+def _selection(timezone: str, start_of_week: str) -> Selection:
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(
+            f"no such time zone: {timezone}", hint="Zones have names such as Europe/Berlin."
+        ) from None
+    if start_of_week not in WEEKDAYS:
+        raise UsageError(
+            f"not a day of the week: {start_of_week}", hint=f"There are: {', '.join(WEEKDAYS)}."
+        )
+    return Selection(timezone=timezone, start_of_week=start_of_week)
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
@@ -264,7 +284,8 @@ def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Return *value* as JSON can hold it without loss."""
     if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
+        text = f"{value:f}"  # normalize() would round to the context's 28 digits
+        return text.rstrip("0").rstrip(".") if "." in text else text
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return value

@@ -141,7 +141,7 @@ def build(facts: Facts, card: RateCard) -> Ledger:
     """Merge *facts*, price the responses by *card*, and put the ledger together."""
     merged = merge(facts)
     transcripts = _with_projects(facts.transcripts)
-    agents = _agents(facts, merged, transcripts)
+    agents = _agents(merged, transcripts)
     frame = _finish(_price(merged, card), transcripts, agents)
     return Ledger(
         frame=frame,
@@ -162,11 +162,15 @@ def _price(merged: Merged, card: RateCard) -> pl.DataFrame:
     responses = merged.responses.with_row_index("response")
     is_several = pl.col("response").is_in(merged.parts["response"].unique().implode())
     several = responses.filter(is_several)
-    parts = several.drop(TOKENS).join(merged.parts, on="response").with_columns(
-        # searches are those of the response: counted with its first inference
-        web_searches=pl.when(pl.int_range(pl.len()).over("response") == 0)
-        .then("web_searches")
-        .otherwise(0)
+    parts = (
+        several.drop(TOKENS)
+        .join(merged.parts, on="response")
+        .with_columns(
+            # searches are those of the response: counted with its first inference
+            web_searches=pl.when(pl.int_range(pl.len()).over("response") == 0)
+            .then("web_searches")
+            .otherwise(0)
+        )
     )
     costs = price(parts, card)
     added = [name for name in costs.columns if name not in parts.columns]
@@ -177,23 +181,32 @@ def _price(merged: Merged, card: RateCard) -> pl.DataFrame:
         pl.when(pl.col("rate_id").is_not_null()).then(pl.col(*COSTS, "cost_usd"))
     )
     whole = price(responses.filter(~is_several), card)
-    return pl.concat([whole, several.join(sums, on="response").select(whole.columns)]).drop("response")
+    return pl.concat([whole, several.join(sums, on="response").select(whole.columns)]).drop(
+        "response"
+    )
 
 
 def _finish(priced: pl.DataFrame, transcripts: pl.DataFrame, agents: pl.DataFrame) -> pl.DataFrame:
     """Add what the transcript and the agent say, and put columns and rows in their order."""
     prompt = pl.sum_horizontal(name for name in TOKENS if name != "output_tokens")
     return (
-        priced.join(transcripts.select(owner_path="path", project="project"), on="owner_path", how="left")
-        .join(agents.select("session_id", "agent_id", "agent_type"), on=["session_id", "agent_id"], how="left", nulls_equal=True)
+        priced.join(
+            transcripts.select(owner_path="path", project="project"), on="owner_path", how="left"
+        )
+        .join(
+            agents.select("session_id", "agent_id", "agent_type"),
+            on=["session_id", "agent_id"],
+            how="left",
+            nulls_equal=True,
+        )
         .with_columns(
             prompt_tokens=prompt,
             total_tokens=prompt + pl.col("output_tokens"),
             speed=pl.col("speed").fill_null("standard"),
         )
         .select(SCHEMA.keys())
-        .cast(SCHEMA)
-        .sort("time", "source_path", "source_line", "response_id", nulls_last=True)
+        .cast(pl.Schema(SCHEMA))
+        .sort("time", "source_path", "source_line", "response_id", "request_id", nulls_last=True)
     )
 
 
@@ -204,11 +217,15 @@ def _with_projects(transcripts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sessions(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:
-    used = facts.records.join(transcripts.select("path", "session_id"), on="path").group_by("session_id").agg(
-        first_used=pl.col("time").min(),
-        last_used=pl.col("value_time").max(),
-        branches=_distinct("branch"),
-        versions=_distinct("version"),
+    used = (
+        facts.records.join(transcripts.select("path", "session_id"), on="path")
+        .group_by("session_id")
+        .agg(
+            first_used=pl.col("time").min(),
+            last_used=pl.col("value_time").max(),
+            branches=_distinct("branch"),
+            versions=_distinct("version"),
+        )
     )
     forks = (
         merged.shared.sort("responses", "owner_id", descending=[True, False])
@@ -236,14 +253,15 @@ def _sessions(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.Dat
             versions=pl.coalesce("versions", nothing),
         )
         .select(SESSIONS.keys())
-        .cast(SESSIONS)
+        .cast(pl.Schema(SESSIONS))
         .sort("start", "session_id", nulls_last=True)
     )
 
 
 def _distinct(name: str) -> pl.Expr:
-    """The distinct values of a text column in the order of their first use."""
-    return pl.col(name).sort_by("time").drop_nulls().unique(maintain_order=True)
+    """Return the distinct values of a text column in the order of their first use."""
+    in_order = pl.col(name).sort_by("time", "path", "line", nulls_last=True)
+    return in_order.drop_nulls().unique(maintain_order=True)
 
 
 def _titles(facts: Facts, transcripts: pl.DataFrame) -> pl.DataFrame:
@@ -252,28 +270,33 @@ def _titles(facts: Facts, transcripts: pl.DataFrame) -> pl.DataFrame:
     A summary belongs to the session in which its leaf stands, which may be another transcript's.
     """
     by_path = transcripts.select("path", "session_id")
-    given = facts.titles.filter(pl.col("rank") > 0).join(by_path, on="path")
-    leaves = pl.concat(
-        [
-            facts.records.select("path", leaf_uuid="uuid"),
-            transcripts.select("path", leaf_uuid="last_uuid"),
-        ]
-    ).drop_nulls().unique("leaf_uuid", keep="any")
-    summaries = (
-        facts.titles.filter(pl.col("rank") == 0)
-        .drop("path")
-        .join(leaves.sort("path"), on="leaf_uuid")
-        .join(by_path, on="path")
+    titles = facts.titles.sort("rank", "path", maintain_order=True)
+    leaves = (
+        pl.concat(
+            [
+                facts.records.select("path", leaf_uuid="uuid"),
+                transcripts.select("path", leaf_uuid="last_uuid"),
+            ]
+        )
+        .drop_nulls()
+        .sort("path")
+        .unique("leaf_uuid", keep="first", maintain_order=True)
     )
+    summaries = (
+        titles.filter(pl.col("rank") == 0)
+        .drop("path")
+        .join(leaves, on="leaf_uuid", maintain_order="left")
+    )
+    given = titles.filter(pl.col("rank") > 0)
     return (
-        pl.concat([given, summaries], how="diagonal")
-        .sort("rank", maintain_order=True)
+        pl.concat([summaries, given.select(summaries.columns)])
+        .join(by_path, on="path", maintain_order="left")
         .group_by("session_id", maintain_order=True)
         .agg(pl.col("title").last())
     )
 
 
-def _agents(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:
+def _agents(merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:
     """Return every agent that has a transcript or a response."""
     keys = ["session_id", "agent_id"]
     known = (
@@ -287,7 +310,7 @@ def _agents(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.DataF
         )
     )
     used = merged.responses.group_by(keys).agg(
-        label=pl.col("agent_label").drop_nulls().mode(maintain_order=True).first(),
+        label=pl.col("agent_label").drop_nulls().mode().min(),
         first_used=pl.col("time").min(),
         last_used=pl.col("time").max(),
     )
@@ -295,14 +318,16 @@ def _agents(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.DataF
         known.join(used, on=keys, how="full", coalesce=True, nulls_equal=True)
         .with_columns(
             agent_type=pl.coalesce(
-                "agent_type", pl.when(pl.col("agent_id") == MAIN_AGENT).then(pl.lit(MAIN_AGENT)), "label"
+                "agent_type",
+                pl.when(pl.col("agent_id") == MAIN_AGENT).then(pl.lit(MAIN_AGENT)),
+                "label",
             ),
             start=pl.min_horizontal("start", "first_used"),
             end=pl.max_horizontal("end", "last_used"),
             transcripts=pl.col("transcripts").fill_null(0),
         )
         .select(AGENTS.keys())
-        .cast(AGENTS)
+        .cast(pl.Schema(AGENTS))
         .sort("start", "session_id", "agent_id", nulls_last=True)
     )
 
@@ -321,21 +346,20 @@ def _compactions(compactions: pl.DataFrame, transcripts: pl.DataFrame) -> pl.Dat
 def _intake(facts: Facts, merged: Merged, frame: pl.DataFrame) -> Intake:
     quality = {quality.value: 0 for quality in Quality}
     quality.update(frame["quality"].value_counts().iter_rows())
-    transcripts = facts.transcripts
+    read = facts.transcripts.select(
+        pl.col("lines", "usage_lines", "bytes").sum(), incomplete=pl.col("is_incomplete").sum()
+    )
     return Intake(
-        files=transcripts.height,
-        lines=transcripts["lines"].sum(),
-        usage_lines=transcripts["usage_lines"].sum(),
+        files=facts.transcripts.height,
         responses=frame.height,
-        copies=frame["copies"].sum(),
+        copies=frame.select(pl.col("copies").sum()).item(),
         rejects=facts.rejects.height,
-        incomplete=transcripts["is_incomplete"].sum(),
         odd_values=frame["odd"].count(),
         undated_responses=frame["time"].null_count(),
         unpriced_responses=frame["cost_usd"].null_count(),
         refused_attempts=merged.refused.height,
-        bytes=transcripts["bytes"].sum(),
         quality=quality,
+        **read.row(0, named=True),
     )
 
 

@@ -120,7 +120,6 @@ REJECTS: Final[Mapping[str, Any]] = {"path": _TEXT, "line": pl.Int64, "reason": 
 RESULTS: Final[Mapping[str, Any]] = {
     "agent_path": _TEXT,
     "path": _TEXT,
-    "line": pl.Int64,
     "input_tokens": pl.Int64,
     "cache_read_tokens": pl.Int64,
     "cache_write_tokens": pl.Int64,

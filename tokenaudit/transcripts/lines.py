@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import BinaryIO, Final
 
-__all__ = ["LONGEST_LINE", "Candidate", "LineReader", "Sort", "numbered_lines"]
+__all__ = ["LONGEST_LINE", "Candidate", "LineReader", "Sort", "lines_with"]
 
 BLOCK: Final = 1 << 18
 LONGEST_LINE: Final = 64 << 20
@@ -219,13 +219,26 @@ def _sort_glued(data: bytes, start: int, end: int) -> Sort | None:
     return Sort.ASSISTANT if data.find(b'"assistant"', start, end) >= 0 else None
 
 
-def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of *file* with their numbers, without those that are too long to be read."""
-    number = 0
-    while line := file.readline(LONGEST_LINE):
-        number += 1
-        if len(line) < LONGEST_LINE:
-            yield number, line
-        else:
-            while line and not line.endswith(b"\n"):
-                line = file.readline(BLOCK)
+def lines_with(file: BinaryIO, needle: bytes) -> Iterator[bytes]:
+    """Yield the lines of *file* that hold *needle*; none that is too long to be read."""
+    rest = b""
+    while block := file.read(BLOCK):
+        data = rest + block
+        end, whole = 0, data.rfind(b"\n") + 1
+        while (at := data.find(needle, end, whole)) >= 0:
+            start, end = data.rfind(b"\n", end, at) + 1 or end, data.find(b"\n", at) + 1
+            if end - start <= LONGEST_LINE:
+                yield data[start : end - 1]
+        rest = data[whole:]
+        if len(rest) > LONGEST_LINE:
+            rest = _after_line(file)
+    yield from (line for line in rest.split(b"\n") if needle in line)
+
+
+def _after_line(file: BinaryIO) -> bytes:
+    """Read on to the end of a line; return what was read beyond it."""
+    while block := file.read(BLOCK):
+        end = block.find(b"\n") + 1
+        if end:
+            return block[end:]
+    return b""

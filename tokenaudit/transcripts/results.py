@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tokenaudit.transcripts import tolerant, values
-from tokenaudit.transcripts.lines import numbered_lines
+from tokenaudit.transcripts.lines import lines_with
 from tokenaudit.transcripts.parse import Parsed
 from tokenaudit.transcripts.values import BadCountError
 
@@ -21,7 +21,6 @@ class AgentResult(NamedTuple):
     agent_path: str
     """The subagent's transcript."""
     path: str
-    line: int
     input_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
@@ -34,13 +33,13 @@ def search_results(path: str, agent_paths: Mapping[str, Sequence[str]]) -> list[
     *agent_paths* maps the ids of those subagents to their transcripts.
     """
     found = []
-    for number, value in _objects_with(path, b'"output_tokens"', b'"toolUseResult"'):
+    for value in _objects_with(path, b'"agentId"', b'"toolUseResult"'):
         result = value.get("toolUseResult")
         if isinstance(result, dict) and isinstance(result.get("usage"), dict):
             counts = _counts(result["usage"])
             if counts is not None:
                 found += [
-                    AgentResult(agent_path, path, number, *counts)
+                    AgentResult(agent_path, path, *counts)
                     for agent_path in agent_paths.get(str(result.get("agentId")), ())
                 ]
     return found
@@ -68,7 +67,7 @@ def name_inline_agents(parsed: Parsed) -> None:
     """Give the records of inline sidechains their agent: `sidechain-` and the root of the chain."""
     parents = {
         uuid: values.text(value.get("parentUuid"))
-        for _, value in _objects_with(parsed.transcript.path, b'"isSidechain"', b'"uuid"')
+        for value in _objects_with(parsed.transcript.path, b'"isSidechain"', b'"uuid"')
         if value.get("isSidechain") is True and (uuid := values.text(value.get("uuid")))
     }
     for record in parsed.records:
@@ -85,13 +84,12 @@ def _root(uuid: str, parents: Mapping[str, str | None]) -> str:
     return uuid
 
 
-def _objects_with(path: str, *needles: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the objects of the lines that hold all *needles*, with line numbers."""
+def _objects_with(path: str, rare: bytes, other: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the objects of the lines that hold *rare*, which is searched first, and *other*."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            for number, line in numbered_lines(file):
-                if all(needle in line for needle in needles):
-                    for value in tolerant.objects(line)[0]:
-                        yield number, value
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            for line in lines_with(file, rare):
+                if other in line:
+                    yield from tolerant.objects(line)[0]
     except OSError:
         return  # gone since it was parsed: the repair is not to be had
