@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
+from tokenaudit.model import Transcript
+from tokenaudit.transcripts.parse import Parsed, parse
+
 Line = dict[str, Any]
 
 SESSION: Final = "11111111-1111-4111-8111-111111111111"
@@ -131,7 +134,7 @@ def progress(line: Line, agent_id: str = "a1b2c3d", *, at: float = 0) -> Line:
         "sessionId": SESSION,
         "type": "progress",
         "data": {"message": repeated, "type": "agent_progress", "agentId": agent_id},
-        "uuid": str(uuid5(NAMESPACE_OID, f"progress {agent_id} {line['uuid']} {at}")),
+        "uuid": str(uuid5(NAMESPACE_OID, f"progress {agent_id} {line['uuid']!r} {at}")),
         "timestamp": moment(at),
     }
 
@@ -167,6 +170,11 @@ def encoded(line: Line | bytes) -> bytes:
     if isinstance(line, bytes):
         return line
     return json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def parsed(path: Path) -> Parsed:
+    """Return what the transcript at *path* says, as that of a session's main agent."""
+    return parse(Transcript(str(path), str(path.parent), PROJECT, None, "main"))
 
 
 def session_file(root: Path, session: str = SESSION, project: str = PROJECT) -> Path:

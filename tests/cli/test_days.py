@@ -159,6 +159,13 @@ def test_what_is_no_day_is_an_error_of_the_option(text: str) -> None:
     assert "2026-03-01" in caught.value.hint
 
 
+def test_a_distance_beyond_the_calendar_is_an_error() -> None:
+    """There are no days before the year 1."""
+    for text in ("99999w", "99999m"):
+        with pytest.raises(UsageError):
+            parsed(text, date(1900, 1, 1))
+
+
 @given(st.dates(), st.dates(date(2000, 1, 1)), st.integers(MONDAY, SUNDAY))
 def test_an_iso_date_is_that_date(day: date, today: date, start_of_week: int) -> None:
     """In both its forms, whatever day it is; without a day it is the first of the month."""

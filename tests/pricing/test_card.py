@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from usage_rows import Used, noon, priced, priced_row
 
-from tokenaudit.pricing.card import Prices, Rate, Tariff, shipped_card
+from tokenaudit.pricing.card import Prices, Rate, RateCard, Tariff, shipped_card
 from tokenaudit.pricing.cost import COSTS
 
 DATA = files("tokenaudit.pricing") / "data"
@@ -140,6 +140,16 @@ def test_prices_fit_the_ledgers_decimals() -> None:
         for name in Prices.__slots__:
             price = getattr(half, name)
             assert price == price.quantize(smallest)
+
+
+def test_the_order_of_rows_in_the_file_changes_nothing() -> None:
+    """A row may be added where it reads best."""
+    turned = RateCard(reversed(CARD.rates), CARD._header, CARD.sha256)
+
+    assert CARD.rates == turned.rates
+    assert CARD.tariff("claude-opus-4-6", "fast", date(2026, 7, 1), None, None) == turned.tariff(
+        "claude-opus-4-6", "fast", date(2026, 7, 1), None, None
+    )
 
 
 def test_the_basis_names_the_card() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transcripts_builder import (
     agent_result,
     encoded,
+    parsed,
     progress,
     prompt,
     reply,
@@ -19,10 +20,9 @@ from transcripts_builder import (
     write,
 )
 
-from tokenaudit.model import Transcript
 from tokenaudit.transcripts import lines
 from tokenaudit.transcripts.lines import Candidate, LineReader, Sort, lines_with
-from tokenaudit.transcripts.parse import Parsed, parse
+from tokenaudit.transcripts.parse import Parsed
 
 SYSTEM = b'{"type":"system","subtype":"compact_boundary","content":"x","uuid":"u","timestamp":"t"}'
 TITLE = b'{"type":"custom-title","customTitle":"Kiln","sessionId":"s"}'
@@ -36,8 +36,7 @@ def candidates(content: bytes) -> tuple[list[Candidate], int, int]:
 
 
 def parsed_file(folder: Path, *content: bytes, end: bytes = b"\n") -> Parsed:
-    path = write(folder / "a.jsonl", *content, end=end)
-    return parse(Transcript(str(path), str(folder), "-w", None, "main"))
+    return parsed(write(folder / "a.jsonl", *content, end=end))
 
 
 def sorts(content: bytes) -> list[tuple[int, Sort]]:
@@ -174,18 +173,18 @@ def test_byte_order_mark_is_not_part_of_the_first_line() -> None:
 @pytest.mark.usefixtures("block")
 def test_nul_runs_do_not_hide_the_next_line(tmp_path: Path) -> None:
     """What a crash leaves in a file is a reject of its own line, however long."""
-    parsed = parsed_file(tmp_path, encoded(prompt()), b"\x00" * 1000, encoded(reply()))
+    found = parsed_file(tmp_path, encoded(prompt()), b"\x00" * 1000, encoded(reply()))
 
-    assert [3] == [record.first_line for record in parsed.records]
-    assert [2] == [reject.line for reject in parsed.rejects]
+    assert [3] == [record.first_line for record in found.records]
+    assert [2] == [reject.line for reject in found.rejects]
 
 
 def test_nul_run_before_an_object_is_passed_over(tmp_path: Path) -> None:
     """A writer that goes on behind the run has written a whole line."""
-    parsed = parsed_file(tmp_path, b"\x00" * 1000 + encoded(reply()))
+    found = parsed_file(tmp_path, b"\x00" * 1000 + encoded(reply()))
 
-    assert [1] == [record.first_line for record in parsed.records]
-    assert [] == parsed.rejects
+    assert [1] == [record.first_line for record in found.records]
+    assert [] == found.rejects
 
 
 # lines that are too long
@@ -210,15 +209,15 @@ def long_line(size: int) -> bytes:
 @pytest.mark.parametrize("size", [LIMIT + 1, LIMIT + 100, 3 * LIMIT])
 def test_line_that_is_too_long_leaves_its_neighbours_alone(size: int, tmp_path: Path) -> None:
     """It is a reject with its number; the lines before and after it have theirs."""
-    parsed = parsed_file(
+    found = parsed_file(
         tmp_path, encoded(reply("msg_1")), long_line(size), b"", b"bad", encoded(reply("msg_2"))
     )
 
-    assert [1, 5] == [record.first_line for record in parsed.records]
+    assert [1, 5] == [record.first_line for record in found.records]
     assert [(2, "longer than 64 MiB"), (4, "not JSON: Expecting value at character 1")] == [
-        (reject.line, reject.reason) for reject in parsed.rejects
+        (reject.line, reject.reason) for reject in found.rejects
     ]
-    assert (4, False) == (parsed.lines, parsed.incomplete)
+    assert (4, False) == (found.lines, found.incomplete)
 
 
 @pytest.mark.usefixtures("low_limit", "block")
@@ -226,20 +225,20 @@ def test_line_that_is_too_long_leaves_its_neighbours_alone(size: int, tmp_path: 
 @pytest.mark.parametrize("size", [LIMIT - 1, LIMIT])
 def test_line_just_short_enough_is_read(size: int, tmp_path: Path) -> None:
     """Whether a line is too long depends on its length alone, not on where blocks end."""
-    parsed = parsed_file(tmp_path, encoded(reply("msg_1")), long_line(size), encoded(reply("m")))
+    found = parsed_file(tmp_path, encoded(reply("msg_1")), long_line(size), encoded(reply("m")))
 
-    assert [1, 2, 3] == [record.first_line for record in parsed.records]
-    assert [] == parsed.rejects
+    assert [1, 2, 3] == [record.first_line for record in found.records]
+    assert [] == found.rejects
 
 
 @pytest.mark.usefixtures("low_limit", "block")
 @in_blocks(16, 1999)
 def test_last_line_that_is_too_long_is_a_reject(tmp_path: Path) -> None:
     """Without a line end too: it cannot become shorter."""
-    parsed = parsed_file(tmp_path, encoded(reply()) + b"\n" + long_line(LIMIT + 10), end=b"")
+    found = parsed_file(tmp_path, encoded(reply()) + b"\n" + long_line(LIMIT + 10), end=b"")
 
-    assert [1] == [record.first_line for record in parsed.records]
-    assert [2] == [reject.line for reject in parsed.rejects]
+    assert [1] == [record.first_line for record in found.records]
+    assert [2] == [reject.line for reject in found.rejects]
 
 
 # the second look
@@ -252,23 +251,23 @@ PIECES = st.sampled_from([b"", b"needle", b"x", b"xneedlex", b"nee", b"dle", b"n
 def test_second_look_finds_the_lines_with_a_text(
     content: list[bytes], end: bytes, size: int
 ) -> None:
-    """Whatever the blocks."""
+    """It takes lines for what the first look does, whatever the blocks."""
     data = b"\n".join(content) + end
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "BLOCK", size)
         found = list(lines_with(io.BytesIO(data), b"needle"))
 
-    assert [line for line in data.split(b"\n") if b"needle" in line] == found
+    assert [line for line in data.splitlines(keepends=True) if b"needle" in line] == found
 
 
 @in_blocks(16, 100, 333, 1999)
 @pytest.mark.usefixtures("low_limit", "block")
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_second_look_passes_over_what_is_too_long(end: bytes) -> None:
-    """What stands around it is found."""
+    """It leaves the lines around it alone."""
     content = b"a!\n" + b"!" * (3 * LIMIT) + b"\n\nb\nc!!\n\nd!" + end
 
-    assert [b"a!", b"c!!", b"d!"] == list(lines_with(io.BytesIO(content), b"!"))
+    assert [b"a!\n", b"c!!\n", b"d!" + end] == list(lines_with(io.BytesIO(content), b"!"))
 
 
 # head and tail
@@ -378,9 +377,9 @@ def test_no_usage_is_lost_whatever_the_order_of_keys(
     tmp_path: Path, line: dict[str, Any], separators: tuple[str, str]
 ) -> None:
     """R2: keys in any order, blanks anywhere, texts that look like JSON, of any length."""
-    parsed = parsed_file(tmp_path, json.dumps(line, separators=separators).encode())
+    found = parsed_file(tmp_path, json.dumps(line, separators=separators).encode())
 
-    assert (1, []) == (parsed.usage_lines, parsed.rejects)
+    assert (1, []) == (found.usage_lines, found.rejects)
 
 
 @FILES
@@ -399,6 +398,6 @@ def test_no_usage_is_lost_where_objects_share_a_line(
     """
     texts = [json.dumps(one, separators=separators).encode() for one in (line, longer, other)]
     short, long, glued = texts
-    parsed = parsed_file(tmp_path, long + glued, glued + short, long + short, short + long)
+    found = parsed_file(tmp_path, long + glued, glued + short, long + short, short + long)
 
-    assert (6, []) == (parsed.usage_lines, parsed.rejects)
+    assert (6, []) == (found.usage_lines, found.rejects)

@@ -4,7 +4,7 @@ Reads in blocks of a fixed size. What is handed out are the lines that may hold 
 session, each with its number and with what a look at a few of its bytes says it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 from typing import BinaryIO, Final
 
@@ -17,6 +17,7 @@ LONGEST_LINE: Final = 64 << 20
 _TAIL: Final = 2048
 """Where two objects share a line, the usage of the second stands this near to the line's end."""
 _BOM: Final = b"\xef\xbb\xbf"
+_LINE_END: Final = ord("\n")
 _OPEN: Final = ord("{")
 _CLOSE: Final = ord("}")
 
@@ -60,21 +61,15 @@ class LineReader:
 
     def __iter__(self) -> Iterator[Candidate]:
         """Yield the candidates in the order of the file."""
-        begun: list[bytes] = []
-        size = 0  # of the line that has begun, even if too long to be kept
-        for block in self._blocks():
-            start, last = 0, block.rfind(b"\n") + 1
-            if size or not last:
-                start = block.find(b"\n") + 1 or len(block)
-                size += start
-                begun = [*begun, block[:start]] if size <= LONGEST_LINE else []
-                if not last:
-                    continue
-                yield from self._long_line(b"".join(begun), size)
-            if start < last:
-                yield from self._candidates(block, start)
-            begun, size = [block[last:]], len(block) - last
-        yield from self._last_line(b"".join(begun), size)
+        for data, start, end in _whole_lines(self._blocks()):
+            if data is None:
+                self.lines += 1
+                self._number += 1
+                yield self._number, Sort.OVERSIZE, b""
+            elif data[end - 1] == _LINE_END:
+                yield from self._candidates(data, start)
+            elif data.strip():
+                yield self._last_line(data)
 
     def head(self) -> Iterator[bytes]:
         """Yield the first lines, from the first one on, as far as the first block goes."""
@@ -99,25 +94,12 @@ class LineReader:
             self.bytes += len(block)
             yield block.removeprefix(_BOM) if is_first else block
 
-    def _long_line(self, line: bytes, size: int) -> Iterator[Candidate]:
-        """Yield a line that goes over the end of a block, unless it is too long to be read."""
-        if size <= LONGEST_LINE:
-            yield from self._candidates(line, 0)
-        else:
-            self.lines += 1
-            self._number += 1
-            yield self._number, Sort.OVERSIZE, b""
-
-    def _last_line(self, line: bytes, size: int) -> Iterator[Candidate]:
-        """Yield what stands behind the last line end, if anything does."""
-        if size > LONGEST_LINE:
-            yield from self._long_line(line, size)
-        elif line.strip():
-            self.lines += 1
-            self._number += 1
-            self._first = self._first or line
-            self._last = b"\n".join((self._last, line))
-            yield self._number, Sort.TAIL, line
+    def _last_line(self, line: bytes) -> Candidate:
+        self.lines += 1
+        self._number += 1
+        self._first = self._first or line
+        self._last = b"\n".join((self._last, line))
+        return self._number, Sort.TAIL, line
 
     def _candidates(self, data: bytes, start: int) -> Iterator[Candidate]:
         """Yield the candidates among the whole lines of *data* from *start* on."""
@@ -221,24 +203,39 @@ def _sort_glued(data: bytes, start: int, end: int) -> Sort | None:
 
 def lines_with(file: BinaryIO, needle: bytes) -> Iterator[bytes]:
     """Yield the lines of *file* that hold *needle*; none that is too long to be read."""
-    rest = b""
-    while block := file.read(BLOCK):
-        data = rest + block
-        end, whole = 0, data.rfind(b"\n") + 1
-        while (at := data.find(needle, end, whole)) >= 0:
-            start, end = data.rfind(b"\n", end, at) + 1 or end, data.find(b"\n", at) + 1
-            if end - start <= LONGEST_LINE:
-                yield data[start : end - 1]
-        rest = data[whole:]
-        if len(rest) > LONGEST_LINE:
-            rest = _after_line(file)
-    yield from (line for line in rest.split(b"\n") if needle in line)
+    for data, start, end in _whole_lines(iter(lambda: file.read(BLOCK), b"")):
+        if data is None:
+            continue
+        after = start
+        while (at := data.find(needle, after, end)) >= 0:
+            begin = data.rfind(b"\n", after, at) + 1 or after
+            after = data.find(b"\n", at, end) + 1 or end
+            yield data[begin:after]
 
 
-def _after_line(file: BinaryIO) -> bytes:
-    """Read on to the end of a line; return what was read beyond it."""
-    while block := file.read(BLOCK):
-        end = block.find(b"\n") + 1
-        if end:
-            return block[end:]
-    return b""
+def _whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes | None, int, int]]:
+    """Cut *blocks* where lines end: yield bytes, and from where to where in them lines are whole.
+
+    A line that goes over the end of a block is put together; None stands for one that is too long
+    to be read. Only what comes last may have no line end.
+    """
+    begun: list[bytes] = []
+    size = 0  # of the line that has begun, kept or not
+    for block in blocks:
+        start, last = 0, block.rfind(b"\n") + 1
+        if size or not last:
+            start = block.find(b"\n") + 1 or len(block)
+            size += start
+            begun = [*begun, block[:start]] if size <= LONGEST_LINE else []
+            if not last:
+                continue
+            yield _joined(begun, size)
+        if start < last:
+            yield block, start, last
+        begun, size = [block[last:]], len(block) - last
+    if size:
+        yield _joined(begun, size)
+
+
+def _joined(parts: Sequence[bytes], size: int) -> tuple[bytes | None, int, int]:
+    return (b"".join(parts) if size <= LONGEST_LINE else None), 0, size

@@ -1,6 +1,5 @@
 """How single values are read: counts (R9), times (R8) and texts. Pure; nothing here knows a line."""
 
-import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -10,6 +9,9 @@ from tokenaudit.transcripts.format import LARGEST_COUNT
 __all__ = ["BadCountError", "count", "micros", "text"]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_YEAR: Final = 2
+_LAST_YEAR: Final = 9998
+"""In the years around them the day, week or month of a time may lie outside the calendar."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 _DIGITS: Final = re.compile(r"\s*\+?\d{1,20}\s*", re.ASCII)
 _EPOCH_FORM: Final = re.compile(r"\s*\d{9,19}(\.\d+)?\s*", re.ASCII)
@@ -28,7 +30,7 @@ def count(value: object) -> int:
     """
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
-    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadCountError("missing" if value is None else "not a whole number")
@@ -50,7 +52,8 @@ def micros(value: object) -> int | None:
     """Read a time as microseconds since 1970 in UTC; None where no ISO 8601 or epoch form fits (R8).
 
     A time without a zone is taken as UTC. Epochs may be in seconds, milliseconds, microseconds or
-    nanoseconds: the one that falls after 1973 and before 2300.
+    nanoseconds: the one that falls after 1973 and before 2300. Years 1 and 9999 are no times: their
+    days have no place in the calendar of every zone.
     """
     if isinstance(value, str):
         # Some epochs would pass for dates of the year 1712: only a dash tells.
@@ -58,7 +61,7 @@ def micros(value: object) -> int | None:
             moment = _from_iso(value)
             return None if moment is None else (moment - EPOCH) // _MICROSECOND
         value = float(value) if "." in value else int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, int | float):
         return None
     return _from_epoch(value)
 
@@ -68,10 +71,7 @@ def _from_iso(value: str) -> datetime | None:
         moment = datetime.fromisoformat(value)
     except ValueError:
         return _from_odd_iso(value.strip().upper())
-    try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:
-        return None
+    return _in_utc(moment)
 
 
 def _from_odd_iso(value: str) -> datetime | None:
@@ -83,9 +83,15 @@ def _from_odd_iso(value: str) -> datetime | None:
         value, later = f"{match[1]}:59{match[2] or ''}{match[3]}", timedelta(seconds=1)
     try:
         moment = datetime.fromisoformat(value) + later
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return _in_utc(moment)
+
+
+def _in_utc(moment: datetime) -> datetime | None:
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _from_epoch(value: float) -> int | None:
