@@ -67,7 +67,7 @@ def test_every_command_is_in_the_readme() -> None:
     text = README.read_text("utf-8")
 
     assert commands == {
-        name for name in commands if name and f"`{name}" in text or f"tokenaudit {name}" in text
+        name for name in commands if name and (f"`{name}" in text or f"tokenaudit {name}" in text)
     }
 
 
