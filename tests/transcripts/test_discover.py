@@ -430,11 +430,14 @@ def look(root: Path, locked: Path, mode: int = 0) -> dict[str, Any]:
     if not hasattr(os, "setuid"):
         pytest.skip("there are no users here")
     locked.chmod(mode)
+    # Another user may not write to where coverage keeps its data.
+    plain = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     run = subprocess.run(
         [sys.executable, "-c", LOOK, str(root), str(locked)],
         capture_output=True,
         text=True,
         check=False,
+        env=plain,
     )
     if "os.setuid(65534)" in run.stderr and "PermissionError" in run.stderr:
         pytest.skip("this user cannot become another")
