@@ -149,6 +149,80 @@ def test_csv_says_on_stderr_what_it_stands_on(capfd: pytest.CaptureFixture[str])
     assert "Rate card" in err
 
 
+def test_parquet_says_nothing_on_stderr(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It carries all that in its metadata: a nightly job stays silent."""
+    said = run(capfd, "export", "--root", PLAIN, "-o", str(tmp_path / "ledger.parquet"))
+
+    assert (0, "", "") == said
+
+
+def test_an_interruption_is_one_line_and_130() -> None:
+    """Ctrl-C while reading: no traceback, the shell's own exit code."""
+    code = (
+        "import signal, sys; from tokenaudit.__main__ import main; from tokenaudit import transcripts;"
+        "discover = transcripts.discover;"
+        "transcripts.discover = lambda *a, **k: signal.raise_signal(signal.SIGINT) or discover(*a, **k);"
+        "sys.exit(main(['daily', '--demo']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (130, "", "tokenaudit: interrupted\n") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_a_slow_reading_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On stderr, gone at the end, and the report on stdout is free of it."""
+    master, slave = os.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    code = (
+        "import sys; from tokenaudit.cli import run; from tokenaudit.__main__ import main;"
+        "run._PATIENCE_S = 0.0; sys.exit(main(['daily', '--demo', '--json']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=slave, text=True, check=False
+    )
+    os.close(slave)
+    shown = os.read(master, 1 << 16).decode()
+    os.close(master)
+
+    assert 0 == done.returncode
+    assert "Reading transcripts" in shown
+    assert 92 == json.loads(done.stdout)["totals"]["responses"]
+
+
+def test_colour_only_where_it_is_wanted(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not into a pipe; FORCE_COLOR asks for it, NO_COLOR wins."""
+    assert "\x1b[" not in run(capfd, "daily", "--root", PLAIN)[1]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in run(capfd, "daily", "--root", PLAIN)[1]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in run(capfd, "daily", "--root", PLAIN)[1]
+
+
+def test_session_without_an_id_lists_sessions(capfd: pytest.CaptureFixture[str]) -> None:
+    """As the fingers of other tools' users expect; `--id` names one."""
+    listed = run(capfd, "session", "--demo", "--format", "csv")[1]
+    single = run(capfd, "session", "--id", "0cf1", "--demo", "--json")[1]
+
+    assert listed.startswith("session_id,title,")
+    assert {"models", "timeline", "session"} == set(json.loads(single)["sections"])
+
+
+@pytest.mark.parametrize("width", ["80", "120", "200"])
+def test_tables_fit_the_terminal(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    """No line is wider, and no class of tokens is lost."""
+    monkeypatch.setenv("COLUMNS", width)
+    for name in ("daily", "sessions", "agents", "models", "branches"):
+        _, out, _ = run(capfd, name, "--demo")
+
+        assert max(map(len, out.splitlines())) <= int(width)
+        for words in ("Input", "Output", "read", "5m", "1h", "Total", "Cost"):
+            assert words in out
+
+
 def test_a_closed_pipe_ends_quietly() -> None:
     """`tokenaudit … | head` leaves no traceback."""
     done = subprocess.run(

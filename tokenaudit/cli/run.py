@@ -250,7 +250,7 @@ def _write(report: "Report", form: Format, path: str | None, output: Output) -> 
         targets.write_stdout(data)
     else:
         targets.write(data, path)
-    if form in {Format.CSV, Format.NDJSON, Format.PARQUET}:
+    if form in {Format.CSV, Format.NDJSON}:
         _tell(report)
 
 
