@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.model import Reject
-from tokenaudit.transcripts import Columns, Discovery, Reading
+from tokenaudit.transcripts import Columns, Discovery, Reading, micros
 
 __all__ = ["COUNTS", "Facts", "collect"]
 
@@ -27,6 +27,9 @@ COUNTS: Final = {
 
 _TIME: Final = pl.Datetime("us", "UTC")
 _TEXT: Final = pl.String
+_TIMES: Final = ("time", "value_time")
+_WRITTEN: Final = r"^[2-8]\d{3}-\d\d-\d\dT\d\d:\d\d:[0-5]\d\.\d{3}Z$"
+"""The one form that Claude Code writes; every other is read by the rules for odd times."""
 
 RECORDS: Final[Mapping[str, Any]] = {
     "path": _TEXT,
@@ -144,7 +147,12 @@ class Facts:
 def collect(discovery: Discovery, readings: Sequence[Reading]) -> Facts:
     """Put the *readings* of the transcripts of *discovery* into frames."""
     return Facts(
-        records=_frame([reading.records for reading in readings], RECORDS),
+        records=_timed(
+            _frame(
+                [reading.records for reading in readings],
+                {**RECORDS, **dict.fromkeys(_TIMES, _TEXT)},
+            )
+        ),
         iterations=_frame([reading.iterations for reading in readings], ITERATIONS),
         transcripts=_frame([reading.transcripts for reading in readings], TRANSCRIPTS),
         titles=_frame([reading.titles for reading in readings], TITLES),
@@ -154,6 +162,29 @@ def collect(discovery: Discovery, readings: Sequence[Reading]) -> Facts:
         ),
         results=_frame([reading.results for reading in readings], RESULTS),
     )
+
+
+def _timed(records: pl.DataFrame) -> pl.DataFrame:
+    """Read the times of *records* (R8): as whole columns where they have the form that is written."""
+    return records.with_columns(_time(records[name]) for name in _TIMES)
+
+
+def _time(texts: pl.Series) -> pl.Series:
+    plain = pl.when(pl.col("text").str.contains(_WRITTEN)).then("text")
+    frame = pl.DataFrame({"text": texts}).with_columns(
+        time=plain.str.to_datetime(
+            "%Y-%m-%dT%H:%M:%S%.3fZ", time_unit="us", strict=False
+        ).dt.replace_time_zone("UTC")
+    )
+    odd = frame.filter(pl.col("time").is_null())["text"].drop_nulls().unique()
+    if not odd.is_empty():
+        read = pl.DataFrame(
+            {"text": odd, "odd": [micros(text) for text in odd]}, {"text": _TEXT, "odd": _TIME}
+        )
+        frame = frame.join(read, on="text", how="left", maintain_order="left").with_columns(
+            time=pl.coalesce("time", "odd")
+        )
+    return frame["time"].rename(texts.name)
 
 
 def _frame(parts: Sequence[Columns], schema: Mapping[str, Any]) -> pl.DataFrame:

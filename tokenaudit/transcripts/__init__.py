@@ -4,6 +4,7 @@ from tokenaudit.transcripts.columns import Columns, Reading
 from tokenaudit.transcripts.discover import DEMO, Discovery, default_roots, discover
 from tokenaudit.transcripts.parse import folder_name
 from tokenaudit.transcripts.read import Progress, read
+from tokenaudit.transcripts.values import micros
 
 __all__ = [
     "DEMO",
@@ -14,5 +15,6 @@ __all__ = [
     "default_roots",
     "discover",
     "folder_name",
+    "micros",
     "read",
 ]

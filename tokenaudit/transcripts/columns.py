@@ -9,7 +9,6 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from tokenaudit.model import Reject
-from tokenaudit.transcripts import values
 from tokenaudit.transcripts.agents import agent_facts
 from tokenaudit.transcripts.format import CacheCreation, Iteration, OutputDetails, ServerToolUse
 from tokenaudit.transcripts.parse import Compaction, Parsed, Record, Title
@@ -50,7 +49,10 @@ _INTERNED: Final = (
 
 @dataclass(slots=True)
 class Reading:
-    """What was read from some transcripts, as columns; readings of several can be put together."""
+    """What was read from some transcripts, as columns; readings of several can be put together.
+
+    Times of records are still the texts that lines hold: they are read as whole columns later.
+    """
 
     records: Columns = field(default_factory=dict)
     iterations: Columns = field(default_factory=dict)
@@ -106,7 +108,7 @@ def _interned(columns: Columns) -> Columns:
     for name in _INTERNED:
         column = columns[name]
         if column.count(None) < len(column):
-            columns[name] = [None if text is None else one(text, text) for text in column]
+            columns[name] = [text and one(text, text) for text in column]
         else:
             del columns[name]
     return columns
@@ -117,7 +119,6 @@ def _record_columns(places: Sequence[Place], records: Sequence[Record]) -> Colum
     best = [record.best for record in records]
     messages = [line.message for line in best]
     usages = [message.usage for message in messages]
-    times = [values.micros(line.timestamp) for line in first]
     return {
         "path": [path for path, _ in places],
         "record": [number for _, number in places],
@@ -130,11 +131,8 @@ def _record_columns(places: Sequence[Place], records: Sequence[Record]) -> Colum
         "message_id": [message.id or None for message in messages],
         "request_id": [line.request_id or None for line in first],
         "uuid": [line.uuid or None for line in first],
-        "time": times,
-        "value_time": [
-            time if record.best is record.first else values.micros(record.best.timestamp)
-            for time, record in zip(times, records, strict=True)
-        ],
+        "time": [line.timestamp for line in first],
+        "value_time": [line.timestamp for line in best],
         "model": [message.model for message in messages],
         "stop_reason": [message.stop_reason for message in messages],
         **_usage_columns(usages),
