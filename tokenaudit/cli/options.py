@@ -194,7 +194,7 @@ class Cut:
         typer.Option(
             "--limit",
             "-n",
-            min=0,
+            min=1,
             metavar="N",
             help="Show the first N rows; totals stay whole.",
             rich_help_panel=_SHOW,
