@@ -19,11 +19,13 @@ __all__ = [
     "Note",
     "OutputDetails",
     "ProgressLine",
+    "SecondLook",
     "ServerToolUse",
     "Usage",
     "decode_assistant",
     "decode_note",
     "decode_progress",
+    "decode_second_look",
 ]
 
 LARGEST_COUNT = 2**53 - 1
@@ -167,6 +169,16 @@ class Note(Struct, gc=False, rename="camel"):
     compact_metadata: CompactMetadata | None = None
 
 
+class SecondLook(Struct, gc=False, rename="camel"):
+    """What a second look at a line may ask: the result of a tool, still as it is written, and the chain."""
+
+    tool_use_result: msgspec.Raw = msgspec.Raw()
+    is_sidechain: bool | None = None
+    uuid: str | None = None
+    parent_uuid: str | None = None
+
+
 decode_assistant = msgspec.json.Decoder(Assistant).decode
 decode_progress = msgspec.json.Decoder(ProgressLine).decode
 decode_note = msgspec.json.Decoder(Note).decode
+decode_second_look = msgspec.json.Decoder(SecondLook).decode

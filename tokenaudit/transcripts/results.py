@@ -4,10 +4,14 @@ Most histories need neither: results are searched where a subagent's last reply 
 where a transcript of Claude Code 1.0 holds subagents without ids.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from tokenaudit.transcripts import tolerant, values
+from tokenaudit.transcripts.format import decode_second_look
 from tokenaudit.transcripts.lines import lines_with
 from tokenaudit.transcripts.parse import Parsed
 from tokenaudit.transcripts.values import BadCountError
@@ -33,8 +37,8 @@ def search_results(path: str, agent_paths: Mapping[str, Sequence[str]]) -> list[
     *agent_paths* maps the ids of those subagents to their transcripts.
     """
     found = []
-    for value in _objects_with(path, b'"agentId"', b'"toolUseResult"'):
-        result = value.get("toolUseResult")
+    for line in _lines_with(path, b'"agentId"', b'"toolUseResult"'):
+        result = _tool_result(line)
         if isinstance(result, dict) and isinstance(result.get("usage"), dict):
             counts = _counts(result["usage"])
             if counts is not None:
@@ -43,6 +47,16 @@ def search_results(path: str, agent_paths: Mapping[str, Sequence[str]]) -> list[
                     for agent_path in agent_paths.get(str(result.get("agentId")), ())
                 ]
     return found
+
+
+def _tool_result(line: bytes) -> object:
+    """Return the result of a tool that *line* holds; None where there is none about an agent."""
+    try:
+        raw = bytes(decode_second_look(line).tool_use_result)
+        return json.loads(raw) if b'"agentId"' in raw else None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        found = (value.get("toolUseResult") for value in tolerant.objects(line)[0])
+        return next((result for result in found if result is not None), None)
 
 
 def _counts(usage: dict[str, Any]) -> tuple[int, int, int, int] | None:
@@ -67,7 +81,8 @@ def name_inline_agents(parsed: Parsed) -> None:
     """Give the records of inline sidechains their agent: `sidechain-` and the root of the chain."""
     parents = {
         uuid: values.text(value.get("parentUuid"))
-        for value in _objects_with(parsed.transcript.path, b'"isSidechain"', b'"uuid"')
+        for line in _lines_with(parsed.transcript.path, b'"isSidechain"', b'"uuid"')
+        for value in tolerant.objects(line)[0]
         if value.get("isSidechain") is True and (uuid := values.text(value.get("uuid")))
     }
     for record in parsed.records:
@@ -84,12 +99,10 @@ def _root(uuid: str, parents: Mapping[str, str | None]) -> str:
     return uuid
 
 
-def _objects_with(path: str, rare: bytes, other: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the objects of the lines that hold *rare*, which is searched first, and *other*."""
+def _lines_with(path: str, rare: bytes, other: bytes) -> Iterator[bytes]:
+    """Yield the lines that hold *rare*, which is searched first, and *other*."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            for line in lines_with(file, rare):
-                if other in line:
-                    yield from tolerant.objects(line)[0]
+            yield from (line for line in lines_with(file, rare) if other in line)
     except OSError:
         return  # gone since it was parsed: the repair is not to be had
