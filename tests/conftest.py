@@ -18,6 +18,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     for name in (
         "CLAUDE_CONFIG_DIR",
         "XDG_CONFIG_HOME",
+        "XDG_CACHE_HOME",
         "NO_COLOR",
         "FORCE_COLOR",
         "TOKENAUDIT_CONFIG",

@@ -1,14 +1,17 @@
 """The public API: what it offers, that it adds up, that it never changes."""
 
+import gc
 import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
+from transcripts_builder import prompt, reply, session_file, usage, write
 
 import tokenaudit
 from tokenaudit import Ledger, Shape, UsageError, load
@@ -116,14 +119,88 @@ def test_to_report_is_json_ready_and_adds_up(ledger: Ledger) -> None:
     assert report["summary"]["unpriced_responses"] == ledger.frame["cost_usd"].null_count() > 0
 
 
-def test_what_a_caller_does_with_a_frame_changes_nothing(ledger: Ledger) -> None:
-    """Frames are values: the ledger's figures stay."""
-    before = ledger.totals()
-    frame = ledger.frame
-    frame.with_columns(output_tokens=pl.lit(0)).filter(pl.col("model") == "nothing")
-    frame.drop_in_place("output_tokens")
+FRAMES = ("frame", "refused", "sessions", "agents", "compactions", "rejects")
 
-    assert before == ledger.totals()
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_what_a_caller_does_with_a_frame_changes_nothing(ledger: Ledger, name: str) -> None:
+    """Frames are values, even to those operations that work in place."""
+    before = getattr(ledger, name).clone()
+    frame: pl.DataFrame = getattr(ledger, name)
+    column = frame.columns[0]
+    frame.with_columns(pl.lit(0).alias(column)).filter(pl.lit(value=False))
+    frame.extend(frame.clone())
+    frame.drop_in_place(column)
+    frame.columns = [f"column_{number}" for number in range(frame.width)]
+    getattr(ledger, name).get_column(column).rename("other")
+
+    assert before.equals(getattr(ledger, name))
+
+
+def test_what_a_caller_does_with_a_column_changes_nothing(ledger: Ledger) -> None:
+    """Neither does writing into a series of the frame, or of a report."""
+    before = ledger.frame.to_dicts()
+    column = ledger.frame["output_tokens"]
+    column[0] = 7
+    column.scatter([1, 2], [8, 9])
+    ledger.report("ledger", now=NOW).sections[0].rows["output_tokens"].scatter([0], [7])
+
+    assert before == ledger.frame.to_dicts()
+
+
+def test_what_a_caller_does_with_the_intake_changes_nothing(ledger: Ledger) -> None:
+    """Nor what is done with that of a report, or with the basis of prices."""
+    intake, pricing = ledger.intake, dict(ledger.pricing)
+    report = ledger.report("daily", now=NOW)
+    for found in (ledger.intake, report.meta.intake):
+        found.files = -1
+        found.quality["final"] = -1
+    for basis in (ledger.pricing, report.meta.pricing):
+        if isinstance(basis, dict):
+            basis.clear()
+
+    assert intake == ledger.intake == ledger.report("daily", now=NOW).meta.intake
+    assert pricing == ledger.pricing
+
+
+@pytest.mark.parametrize(
+    ("timezone", "start_of_week"),
+    [("Mars/Olympus", "monday"), ("/etc/localtime", "monday"), ("", "monday"), ("UTC", "today")],
+)
+def test_a_zone_or_weekday_that_does_not_exist_is_an_error(
+    timezone: str, start_of_week: str
+) -> None:
+    """At once, with a hint, and not when the first report is asked for."""
+    with pytest.raises(UsageError) as caught:
+        load(demo=True, timezone=timezone, start_of_week=start_of_week)
+
+    assert caught.value.hint
+
+
+def test_money_is_not_rounded_on_its_way_to_json(tmp_path: Path) -> None:
+    """Sums may have more digits than a decimal context keeps, and end in zeros or not."""
+    for number in range(3):
+        name = f"session-{number}"
+        counts = usage(1, input_tokens=2**53 - 1 - number)
+        line = reply(name, counts=counts, model="claude-opus-5", at=number, sessionId=name)
+        write(session_file(tmp_path, name), line)
+    report = load(tmp_path).to_report(NOW)
+    costs = [session["usage"]["cost_usd"] for session in report["sessions"]]
+
+    # (2**53 - 1) at $5 and 1 at $25 per million tokens, then 1 and 2 tokens less
+    assert ["45035996273.70498", "45035996273.704975", "45035996273.70497"] == costs
+    assert "135107988821.114925" == report["summary"]["cost_usd"]
+
+
+def test_an_unpriced_history_costs_null(tmp_path: Path) -> None:
+    """Unknown is not zero; nothing at all is."""
+    write(session_file(tmp_path / "unknown"), reply(model="gateway-large"))
+    write(session_file(tmp_path / "nothing"), prompt())
+
+    assert [None, "0"] == [
+        load(tmp_path / name).to_report(NOW)["summary"]["cost_usd"]
+        for name in ("unknown", "nothing")
+    ]
 
 
 def test_threads_see_the_same(ledger: Ledger) -> None:
@@ -137,3 +214,14 @@ def test_threads_see_the_same(ledger: Ledger) -> None:
         found = list(pool.map(ask, names))
 
     assert all(totals["cost_usd"] == ledger.totals().cost_usd for totals in found)
+
+
+def test_threads_may_load_at_once() -> None:
+    """Reading keeps nothing that another reading could disturb."""
+    expected = load(demo=True).frame
+
+    with ThreadPoolExecutor(4) as pool:
+        frames = list(pool.map(lambda _: load(demo=True).frame, range(8)))
+
+    assert all(expected.equals(frame) for frame in frames)
+    assert gc.isenabled()

@@ -14,7 +14,7 @@ from tokenaudit import ledger as ledgers
 from tokenaudit import store, transcripts
 from tokenaudit.errors import UsageError
 from tokenaudit.model import Intake, Usage
-from tokenaudit.pricing.card import shipped_card
+from tokenaudit.pricing.sources import rates_in_force
 from tokenaudit.reports import answers
 from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Report
@@ -219,7 +219,7 @@ class Ledger:
                 "source": rate.source,
                 "confidence": rate.confidence,
             }
-            for rate in shipped_card().rates
+            for rate in self._ledger.card.rates
             if rate.id in used
         ]
 
@@ -230,14 +230,18 @@ def load(
     timezone: str = "UTC",
     start_of_week: str = "monday",
     jobs: int = 1,
+    rates: str | os.PathLike[str] | None = None,
+    as_model: str | None = None,
 ) -> Ledger:
     """Read all transcripts below *roots* and return the ledger.
 
     Without roots, those of Claude Code are read (`CLAUDE_CONFIG_DIR`, `~/.claude`); with *demo*, the
     sample that comes with the package. Days in reports are cut in *timezone*, an IANA name. With
     *jobs* above 1 a large history is read in processes; a script that asks for that must be
-    importable (`if __name__ == "__main__":`). Raises NoTranscriptsError when there is nothing to
-    read, and UsageError for a zone or a weekday that does not exist.
+    importable (`if __name__ == "__main__":`). *rates* names a file of your own rates, and with
+    *as_model* everything is priced as if that model had answered. Raises NoTranscriptsError when there is nothing to
+    read, and UsageError for a zone, a weekday or a model that does not exist, ConfigError
+    for rates that cannot be used.
     """
     from tokenaudit import __version__
 
@@ -245,8 +249,9 @@ def load(
     named = [transcripts.DEMO] if demo else [Path(root) for root in roots]
     paths = named or transcripts.default_roots(os.environ, Path.home())
     discovery = transcripts.discover(paths, must_exist=bool(named))
+    card = rates_in_force(rates=Path(rates) if rates else None, as_model=as_model)
     readings = transcripts.read(discovery.transcripts, jobs=jobs)
-    built = ledgers.build(store.collect(discovery, readings), shipped_card())
+    built = ledgers.build(store.collect(discovery, readings), card)
     return Ledger(built, selection, __version__)
 
 

@@ -30,6 +30,7 @@ TOKENS: Final = (
 MEASURES: Final = ("responses", *TOKENS, "total_tokens", "cost_usd", "unpriced_responses")
 """What every report can sum up."""
 
+_SUMMED: Final = (*COSTS, "cost_usd", "list_cost_usd")
 _TIME: Final = pl.Datetime("us", "UTC")
 
 SCHEMA: Final[Mapping[str, Any]] = {
@@ -76,10 +77,12 @@ SCHEMA: Final[Mapping[str, Any]] = {
     "cost_cache_write_usd": USD,
     "cost_web_search_usd": USD,
     "cost_usd": USD,
+    "list_cost_usd": USD,  # the same without the user's discounts
     "rate_id": pl.String,  # model, speed and first day of the rate; null when unpriced
     "price_source": pl.String,
     "price_confidence": pl.String,
-    "price_modifiers": pl.String,  # what changed the plain price, and doubts: `long>200000 us1.1`
+    "price_modifiers": pl.String,  # what changed the plain price, and doubts: `long>200000 us1.1`,
+    # `carried_forward` (a day after the card's last check), `unbilled_refusal` (why the cost is zero)
     "recorded_cost_usd": pl.String,  # what old transcripts recorded; never mixed in
     # how far it can be trusted
     "quality": pl.String,  # of the output count: final, repaired, lower_bound, placeholder (R4)
@@ -124,6 +127,8 @@ class Ledger:
     """One row per response; see SCHEMA."""
     refused: pl.DataFrame
     """Attempts that another model was asked after, priced apart; the same columns (R6)."""
+    inferences: pl.DataFrame
+    """What responses of several inferences add up from; the same columns, several rows of one id."""
     sessions: pl.DataFrame
     """One row per session, used or not; see SESSIONS. Its usage is that of its agents."""
     agents: pl.DataFrame
@@ -135,6 +140,8 @@ class Ledger:
     intake: Intake
     pricing: Mapping[str, Any]
     """The basis of all costs (R12)."""
+    card: RateCard
+    """The rates by which all was priced."""
 
 
 def build(facts: Facts, card: RateCard) -> Ledger:
@@ -142,23 +149,47 @@ def build(facts: Facts, card: RateCard) -> Ledger:
     merged = merge(facts)
     transcripts = _with_projects(facts.transcripts)
     agents = _agents(merged, transcripts)
-    frame = _finish(_price(merged, card), transcripts, agents)
+    is_refusal = pl.col("stop_reason") == "refusal"
+    priced, inferences = _price(merged, card)
+    frame = _finish(_unbilled(priced, is_refusal), transcripts, agents)
+    refused = _unbilled(price(merged.refused, card), pl.lit(True))
     return Ledger(
         frame=frame,
-        refused=_finish(price(merged.refused, card), transcripts, agents),
+        refused=_finish(refused, transcripts, agents),
+        inferences=_finish(inferences, transcripts, agents),
         sessions=_sessions(facts, merged, transcripts),
         agents=agents,
         compactions=_compactions(facts.compactions, transcripts),
         rejects=facts.rejects.sort("path", "line", nulls_last=False),
         intake=_intake(facts, merged, frame),
         pricing=card.basis,
+        card=card,
     )
 
 
-def _price(merged: Merged, card: RateCard) -> pl.DataFrame:
-    """Price responses; those that took several inferences by each of them, tiers and all (R6)."""
+def _unbilled(priced: pl.DataFrame, is_refused: pl.Expr) -> pl.DataFrame:
+    """Let what was refused before any output cost nothing, and say so: it is not billed."""
+    is_unbilled = is_refused.fill_null(value=False) & (pl.col("output_tokens") == 0)
+    said = pl.concat_str(
+        pl.lit("unbilled_refusal"), "price_modifiers", separator=" ", ignore_nulls=True
+    )
+    return priced.with_columns(
+        *(
+            pl.when(~is_unbilled).then(name).otherwise(pl.lit(0, USD)).alias(name)
+            for name in _SUMMED
+        ),
+        price_modifiers=pl.when(is_unbilled).then(said).otherwise("price_modifiers"),
+    )
+
+
+def _price(merged: Merged, card: RateCard) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Price responses; those that took several inferences by each of them, tiers and all (R6).
+
+    Returns the responses, and the inferences of those that took several.
+    """
     if merged.parts.is_empty():
-        return price(merged.responses, card)
+        whole = price(merged.responses, card)
+        return whole, whole.clear()
     responses = merged.responses.with_row_index("response")
     is_several = pl.col("response").is_in(merged.parts["response"].unique().implode())
     several = responses.filter(is_several)
@@ -175,15 +206,15 @@ def _price(merged: Merged, card: RateCard) -> pl.DataFrame:
     costs = price(parts, card)
     added = [name for name in costs.columns if name not in parts.columns]
     sums = costs.group_by("response", maintain_order=True).agg(
-        pl.col(*COSTS, "cost_usd").sum(), pl.col(*set(added) - {*COSTS, "cost_usd"}).last()
+        pl.col(_SUMMED).sum(),
+        # they are alike, but for the long prompt that some of them may have
+        pl.col(*set(added) - {*_SUMMED, "price_modifiers"}).last(),
+        pl.col("price_modifiers").sort_by(pl.col("price_modifiers").str.len_bytes()).last(),
     )
-    sums = sums.with_columns(
-        pl.when(pl.col("rate_id").is_not_null()).then(pl.col(*COSTS, "cost_usd"))
-    )
+    sums = sums.with_columns(pl.when(pl.col("rate_id").is_not_null()).then(pl.col(_SUMMED)))
     whole = price(responses.filter(~is_several), card)
-    return pl.concat([whole, several.join(sums, on="response").select(whole.columns)]).drop(
-        "response"
-    )
+    summed = several.join(sums, on="response").select(whole.columns)
+    return pl.concat([whole, summed]).drop("response"), costs
 
 
 def _finish(priced: pl.DataFrame, transcripts: pl.DataFrame, agents: pl.DataFrame) -> pl.DataFrame:
@@ -339,7 +370,7 @@ def _compactions(compactions: pl.DataFrame, transcripts: pl.DataFrame) -> pl.Dat
         compactions.join(transcripts.select("path", "session_id", "agent_id"), on="path")
         .select(columns)
         .unique()
-        .sort("time", "session_id", "agent_id", nulls_last=True)
+        .sort("time", *columns, nulls_last=True)
     )
 
 

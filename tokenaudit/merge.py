@@ -203,7 +203,7 @@ def _owners(copied: pl.DataFrame) -> pl.DataFrame:
         .group_by("key", maintain_order=True)
         .agg(
             pl.col(*_OF_OWNER).first(),
-            pl.col("time").drop_nulls().first(),
+            pl.col("time", "request_id").drop_nulls().first(),
             pl.col("lines").sum(),
             pl.col("repaired_tokens").max(),
         )
@@ -226,7 +226,8 @@ def _united(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
         .sort(*worth, time, descending=True, maintain_order=True)
         .unique("key", keep="first", maintain_order=True)
     )
-    return owners.join(best.drop(*_OF_OWNER, "time", "lines", "repaired_tokens"), on="key")
+    of_all = ("time", "request_id", "lines", "repaired_tokens")
+    return owners.join(best.drop(*_OF_OWNER, *of_all), on="key")
 
 
 def _shared(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:

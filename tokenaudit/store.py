@@ -4,8 +4,9 @@ The documented shape of everything that `merge` and `ledger` start from. For now
 every transcript; what is kept between runs will have this same shape.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import polars as pl
@@ -131,6 +132,18 @@ RESULTS: Final[Mapping[str, Any]] = {
 """What parents state of the last response of subagents whose own transcript is unfinished."""
 
 
+_SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "records": {**RECORDS, **dict.fromkeys(_TIMES, _TEXT)},
+    "iterations": ITERATIONS,
+    "transcripts": TRANSCRIPTS,
+    "titles": TITLES,
+    "compactions": COMPACTIONS,
+    "rejects": REJECTS,
+    "results": RESULTS,
+}
+"""What readings hold: the times of records are still texts there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that was read."""
@@ -144,24 +157,18 @@ class Facts:
     results: pl.DataFrame
 
 
-def collect(discovery: Discovery, readings: Sequence[Reading]) -> Facts:
-    """Put the *readings* of the transcripts of *discovery* into frames."""
-    return Facts(
-        records=_timed(
-            _frame(
-                [reading.records for reading in readings],
-                {**RECORDS, **dict.fromkeys(_TIMES, _TEXT)},
-            )
-        ),
-        iterations=_frame([reading.iterations for reading in readings], ITERATIONS),
-        transcripts=_frame([reading.transcripts for reading in readings], TRANSCRIPTS),
-        titles=_frame([reading.titles for reading in readings], TITLES),
-        compactions=_frame([reading.compactions for reading in readings], COMPACTIONS),
-        rejects=_frame(
-            [*(reading.rejects for reading in readings), _unreadable(discovery.rejects)], REJECTS
-        ),
-        results=_frame([reading.results for reading in readings], RESULTS),
-    )
+def collect(discovery: Discovery, readings: Iterable[Reading]) -> Facts:
+    """Put the *readings* of the transcripts of *discovery* into frames, each as it comes."""
+    parts: dict[str, list[pl.DataFrame]] = {name: [] for name in _SCHEMAS}
+    for reading in chain(readings, [Reading(rejects=_unreadable(discovery.rejects))]):
+        for name, schema in _SCHEMAS.items():
+            if columns := getattr(reading, name):
+                parts[name].append(_part(columns, schema))
+    frames = {
+        name: pl.concat(parts[name]) if parts[name] else pl.DataFrame(schema=schema)
+        for name, schema in _SCHEMAS.items()
+    }
+    return Facts(**{**frames, "records": _timed(frames["records"])})
 
 
 def _timed(records: pl.DataFrame) -> pl.DataFrame:
@@ -187,22 +194,14 @@ def _time(texts: pl.Series) -> pl.Series:
     return frame["time"].rename(texts.name)
 
 
-def _frame(parts: Sequence[Columns], schema: Mapping[str, Any]) -> pl.DataFrame:
-    frames = [
-        _part({name: part.get(name, [None] * len(part["path"])) for name in schema}, schema)
-        for part in parts
-        if part
-    ]
-    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
-
-
 def _part(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
+    rows = len(columns["path"])
+    whole = {name: columns.get(name) or [None] * rows for name in schema}
     try:
-        return pl.DataFrame(columns, schema)
+        return pl.DataFrame(whole, schema)
     except UnicodeEncodeError:  # a file's name may be any bytes
         return pl.DataFrame(
-            {name: [_written(value) for value in column] for name, column in columns.items()},
-            schema,
+            {name: [_written(value) for value in column] for name, column in whole.items()}, schema
         )
 
 

@@ -8,6 +8,7 @@ from tokenaudit.model import Usage
 __all__ = [
     "format_cost",
     "format_count",
+    "format_price",
     "format_tokens",
     "format_usage_compact",
     "format_usage_detailed",
@@ -49,6 +50,12 @@ def format_cost(cost: Decimal | float | None, *, places: int = 2) -> str:
         return f"<${smallest:f}" if exact > 0 else f">-${smallest:f}"
     rounded = exact.quantize(smallest, ROUND_HALF_EVEN)
     return f"-${-rounded:,f}" if rounded < 0 else f"${abs(rounded):,f}"
+
+
+def format_price(price: Decimal) -> str:
+    """Write US dollars to their last digit, and at least two decimals: `$0.0125`, `$3.00`."""
+    whole, _, fraction = f"{abs(price):,f}".partition(".")
+    return f"{'-' if price < 0 else ''}${whole}.{fraction.rstrip('0').ljust(2, '0')}"
 
 
 def format_usage_compact(usage: Usage) -> str:

@@ -2,15 +2,18 @@
 
 from datetime import date
 from decimal import Decimal, localcontext
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from usage_rows import Used, frame, noon, priced, priced_row, scalar_cost
 
-from tokenaudit.pricing.card import shipped_card
+from tokenaudit.pricing.card import RateCard, shipped_card
 from tokenaudit.pricing.cost import COSTS, USD, cost_of, price
+from tokenaudit.pricing.sources import rates_in_force
 
 KEYS = sorted({rate.model for rate in shipped_card().rates})
 COUNTS = st.one_of(
@@ -40,6 +43,35 @@ USED = st.builds(
     service_tier=st.sampled_from([None, "", "standard", "batch", "priority"]),
 )
 
+
+def _card_with(text: str, as_model: str | None = None) -> RateCard:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rates.toml"
+        path.write_text(text, "utf-8")
+        return rates_in_force(rates=path, as_model=as_model)
+
+
+DISCOUNTS = """
+[[discount]]
+models = ["claude-opus-*"]
+multiplier = 0.8512
+valid_from = 2026-01-01
+[[discount]]
+models = ["claude-haiku-*"]
+multiplier = 0.1234
+[[price]]
+model = "glm-4.7"
+input = 0.6
+output = 2.2
+cache_read = 0.1101
+cache_write_5m = 0.6
+cache_write_1h = 0.6
+valid_from = 2026-02-01
+[aliases]
+opus = "claude-opus-5"
+"""
+CARDS = [_card_with(DISCOUNTS), _card_with(DISCOUNTS, as_model="claude-haiku-5-5")]
+
 unhurried = settings(deadline=None)
 
 
@@ -54,6 +86,41 @@ def exact_sum(costs: list[Decimal | None]) -> Decimal:
 def test_frame_and_single_response_agree(used: list[Used]) -> None:
     """Whatever responses say of themselves, both ways give the same cost, or none."""
     assert [scalar_cost(one) for one in used] == priced(used)["cost_usd"].to_list()
+
+
+@unhurried
+@given(st.lists(USED, min_size=1, max_size=20), st.sampled_from(CARDS))
+def test_they_agree_at_the_users_rates_too(used: list[Used], card: RateCard) -> None:
+    """With discounts, whose products need not fit 12 places, with own prices, as another model."""
+    rows = priced(used, card)
+
+    assert [scalar_cost(one, card) for one in used] == rows["cost_usd"].to_list()
+    assert [exact_sum(parts) for parts in rows.select(COSTS).rows() if None not in parts] == rows[
+        "cost_usd"
+    ].drop_nulls().to_list()
+
+
+def test_a_discount_leaves_the_list_cost_beside() -> None:
+    """1,000,000 output of Opus 5 is $25, times 0.8512 is $21.28; a search keeps its price."""
+    used = Used("claude-opus-5", noon("2026-09-01"), output_tokens=1_000_000, web_searches=2)
+    row = priced([used], CARDS[0]).row(0, named=True)
+
+    assert (Decimal("21.30"), Decimal("25.02")) == (row["cost_usd"], row["list_cost_usd"])
+    assert row["price_modifiers"] == "discount0.8512"
+
+
+def test_a_discounted_part_is_rounded_half_to_even() -> None:
+    """Half a thousandth of what a batch of Haiku 5.5 costs would need 13 places."""
+    card = _card_with('[[discount]]\nmodels = ["*"]\nmultiplier = 0.0005\n')
+    costs = [
+        priced([Used("claude-haiku-5-5", noon("2026-11-01"), service_tier="batch", **tokens)], card)
+        for tokens in ({"cache_write_5m_tokens": 2}, {"cache_write_5m_tokens": 6})
+    ]
+
+    # 2 x 0.0000000625 x 0.0005 = 0.0000000000625, 6 x that: 0.0000000001875; ties go to the even
+    assert [Decimal("0.000000000062"), Decimal("0.000000000188")] == [
+        each["cost_usd"].item() for each in costs
+    ]
 
 
 @unhurried
@@ -145,6 +212,7 @@ def test_the_frame_keeps_its_rows_and_columns() -> None:
     usage = usage.with_columns(note=pl.Series(["a", "b", "c", "d"]))
     found = price(usage, shipped_card())
     added = ["rate_id", "price_source", "price_confidence", "price_modifiers", *COSTS, "cost_usd"]
+    added.append("list_cost_usd")
 
     assert usage.equals(found.select(usage.columns))
     assert set(added) == {*found.columns} - {*usage.columns}

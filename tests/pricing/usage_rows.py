@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.pricing.card import shipped_card
+from tokenaudit.pricing.card import RateCard, shipped_card
 from tokenaudit.pricing.cost import cost_of, price
 
 SCHEMA: Final[dict[str, Any]] = {
@@ -51,17 +51,17 @@ def frame(used: Iterable[Used]) -> pl.DataFrame:
     return pl.DataFrame([asdict(one) for one in used], schema=SCHEMA)
 
 
-def priced(used: Iterable[Used]) -> pl.DataFrame:
-    return price(frame(used), shipped_card())
+def priced(used: Iterable[Used], card: RateCard | None = None) -> pl.DataFrame:
+    return price(frame(used), card or shipped_card())
 
 
 def priced_row(used: Used) -> dict[str, Any]:
     return priced([used]).row(0, named=True)
 
 
-def scalar_cost(used: Used) -> Decimal | None:
+def scalar_cost(used: Used, card: RateCard | None = None) -> Decimal | None:
     """What the twin for one response says."""
-    card = shipped_card()
+    card = card or shipped_card()
     day = None if used.time is None else used.time.astimezone(UTC).date()
     tariff = card.tariff(used.model, used.speed, day, used.inference_geo, used.service_tier)
     if tariff is None:

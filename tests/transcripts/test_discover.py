@@ -508,7 +508,7 @@ def test_r1_file_that_vanishes_before_it_is_read_is_a_reject(tmp_path: Path) -> 
     discovery = discover([tmp_path])
     gone.unlink()
 
-    readings = read(discovery.transcripts)
+    readings = list(read(discovery.transcripts))
 
     assert [1] == [len(reading.records["path"]) for reading in readings]
     assert [[str(gone)]] == [reading.rejects["path"] for reading in readings]

@@ -252,10 +252,10 @@ def test_r9_largest_count_is_a_count(tmp_path: Path) -> None:
     assert [(), ()] == [record.best.odd for record in found.records]
 
 
-ODD_VALUES = [7, -1.5, True, "x", [], [None], {}, {"a": 1}, None, "\ud83d"]
+ODD_VALUES = [7, -1.5, True, "x", [], [None], {}, {"a": 1}, None, "\ud83d", 10**400]
 
 
-@pytest.mark.parametrize("value", ODD_VALUES, ids=repr)
+@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: repr(value)[:20])
 @pytest.mark.parametrize(
     "key",
     [

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tokenaudit import __version__
+from tokenaudit.cli import prices
 from tokenaudit.cli.options import Options, command
 
 __all__ = ["app"]
@@ -177,3 +178,6 @@ def export(
 ) -> None:
     """Write the ledger itself, or any report, for other programs: CSV, Parquet, JSON, NDJSON."""
     _run(report, options, command=f"export {report}")
+
+
+app.add_typer(prices.app)

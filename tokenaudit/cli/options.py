@@ -5,18 +5,18 @@ of a group into an option and hands the group over as one value.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, get_type_hints
 
 import typer
 
 from tokenaudit.render import Format
 
-__all__ = ["Cut", "Filter", "Options", "Order", "Output", "Source", "command"]
+__all__ = ["Cut", "Filter", "Options", "Order", "Output", "Pricing", "Source", "command"]
 
 
 class Order(StrEnum):
@@ -42,6 +42,7 @@ _READ = "What to read"
 _CHOOSE = "What to count"
 _SHOW = "What to show"
 _WRITE = "How to write it"
+_PRICE = "How to price it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,37 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Pricing:
+    """At which rates responses are priced."""
+
+    rates: Annotated[
+        Path | None,
+        typer.Option(
+            "--rates",
+            metavar="FILE",
+            help="Your own rates, discounts and aliases.",
+            rich_help_panel=_PRICE,
+            show_default="rates.toml beside the settings",
+        ),
+    ] = None
+    as_model: Annotated[
+        str | None,
+        typer.Option(
+            "--as-model",
+            metavar="MODEL",
+            help="Price everything as if MODEL had answered.",
+            rich_help_panel=_PRICE,
+        ),
+    ] = None
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Exit with 1 if anything is unpriced.", rich_help_panel=_PRICE
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """Where the report goes, and in which form."""
 
@@ -255,16 +287,17 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """All shared options of one command."""
+    """All shared options of one command; those that it does not take are at their defaults."""
 
-    source: Source
-    chosen: Filter
-    cut: Cut
-    output: Output
+    source: Source = field(default_factory=Source)
+    chosen: Filter = field(default_factory=Filter)
+    cut: Cut = field(default_factory=Cut)
+    pricing: Pricing = field(default_factory=Pricing)
+    output: Output = field(default_factory=Output)
 
     def given(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""
-        groups = (self.source, self.chosen, self.cut, self.output)
+        groups = (self.source, self.chosen, self.cut, self.pricing, self.output)
         return {
             entry.name: value
             for group in groups
@@ -273,14 +306,22 @@ class Options:
         }
 
 
-_GROUPS = (Source, Filter, Cut, Output)
-Group = TypeVar("Group", Source, Filter, Cut, Output)
+Group = Source | Filter | Cut | Pricing | Output
+_FIELDS: Final[Mapping[type[Group], str]] = {
+    Source: "source",
+    Filter: "chosen",
+    Cut: "cut",
+    Pricing: "pricing",
+    Output: "output",
+}
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
+def command(
+    function: Callable[..., None], groups: Sequence[type[Group]] = tuple(_FIELDS)
+) -> Callable[..., None]:
     """Let *function*, whose first parameter is `options: Options`, be a command of Typer's.
 
-    In its signature, as Typer sees it, every field of every group is an option.
+    In its signature, as Typer sees it, every field of every one of *groups* is an option.
     """
     hints = get_type_hints(function, include_extras=True)
     own = [
@@ -294,17 +335,16 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         def taken(group: type[Group]) -> Group:
             return group(**{entry.name: values.pop(entry.name) for entry in fields(group)})
 
-        options = Options(taken(Source), taken(Filter), taken(Cut), taken(Output))
-        function(options, **values)
+        function(Options(**{_FIELDS[group]: taken(group) for group in groups}), **values)  # type: ignore[arg-type]
 
-    parameters = [*own, *_shared()]
+    parameters = [*own, *_shared(groups)]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 
-def _shared() -> Iterator[inspect.Parameter]:
-    for group in _GROUPS:
+def _shared(groups: Sequence[type[Group]]) -> Iterator[inspect.Parameter]:
+    for group in groups:
         found = get_type_hints(group, include_extras=True)
         for entry in fields(group):
             yield inspect.Parameter(

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +11,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import typer
+
 from tokenaudit import __version__, config, transcripts
 from tokenaudit.cli.days import parse_day
-from tokenaudit.cli.options import Filter, Options, Order, Output, Source
+from tokenaudit.cli.options import Filter, Options, Order, Output, Pricing, Source
 from tokenaudit.config import Settings
 from tokenaudit.errors import ConfigError, NoTranscriptsError, UsageError
 from tokenaudit.render import Format, Style, format_of, render
@@ -23,11 +25,12 @@ from tokenaudit.transcripts import DEMO, Discovery, Progress
 if TYPE_CHECKING:
     from tokenaudit.cli.bar import Bar
     from tokenaudit.ledger import Ledger
+    from tokenaudit.pricing.card import RateCard
     from tokenaudit.reports.question import Question
     from tokenaudit.reports.report import Report
     from tokenaudit.reports.selection import Selection
 
-__all__ = ["run"]
+__all__ = ["cache_folder", "load", "rate_card", "run", "write"]
 
 _PATIENCE_S = 1.0
 """How long a user waits before a progress bar is shown."""
@@ -37,21 +40,44 @@ def run(
     name: str, options: Options, *, session: str | None = None, command: str | None = None
 ) -> None:
     """Make the report called *name*, or that of *session*, and write it."""
+
+    def make(question: "Question", settings: Settings) -> "Report":
+        return _report(load(options, settings), question, name, session)
+
+    report = write(options, make, name=name, command=command)
+    if options.pricing.strict and report.meta.selected.unpriced_responses:
+        raise typer.Exit(1)
+
+
+def write(
+    options: Options,
+    make: Callable[["Question", Settings], "Report"],
+    *,
+    name: str,
+    command: str | None = None,
+) -> "Report":
+    """Write, as *options* say, and return the report that *make* makes; *name* decides its period."""
     settings = config.load(_config_folder(), os.environ)
     form, path = _form(options.output)
     if path is not None:
         targets.check(path)
     moment = _Moment.of(options.chosen, settings)
-    ledger = _load(options.source, settings)
-    question = _question(name, options, moment, command or name)
-    report = _report(ledger, question, name, session)
+    report = make(_question(name, options, moment, command or name), settings)
     _write(report, form, path, options.output)
+    return report
 
 
 def _config_folder() -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("tokenaudit", appauthor=False)
+
+
+def cache_folder() -> Path:
+    """Return the folder of what can be made again."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("tokenaudit", appauthor=False)
 
 
 # options
@@ -146,16 +172,34 @@ def _system_zone() -> ZoneInfo:
 # reading
 
 
-def _load(source: Source, settings: Settings) -> "Ledger":
+def load(options: Options, settings: Settings) -> "Ledger":
+    """Read the transcripts that *options* name, and price them."""
+    source = options.source
+    card = rate_card(options.pricing)  # first: a mistake in it must not wait for the reading
     discovery = _discover(source, settings)
     jobs = source.jobs or settings.jobs or os.cpu_count() or 1
     with _progress_bar(sum(transcript.size for transcript in discovery.transcripts)) as progress:
         readings = transcripts.read(discovery.transcripts, jobs=jobs, progress=progress)
-    # Only now: Polars starts threads, from which no process may be forked.
-    from tokenaudit import ledger, store
-    from tokenaudit.pricing.card import shipped_card
+        # Only now: Polars starts threads, from which no process may be forked.
+        from tokenaudit import ledger, store
 
-    return ledger.build(store.collect(discovery, readings), shipped_card())
+        facts = store.collect(discovery, readings)
+    return ledger.build(facts, card)
+
+
+def rate_card(pricing: Pricing) -> "RateCard":
+    """Return all rates in force: those named, else those beside the settings, and the card."""
+    from tokenaudit.pricing.sources import rates_in_force
+    from tokenaudit.pricing.user_rates import FILE_NAME
+
+    named = os.environ.get("TOKENAUDIT_CONFIG")
+    folder = Path(named).parent if named else _config_folder()
+    return rates_in_force(
+        rates=pricing.rates,
+        default_rates=folder / FILE_NAME,
+        cache=cache_folder(),
+        as_model=pricing.as_model,
+    )
 
 
 def _discover(source: Source, settings: Settings) -> Discovery:
@@ -219,8 +263,8 @@ class _PatientBar:
 
 
 def _question(name: str, options: Options, moment: _Moment, command: str) -> "Question":
-    from tokenaudit.reports.periods import PERIODS
     from tokenaudit.reports.question import Question, Shape
+    from tokenaudit.reports.selection import PERIODS
 
     cut = options.cut
     shape = Shape(

@@ -5,14 +5,16 @@ over rows is Polars' decimal arithmetic, in which a sum does not depend on its o
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.pricing.card import Prices, RateCard, Tariff
+from tokenaudit.pricing.card import RateCard
+from tokenaudit.pricing.rates import CLASSES, ONE, Prices, Tariff
 
-__all__ = ["COSTS", "USD", "cost_of", "price"]
+__all__ = ["COSTS", "USD", "cost_of", "is_long", "parts_of", "price"]
 
 USD: Final = pl.Decimal(38, 12)
 """US dollars: 12 places hold every product of a token count and a price exactly."""
@@ -26,9 +28,16 @@ COSTS: Final = (
 )
 """The parts of a cost; they sum to `cost_usd`."""
 
+_TOKEN_COSTS: Final = COSTS[:-1]
+_PICODOLLAR: Final = Decimal("1E-12")
+_DIGITS: Final = 60
+"""More than any product of a count and a price can have."""
+
 _KIND: Final = ("model", "speed", "day", "inference_geo", "service_tier")
-_CLASSES: Final = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
-_PROMPT: Final = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
+_PROMPT: Final = tuple(name for name in CLASSES if name != "output")
+_PRICES: Final = tuple(
+    f"{prefix}{name}" for prefix in ("price_", "long_price_") for name in CLASSES
+)
 _TARIFF_SCHEMA: Final[Mapping[str, Any]] = {
     **dict.fromkeys(_KIND, pl.String),
     "day": pl.Date,
@@ -37,7 +46,8 @@ _TARIFF_SCHEMA: Final[Mapping[str, Any]] = {
     "price_confidence": pl.String,
     "price_modifiers": pl.String,
     "long_prompt": pl.Int64,
-    **{f"{prefix}{name}": USD for prefix in ("price_", "long_price_") for name in _CLASSES},
+    "discount": USD,
+    **dict.fromkeys(_PRICES, USD),
 }
 
 
@@ -46,17 +56,19 @@ def price(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
 
     *usage* has `model`, `speed`, `time` (UTC), `inference_geo`, `service_tier`, `web_searches` and
     the five token classes. Added are the parts of the cost and `cost_usd` (null when unpriced),
-    `rate_id`, `price_source`, `price_confidence` and `price_modifiers`.
+    `list_cost_usd` (the same without the user's discounts), `rate_id`, `price_source`,
+    `price_confidence` and `price_modifiers`.
     """
-    usage = usage.with_columns(day=pl.col("time").dt.date())
+    usage = usage.with_columns(day=_period(card))
     tariffs = _tariffs(usage.select(_KIND).unique(), card)
     prompt = pl.sum_horizontal(f"{name}_tokens" for name in _PROMPT)
     priced = usage.join(tariffs, on=_KIND, how="left", nulls_equal=True, maintain_order="left")
     return (
         priced.with_columns(is_long=(prompt > pl.col("long_prompt")).fill_null(value=False))
         .with_columns(**_part_costs(card))
+        .with_columns(list_cost_usd=pl.sum_horizontal(COSTS, ignore_nulls=False))
+        .pipe(_discounted, has_discounts=bool(card.discounts))
         .with_columns(
-            cost_usd=pl.sum_horizontal(COSTS, ignore_nulls=False),
             price_modifiers=pl.concat_str(
                 pl.when("is_long").then(pl.format("long>{}", "long_prompt")),
                 pl.col("price_modifiers").replace("", None),
@@ -64,13 +76,16 @@ def price(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
                 ignore_nulls=True,
             ).replace("", None),
         )
-        .drop(
-            "day",
-            "is_long",
-            *(name for name in _TARIFF_SCHEMA if "price_" in name and name.endswith(_CLASSES)),
-            "long_prompt",
-        )
+        .drop("day", "is_long", "long_prompt", "discount", *_PRICES)
     )
+
+
+def _period(card: RateCard) -> pl.Expr:
+    """Return, for each response, the day since which no price has changed: few are distinct."""
+    turns = [date.min, *(day for day in card.turning_days if day > date.min)]
+    day = pl.col("time").dt.date()
+    at = pl.lit(pl.Series(turns)).search_sorted(day.fill_null(date.min), side="right") - 1
+    return pl.when(day.is_not_null()).then(pl.lit(pl.Series(turns)).gather(at))
 
 
 def _part_costs(card: RateCard) -> dict[str, pl.Expr]:
@@ -86,6 +101,15 @@ def _part_costs(card: RateCard) -> dict[str, pl.Expr]:
         "cost_cache_write_usd": times("cache_write_5m") + times("cache_write_1h"),
         "cost_web_search_usd": pl.when(pl.col("rate_id").is_not_null()).then(searches),
     }
+
+
+def _discounted(priced: pl.DataFrame, *, has_discounts: bool) -> pl.DataFrame:
+    """Take the user's discounts off what tokens cost: each part rounded half to even (R11)."""
+    if not has_discounts:
+        return priced.with_columns(cost_usd="list_cost_usd")
+    return priced.with_columns(pl.col(_TOKEN_COSTS) * pl.col("discount")).with_columns(
+        cost_usd=pl.sum_horizontal(COSTS, ignore_nulls=False)
+    )
 
 
 def _tariffs(kinds: pl.DataFrame, card: RateCard) -> pl.DataFrame:
@@ -104,13 +128,14 @@ def _tariff_row(tariff: Tariff | None) -> tuple[Any, ...]:
         rate.confidence,
         " ".join(tariff.modifiers),
         rate.long_prompt,
+        tariff.discount,
         *_price_row(tariff.prices),
         *_price_row(tariff.long_prices or tariff.prices),
     )
 
 
 def _price_row(prices: Prices) -> tuple[Decimal, ...]:
-    return tuple(getattr(prices, name) for name in _CLASSES)
+    return tuple(getattr(prices, name) for name in CLASSES)
 
 
 def cost_of(
@@ -120,9 +145,31 @@ def cost_of(
 
     *tokens* maps `input`, `output`, `cache_read`, `cache_write_5m` and `cache_write_1h` to counts.
     """
-    prompt = sum(tokens.get(name, 0) for name in _PROMPT)
+    parts = parts_of(tokens, tariff, web_searches=web_searches, card=card)
+    with localcontext(prec=_DIGITS):
+        return sum(parts.values(), Decimal(0))
+
+
+def parts_of(
+    tokens: Mapping[str, int], tariff: Tariff, *, web_searches: int = 0, card: RateCard
+) -> dict[str, Decimal]:
+    """Return the parts of the cost of one response, by the names of COSTS, discount taken off."""
+    prices = tariff.prices
+    if is_long(tokens, tariff) and tariff.long_prices:
+        prices = tariff.long_prices
+    with localcontext(prec=_DIGITS):
+        each = {name: tokens.get(name, 0) * getattr(prices, name) for name in CLASSES}
+        writes = each.pop("cache_write_5m") + each.pop("cache_write_1h")
+        listed = (*each.values(), writes)
+        paid = [_discounted_part(part, tariff.discount) for part in listed]
+        return dict(zip(COSTS, (*paid, web_searches * card.web_search_usd), strict=True))
+
+
+def _discounted_part(part: Decimal, discount: Decimal) -> Decimal:
+    return part if discount == ONE else (part * discount).quantize(_PICODOLLAR, ROUND_HALF_EVEN)
+
+
+def is_long(tokens: Mapping[str, int], tariff: Tariff) -> bool:
+    """Tell whether the prompt is so long that all of the response is priced by `long_prices`."""
     threshold = tariff.rate.long_prompt
-    is_long = threshold is not None and prompt > threshold
-    prices = tariff.long_prices if is_long and tariff.long_prices else tariff.prices
-    parts = (tokens.get(name, 0) * getattr(prices, name) for name in _CLASSES)
-    return sum(parts, Decimal(0)) + web_searches * card.web_search_usd
+    return threshold is not None and sum(tokens.get(name, 0) for name in _PROMPT) > threshold

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ModelName", "normalise"]
+__all__ = ["ModelName", "has_long_window", "is_on_cloud", "normalise"]
 
 _PROFILE: Final = re.compile(
     r"arn:aws[a-z-]*:bedrock:[^/]*:(?:inference-profile|foundation-model)/"
@@ -34,6 +34,16 @@ class ModelName:
     """Whether it is a name of Vertex, which has such endpoints too, but not in the name."""
 
 
+def has_long_window(model: str) -> bool:
+    """Tell whether *model* says that it runs in a context window of a million tokens: `…[1m]`."""
+    return bool(_WINDOW.search(model.strip(" ").lower()))
+
+
+def is_on_cloud(model: str) -> bool:
+    """Tell whether *model* is a name of Bedrock or Vertex."""
+    return "@" in model or bool(_REGION.search(model.lower()))
+
+
 def normalise(model: str) -> ModelName:
     """Take *model* apart: the forms of the API, Bedrock, Vertex, gateways and settings."""
     # Blanks are cut, control characters are not: a name that holds one is nobody's.
@@ -45,7 +55,11 @@ def normalise(model: str) -> ModelName:
     is_vertex = "@" in name
     # Bedrock writes the release before the revision, Vertex after it (`-v2@20241022`).
     name = _REVISION.sub("", _RELEASE.sub("", _REVISION.sub("", name))).replace(".", "-")
-    return ModelName(_ordered(name), bool(region and region[1] != "global"), is_vertex)
+    return ModelName(
+        _ordered(name),
+        is_regional=bool(region and region[1] != "global"),
+        is_region_unknown=is_vertex,
+    )
 
 
 def _ordered(name: str) -> str:

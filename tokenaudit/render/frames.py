@@ -62,7 +62,7 @@ def _typed(series: pl.Series, unit: Unit) -> pl.Series:
             return _whole(series)
         case Unit.FLAG:
             wanted = pl.Boolean()
-        case Unit.USD:
+        case Unit.USD | Unit.PRICE:
             wanted = _MONEY
         case Unit.DATE:
             wanted = pl.String() if series.dtype == pl.String else pl.Date()  # 2026-03 is no day
@@ -94,7 +94,7 @@ def _plain(column: Column) -> pl.Expr:
             return values.cast(pl.String)
         case Unit.COUNT | Unit.TOKENS | Unit.DURATION | Unit.FLAG:
             return values
-        case Unit.USD:
+        case Unit.USD | Unit.PRICE:
             digits = values.cast(_MONEY).cast(pl.String)
             return digits.str.replace(r"(\.\d\d\d*?)0*$", "$1")
         case Unit.TIME:

@@ -139,7 +139,8 @@ class Sheet:
         self._widths: dict[int, int] = {}
         self._ellipsis = writing.text("…")
         # A text that is not beside figures is there to be read: it is folded, never shortened.
-        self.folds = all(each.unit not in {Unit.TOKENS, Unit.USD} for each in section.columns)
+        figures = {Unit.TOKENS, Unit.USD, Unit.PRICE}
+        self.folds = all(each.unit not in figures for each in section.columns)
 
     @cached_property
     def lines(self) -> list[Line]:

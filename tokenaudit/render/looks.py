@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
 def look_of(cell: str, column: Column, role: Role) -> Look:
     """Return the look of a cell: totals stand out; parts, zeros and what is missing stand back."""
-    is_money = column.unit is Unit.USD
+    is_money = column.unit in {Unit.USD, Unit.PRICE}
     if role is Role.TOTALS:
         return Look.BOLD_MONEY if is_money else Look.BOLD
     if role is Role.PART or cell in _FAINT:

@@ -6,11 +6,11 @@ from typing import Final
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
 from tokenaudit.reports.overview import overview
-from tokenaudit.reports.periods import PERIODS, over_time
-from tokenaudit.reports.question import Question
+from tokenaudit.reports.periods import over_time
+from tokenaudit.reports.question import Question, discounted
 from tokenaudit.reports.report import Report
 from tokenaudit.reports.rows import ledger_rows, refused_rows, reject_rows
-from tokenaudit.reports.selection import is_dimension
+from tokenaudit.reports.selection import PERIODS, is_dimension
 from tokenaudit.reports.sessions import agents, sessions
 from tokenaudit.reports.usage import by
 
@@ -56,7 +56,7 @@ def answer(ledger: Ledger, question: Question, name: str) -> Report:
             f"no such report: {name}",
             hint=f"There are: {', '.join(REPORTS)}; or dimensions such as project,model.",
         )
-    return report(ledger, question)
+    return report(ledger, discounted(ledger, question))
 
 
 def _split(dimensions: str) -> list[str]:

@@ -1,19 +1,27 @@
 """The foot of a report: what it stands on, in a few lines that a person can read (R12)."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import PurePath
+from typing import Final
 
 import polars as pl
 
 from tokenaudit.ledger import Ledger
 from tokenaudit.model import Intake, Quality
+from tokenaudit.pricing.card import RateCard
+from tokenaudit.pricing.windows import facts_of
 from tokenaudit.reports.report import COST_MEANING, Selected
 from tokenaudit.units import format_cost, format_count, format_tokens
 
-__all__ = ["notes"]
+__all__ = ["notes", "pricing_line"]
 
 _MOST_NAMED = 5
 _ALL = 100
+_OLD_AFTER_DAYS = 45
+_ALIASES: Final = frozenset({"opus", "sonnet", "haiku", "fable", "mythos", "opusplan", "default"})
+"""Names that stand for whatever model was the latest: only the user can know which."""
 
 
 def notes(
@@ -22,12 +30,17 @@ def notes(
     refused: pl.DataFrame,
     selected: Selected,
     *,
+    today: date,
     with_cost: bool,
 ) -> tuple[str, ...]:
-    """Return the lines of the foot for a report over *rows* of *ledger*, and *refused* beside them."""
+    """Return the lines of the foot for a report over *rows* of *ledger*, and *refused* beside them.
+
+    *today* decides whether the rate card is old.
+    """
     lines = [_read(ledger.intake), *_doubts(ledger), _quality(selected)]
     if with_cost:
-        lines += [*_unpriced(rows), *_refused(refused), _pricing(ledger)]
+        lines += [*_unpriced(rows, ledger.card), *_refused(refused), *_repriced(ledger, rows)]
+        lines += [pricing_line(ledger.pricing), *_stale(ledger, rows, today)]
     return tuple(lines)
 
 
@@ -89,7 +102,7 @@ def _share(part: int, whole: int) -> str:
     return "<1%" if per_cent < 1 else f"{per_cent}%" if per_cent < _ALL else ">99%"
 
 
-def _unpriced(rows: pl.DataFrame) -> Iterator[str]:
+def _unpriced(rows: pl.DataFrame, card: RateCard) -> Iterator[str]:
     models = (
         rows.filter(pl.col("cost_usd").is_null())
         .group_by("model")
@@ -105,18 +118,90 @@ def _unpriced(rows: pl.DataFrame) -> Iterator[str]:
     if models.height > _MOST_NAMED:
         named.append(_count(models.height - _MOST_NAMED, "more model"))
     yield f"Unpriced, not in the cost: {', '.join(named)}."
+    # a model that has a price is unpriced only without a day, which no rate would mend
+    unknown = [model for model in models["model"] if model and not card.knows(model)]
+    remedies = [_remedy(model) for model in unknown[:_MOST_NAMED]]
+    if remedies:
+        yield f"To price them, write in rates.toml: {'; '.join(remedies)}."
+
+
+def _remedy(model: str) -> str:
+    """Return how a file of rates would price *model*, in short: by an alias, or prices of its own."""
+    key = json.dumps(model, ensure_ascii=False)
+    name = model.strip(" ").lower().removesuffix("[1m]")
+    if name in _ALIASES or name.startswith("arn:"):
+        return f'[aliases] {key} = "claude-…"'
+    return f"[[price]] model = {key} …"
 
 
 def _refused(refused: pl.DataFrame) -> Iterator[str]:
     if not refused.is_empty():
         attempts = _count(refused.height, "attempt was refused", "attempts were refused")
-        cost = format_cost(refused["cost_usd"].sum())
-        yield f"Apart from all totals: {attempts} before a fallback, {cost} if billed."
+        yield f"Apart from all totals: {attempts} before a fallback, {_refused_cost(refused)}."
 
 
-def _pricing(ledger: Ledger) -> str:
-    basis = ledger.pricing
+def _refused_cost(refused: pl.DataFrame) -> str:
+    if not refused["output_tokens"].sum():
+        return "before any output, so not billed"
+    return f"{format_cost(refused['cost_usd'].sum())} if billed"
+
+
+def _repriced(ledger: Ledger, rows: pl.DataFrame) -> Iterator[str]:
+    """Say that costs are what another model would have cost, and where that compares unlike counts."""
+    model = ledger.pricing.get("as_model")
+    if model is None:
+        return
+    yield f"What if: all responses are priced as {model}, whatever model gave them."
+    found = sorted(filter(None, rows["model"].unique()))
+    own = _tokenizer(ledger.card, model)
+    others = {each: _tokenizer(ledger.card, each) for each in found}
+    known = [each for each, tokenizer in others.items() if own and tokenizer not in {own, None}]
+    unknown = [each for each, tokenizer in others.items() if own is None or tokenizer is None]
+    if known:
+        yield (
+            f"{model} has another tokenizer than {_named(known)}: its token counts for the same text"
+            " would differ by about 30%."
+        )
+    if unknown:
+        yield f"Token counts would differ, by how much is not known, from those of {_named(unknown)}."
+
+
+def _tokenizer(card: RateCard, model: str) -> str | None:
+    facts = facts_of(card.key_of(model))
+    return facts.tokenizer if facts else None
+
+
+def _named(models: Sequence[str]) -> str:
+    more = len(models) - _MOST_NAMED
+    return ", ".join([*models[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
+
+
+def pricing_line(basis: Mapping[str, str]) -> str:
+    """Return what costs mean, and the sources that they stand on."""
     return (
         f"Cost: {COST_MEANING}. Rate card {basis['card']} (sha256 {basis['sha256'][:8]}),"
-        f" verified through {basis['verified_through']}."
+        f" verified through {basis['verified_through']}{_more_sources(basis)}."
     )
+
+
+def _more_sources(basis: Mapping[str, str]) -> str:
+    parts = []
+    if "user_rates" in basis:
+        name = PurePath(basis["user_rates"]).name
+        parts.append(f"; your rates {name} (sha256 {basis['user_rates_sha256'][:8]})")
+    if "library" in basis:
+        parts.append(f"; {basis['library']}")
+    return "".join(parts)
+
+
+def _stale(ledger: Ledger, rows: pl.DataFrame, today: date) -> Iterator[str]:
+    """Warn of a card that has not been checked for long, where usage is newer than the check."""
+    verified = ledger.card.verified_through
+    newer = rows.filter(pl.col("time").dt.date() > verified).height
+    age = (today - verified).days
+    if newer and age > _OLD_AFTER_DAYS:
+        yield (
+            f"Warning: the rate card was verified {age} days ago, and {_count(newer, 'response')}"
+            f" {'is' if newer == 1 else 'are'} newer: prices may have changed. See: tokenaudit prices"
+            " update."
+        )

@@ -1,5 +1,6 @@
 """The first thing a user sees: how much in all, today and this week, and where it went."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from tokenaudit.ledger import Ledger, measures
 from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.selection import DIMENSIONS, Selection, period_start, select
-from tokenaudit.reports.usage import assemble, measure_columns, table
+from tokenaudit.reports.usage import LIST_COST, assemble, measure_columns, table
 
 __all__ = ["overview"]
 
@@ -25,7 +26,7 @@ def overview(ledger: Ledger, question: Question) -> Report:
     rows = select(ledger.frame, question.selection).collect()
     selection, shape = question.selection, question.shape
     today = question.now.astimezone(ZoneInfo(selection.timezone)).date()
-    top = Shape(limit=shape.limit or _TOP, with_cost=shape.with_cost, full=shape.full)
+    top = replace(shape, sort=None, descending=None, limit=shape.limit or _TOP, breakdown=False)
     titles = ledger.sessions.select("session_id", "title")
     sections = (
         _periods(rows, selection, today, shape),
@@ -49,11 +50,11 @@ def _periods(rows: pl.DataFrame, selection: Selection, today: date, shape: Shape
     starts = {name: period_start(name, today, selection) for name in names}
     frames = [
         rows.filter((pl.col("day") >= starts[name]) & (pl.col("day") <= today)).select(
-            pl.lit(label).alias("period"), *measures()
+            pl.lit(label).alias("period"), *measures(LIST_COST)
         )
         for name, label in zip(names, ("today", "this week", "this month"), strict=True)
     ]
-    everything = rows.select(pl.lit("all time").alias("period"), *measures())
+    everything = rows.select(pl.lit("all time").alias("period"), *measures(LIST_COST))
     columns = (Column("period", Unit.TEXT, "Period"), *measure_columns(shape))
     return Section(
         name="periods",

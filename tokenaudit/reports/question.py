@@ -1,11 +1,15 @@
 """What a report is asked: which responses, in which shape, by whom and when."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from tokenaudit.reports.selection import Selection
 
-__all__ = ["Question", "Shape"]
+if TYPE_CHECKING:
+    from tokenaudit.ledger import Ledger
+
+__all__ = ["Question", "Shape", "discounted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class Shape:
     with_cost: bool = True
     full: bool = False
     """Whether to add the parts of the cost."""
+    with_list_cost: bool = False
+    """Whether to show the list cost beside: set where a discount is in force."""
     breakdown: bool = False
     """Whether to split each row by model."""
 
@@ -33,3 +39,10 @@ class Question:
     now: datetime
     selection: Selection = field(default_factory=Selection)
     shape: Shape = field(default_factory=Shape)
+
+
+def discounted(ledger: "Ledger", question: Question) -> Question:
+    """Return *question*, asking for the list cost too where a discount makes it another figure."""
+    if not ledger.card.discounts:
+        return question
+    return replace(question, shape=replace(question.shape, with_list_cost=True))

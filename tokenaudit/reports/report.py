@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from tokenaudit.model import Intake
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["COST_MEANING", "FORMAT", "Column", "Meta", "Report", "Section", "Selected", "Unit"]
 
@@ -31,6 +32,8 @@ class Unit(StrEnum):
     """A whole number of tokens."""
     USD = "usd"
     """An exact decimal of US dollars; null when nothing of it could be priced."""
+    PRICE = "price"
+    """An exact decimal of US dollars, shown to its last digit: a price, or a term of a sum."""
     DATE = "date"
     """A day, or a text that names a longer period; null for what has no usable time."""
     TIME = "time"
@@ -62,11 +65,11 @@ class Section:
     name: str
     title: str
     columns: tuple[Column, ...]
-    rows: pl.DataFrame
+    rows: "pl.DataFrame"
     """One column per entry of `columns`, in that order; more columns than these are not rendered."""
     totals: Mapping[str, Any] | None = None
     """Values by column name; None where rows are not parts of a whole."""
-    breakdown: pl.DataFrame | None = None
+    breakdown: "pl.DataFrame | None" = None
     """Rows that split each row of `rows` by model: its dimensions, `model`, and the measures."""
     dimensions: tuple[str, ...] = ()
     """The columns that name a row: the keys that `breakdown` shares with `rows`."""

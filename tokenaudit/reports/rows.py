@@ -1,11 +1,12 @@
 """The ledger itself, row by row, and what could not be read: for exports."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
 
 from tokenaudit.ledger import SCHEMA, Ledger
-from tokenaudit.reports.question import Question, Shape
+from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble, summed
@@ -80,7 +81,8 @@ def _listing(
             quiet=column not in _ESSENTIAL,
         )
         for column, dtype in SCHEMA.items()
-        if shape.with_cost or not column.startswith(("cost_", "price_", "rate_", "recorded_cost"))
+        if shape.with_cost
+        or not column.startswith(("cost_", "list_cost", "price_", "rate_", "recorded_cost"))
     )
     shown = listed if shape.limit is None else listed.head(shape.limit)
     section = Section(
@@ -88,7 +90,7 @@ def _listing(
         title=title,
         columns=columns,
         rows=shown.select(column.name for column in columns),
-        totals=summed(listed, Shape(with_cost=shape.with_cost)),
+        totals=summed(listed, replace(shape, full=False)),
         dimensions=("response_id",),
         cut_rows=listed.height - shown.height,
     )
@@ -98,7 +100,7 @@ def _listing(
 def _unit(column: str, dtype: Any) -> Unit:
     if column in _IDS:
         return Unit.ID
-    if column.startswith("cost_"):
+    if column.startswith(("cost_", "list_cost")):
         return Unit.USD
     if column.endswith("_tokens"):
         return Unit.TOKENS

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
-from typing import Any, Final
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenaudit.errors import UsageError
 from tokenaudit.reports.report import Column, Unit
+
+if TYPE_CHECKING:  # options are checked before anything is read, and that must not wait for Polars
+    import polars as pl
 
 __all__ = [
     "DIMENSIONS",
@@ -20,6 +21,9 @@ __all__ = [
     "period_start",
     "select",
 ]
+
+PERIODS: Final = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"}
+"""The period of each report over time."""
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -110,8 +114,10 @@ def is_dimension(name: str) -> bool:
     return name in DIMENSIONS or f"{name}_id" in DIMENSIONS
 
 
-def select(frame: pl.DataFrame, selection: Selection) -> pl.LazyFrame:
+def select(frame: "pl.DataFrame", selection: Selection) -> "pl.LazyFrame":
     """Return the chosen rows of a ledger's *frame*, with `hour`, `day`, `week` and `month` added."""
+    import polars as pl
+
     chosen = [
         _matching(frame, ("project",), selection.projects, _project_matches),
         _matching(frame, ("model",), selection.models, fnmatchcase),
@@ -128,7 +134,9 @@ def select(frame: pl.DataFrame, selection: Selection) -> pl.LazyFrame:
     return rows
 
 
-def _periods(selection: Selection) -> list[pl.Expr]:
+def _periods(selection: Selection) -> "list[pl.Expr]":
+    import polars as pl
+
     local = pl.col("time").dt.convert_time_zone(selection.timezone)
     day = local.dt.date()
     first = WEEKDAYS.index(selection.start_of_week) + 1
@@ -153,9 +161,11 @@ def period_start(period: str, today: date, selection: Selection, *, back: int = 
 
 
 def _matching(
-    frame: pl.DataFrame, columns: Sequence[str], patterns: Iterable[str], matches: Any
-) -> pl.Expr | None:
+    frame: "pl.DataFrame", columns: Sequence[str], patterns: Iterable[str], matches: Any
+) -> "pl.Expr | None":
     """Return the condition that one of *columns* matches one of *patterns*; None without patterns."""
+    import polars as pl
+
     wanted = tuple(patterns)
     if not wanted:
         return None

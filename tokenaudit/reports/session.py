@@ -1,12 +1,13 @@
 """One session in full: what it is, and apart from that what its agents used."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import polars as pl
 
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
-from tokenaudit.reports.question import Question, Shape
+from tokenaudit.reports.question import Question, Shape, discounted
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.selection import DIMENSIONS, select
 from tokenaudit.reports.usage import assemble, table
@@ -53,12 +54,13 @@ def session(ledger: Ledger, question: Question, start: str) -> Report:
         .collect()
     )
     facts = ledger.sessions.filter(pl.col("session_id") == session_id)
+    question = discounted(ledger, question)
     shape = question.shape
-    plain = Shape(with_cost=shape.with_cost, full=shape.full)
+    plain = replace(shape, sort=None, descending=None, limit=None, breakdown=False)
     sections = (
         _agents(ledger, rows, session_id, shape),
         table(rows, [DIMENSIONS["model"]], plain, name="models", title="By model"),
-        _timeline(ledger, rows, question, session_id),
+        _timeline(ledger, rows, question.selection.timezone, session_id, plain),
         _facts(facts),
     )
     title = facts["title"].item() or "untitled"
@@ -83,21 +85,21 @@ def _agents(ledger: Ledger, rows: pl.DataFrame, session_id: str, shape: Shape) -
     )
 
 
-def _timeline(ledger: Ledger, rows: pl.DataFrame, question: Question, session_id: str) -> Section:
+def _timeline(
+    ledger: Ledger, rows: pl.DataFrame, timezone: str, session_id: str, shape: Shape
+) -> Section:
     compactions = (
         ledger.compactions.filter(
             (pl.col("session_id") == session_id) & (pl.col("kind") == "compact")
         )
-        .with_columns(
-            hour=pl.col("time").dt.convert_time_zone(question.selection.timezone).dt.truncate("1h")
-        )
+        .with_columns(hour=pl.col("time").dt.convert_time_zone(timezone).dt.truncate("1h"))
         .group_by("hour")
         .agg(compactions=pl.len().cast(pl.Int64))
     )
     return table(
         rows,
         [DIMENSIONS["hour"]],
-        Shape(with_cost=question.shape.with_cost, full=question.shape.full),
+        shape,
         name="timeline",
         title="By hour",
         facts=compactions,

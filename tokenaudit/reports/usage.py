@@ -15,7 +15,7 @@ from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
 from tokenaudit.reports.selection import Dimension, dimension, select
 
-__all__ = ["assemble", "by", "measure_columns", "summed", "table"]
+__all__ = ["LIST_COST", "assemble", "by", "measure_columns", "summed", "table"]
 
 _LABELS: Final = {
     "input_tokens": "Input",
@@ -32,6 +32,7 @@ _COST_LABELS: Final = {
     "cost_cache_write_usd": "Write cost",
     "cost_web_search_usd": "Search cost",
 }
+LIST_COST: Final = "list_cost_usd"
 
 
 def by(
@@ -74,7 +75,14 @@ def assemble(
             intake=ledger.intake,
             selected=chosen,
         ),
-        notes=notes(ledger, rows, refused, chosen, with_cost=question.shape.with_cost),
+        notes=notes(
+            ledger,
+            rows,
+            refused,
+            chosen,
+            today=question.now.date(),
+            with_cost=question.shape.with_cost,
+        ),
     )
 
 
@@ -95,8 +103,7 @@ def table(
     and the costliest comes first.
     """
     keys = [entry.name for entry in dimensions]
-    extra = COSTS if shape.full and shape.with_cost else ()
-    grouped = rows.group_by(keys).agg(measures(*extra))
+    grouped = rows.group_by(keys).agg(measures(*_more(shape)))
     if facts is not None:
         grouped = grouped.join(facts, on=keys, how="left", nulls_equal=True)
     columns = (
@@ -125,6 +132,8 @@ def measure_columns(shape: Shape) -> tuple[Column, ...]:
     if shape.with_cost:
         if shape.full:
             columns += [Column(name, Unit.USD, label) for name, label in _COST_LABELS.items()]
+        if shape.with_list_cost:
+            columns.append(Column(LIST_COST, Unit.USD, "List cost", quiet=True))
         columns.append(Column("cost_usd", Unit.USD, "Cost"))
         columns.append(
             Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True)
@@ -132,11 +141,17 @@ def measure_columns(shape: Shape) -> tuple[Column, ...]:
     return tuple(columns)
 
 
+def _more(shape: Shape) -> tuple[str, ...]:
+    """Return the columns of costs that *shape* asks for beside the cost."""
+    if not shape.with_cost:
+        return ()
+    return (*(COSTS if shape.full else ()), *((LIST_COST,) if shape.with_list_cost else ()))
+
+
 def summed(rows: pl.DataFrame, shape: Shape) -> Mapping[str, int | Decimal | None]:
     """Return the totals of *rows* for the columns that *shape* asks for."""
-    extra = COSTS if shape.full and shape.with_cost else ()
     names = [column.name for column in measure_columns(shape)]
-    totals = rows.select(measures(*extra)).row(0, named=True)
+    totals = rows.select(measures(*_more(shape))).row(0, named=True)
     return {name: totals[name] for name in names}
 
 
@@ -198,8 +213,7 @@ def _breakdown(
 ) -> pl.DataFrame:
     """Split the *shown* groups by model, in their order."""
     split = list(dict.fromkeys([*keys, "model"]))
-    extra = COSTS if shape.full and shape.with_cost else ()
-    parts = _narrowed(rows.group_by(split).agg(measures(*extra)))
+    parts = _narrowed(rows.group_by(split).agg(measures(*_more(shape))))
     order = shown.select(keys).with_row_index("order")
     names = [*split, *(column.name for column in measure_columns(shape))]
     return (

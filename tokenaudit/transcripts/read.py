@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from tokenaudit.model import MAIN_AGENT, Transcript
-from tokenaudit.transcripts.columns import Reading
+from tokenaudit.transcripts.columns import Columns, Reading
 from tokenaudit.transcripts.parse import parse
 from tokenaudit.transcripts.results import name_inline_agents, search_results
 
 if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 __all__ = ["Progress", "read"]
 
@@ -28,34 +28,50 @@ _BATCH: Final = 16 << 20
 
 def read(
     transcripts: Sequence[Transcript], *, jobs: int = 1, progress: Progress | None = None
-) -> list[Reading]:
-    """Read *transcripts* in up to *jobs* processes; return what they hold, in no special order.
+) -> Iterator[Reading]:
+    """Read *transcripts* in up to *jobs* processes; yield what they hold, in no special order.
 
-    *progress* is called from this process as batches are done.
+    Where processes are used, they have started when this returns, and read while the caller does
+    other things. *progress* is called from this process as batches are done.
     """
     batches = _batches(transcripts)
     if jobs <= 1 or _size(transcripts) < _MUCH:
-        return _collect(map(_measured, batches), map, progress)
+        return _readings(map(_measured, batches), map, progress)
+    pool = _pool(min(jobs, len(batches)))
+    return _from_pool(pool, {pool.submit(_measured, batch) for batch in batches}, progress)
+
+
+def _from_pool(
+    pool: "ProcessPoolExecutor",
+    running: "set[Future[tuple[int, Reading]]]",
+    progress: Progress | None,
+) -> Iterator[Reading]:
+    """Yield readings as they are done; an interruption does not wait for what has not begun."""
     from concurrent.futures import as_completed
 
-    with _pool(min(jobs, len(batches))) as pool:
-        running = [pool.submit(_measured, batch) for batch in batches]
-        return _collect((done.result() for done in as_completed(running)), pool.map, progress)
+    try:
+        done = as_completed(running)
+        running = set()  # or every reading would be kept until the last
+        yield from _readings((future.result() for future in done), pool.map, progress)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
-def _collect(
+def _readings(
     measured: Iterable[tuple[int, Reading]],
     over: Callable[..., Iterable[Reading]],
     progress: Progress | None,
-) -> list[Reading]:
-    """Gather readings as they come, then what a second look adds; *over* maps over processes or here."""
-    readings = []
+) -> Iterator[Reading]:
+    """Yield readings as they come, then what a second look adds; *over* maps over processes or here."""
+    seen = []
     for size, reading in measured:
-        readings.append(reading)
+        seen.append(reading.transcripts)
+        yield reading
         if progress is not None:
             progress(size)
-    parents = _parents_of_unfinished(readings)
-    return [*readings, *over(_search, parents.items())]
+    yield from over(_search, _parents_of_unfinished(seen).items())
 
 
 def _measured(batch: Sequence[Transcript]) -> tuple[int, Reading]:
@@ -101,19 +117,11 @@ def _size(transcripts: Iterable[Transcript]) -> int:
     return sum(transcript.size for transcript in transcripts)
 
 
-@contextmanager
-def _pool(workers: int) -> "Iterator[ProcessPoolExecutor]":
-    """Open a pool; an interruption does not wait for what has not begun."""
+def _pool(workers: int) -> "ProcessPoolExecutor":
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(_start_method()))
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(_start_method()))
 
 
 def _start_method() -> str:
@@ -122,15 +130,14 @@ def _start_method() -> str:
     return "fork" if sys.platform == "linux" and alone else "spawn"
 
 
-def _parents_of_unfinished(readings: Iterable[Reading]) -> dict[str, dict[str, list[str]]]:
+def _parents_of_unfinished(transcripts: Iterable[Columns]) -> dict[str, dict[str, list[str]]]:
     """Map each transcript to the unfinished subagents, by id, whose result it may hold (R4).
 
     An id stands for several transcripts where one is a copy of another.
     """
     of_session: dict[str, list[str]] = defaultdict(list)
     unfinished: list[tuple[str, str, str]] = []
-    for reading in readings:
-        columns = reading.transcripts
+    for columns in transcripts:
         for path, session_id, agent_id, is_unfinished in zip(
             *(
                 columns.get(name, ())

@@ -1,0 +1,88 @@
+"""What a rate is: prices of a model from one day to another, and what became of them for a response.
+
+Prices are exact decimals in US dollars per token.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+__all__ = ["ALWAYS", "CLASSES", "MILLION", "ONE", "Origin", "Prices", "Rate", "Tariff"]
+
+MILLION: Final = Decimal(1_000_000)
+ONE: Final = Decimal(1)
+ALWAYS: Final = date.min
+"""The first day of a rate that holds since ever."""
+
+CLASSES: Final = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
+"""The classes of tokens, as prices name them."""
+
+
+class Origin(StrEnum):
+    """Which source a rate is from; in the order in which they are asked."""
+
+    USER = "user rates"
+    CARD = "rate card"
+    LIBRARY = "genai-prices"
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars per token, by class."""
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal
+    cache_write_5m: Decimal
+    cache_write_1h: Decimal
+
+    def times(self, factor: Decimal) -> "Prices":
+        """Return all prices multiplied by *factor*."""
+        return Prices(*(getattr(self, name) * factor for name in CLASSES))
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One row of the card."""
+
+    model: str
+    speed: str
+    valid_from: date
+    valid_to: date | None
+    """The first day on which it no longer holds."""
+    prices: Prices
+    long_prompt: int | None
+    """A prompt of more tokens than this is priced by `long_prices`, as a whole (R10)."""
+    long_prices: Prices | None
+    us_multiplier: Decimal
+    """For inference that ran in the United States only."""
+    source: str
+    confidence: str
+    origin: Origin = Origin.CARD
+
+    @property
+    def id(self) -> str:
+        """A name for this row: `claude-sonnet-5-5|standard|2026-10-07`."""
+        start = "always" if self.valid_from == ALWAYS else str(self.valid_from)
+        origin = () if self.origin is Origin.CARD else (self.origin.value,)
+        return "|".join((self.model, self.speed, start, *origin))
+
+    def holds_on(self, day: date) -> bool:
+        """Tell whether the rate is in force on *day*."""
+        return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What one kind of response costs: a rate with its multipliers applied."""
+
+    rate: Rate
+    prices: Prices
+    """At list price; those of a long prompt are `long_prices`."""
+    long_prices: Prices | None
+    modifiers: tuple[str, ...]
+    """What changed the plain price, and doubts about it: `us1.1`, `batch0.5`, `before_first_price`."""
+    discount: Decimal = ONE
+    """What the user pays of the list price, as a part of one."""

@@ -1,0 +1,106 @@
+"""What is known of each model beside its prices: its tokenizer, and how long a context it takes.
+
+Claude Code may run a model in a smaller window than it has, and transcripts do not say which: a window
+is told with its basis, and where two are possible none is chosen.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from tokenaudit.pricing.models import has_long_window, is_on_cloud, normalise
+
+__all__ = ["Basis", "ModelFacts", "Window", "facts_of", "window_of"]
+
+SHORT: Final = 200_000
+LONG: Final = 1_000_000
+
+_RUN_SHORT: Final = frozenset({"claude-opus-4-6", "claude-sonnet-4-6"})
+"""Models that Claude Code runs at 200k unless `[1m]` or the plan says otherwise."""
+_SHORT_ON_CLOUDS: Final = "claude-opus-"
+"""Opus from 4.7 on is run at 200k on Bedrock, Vertex and Foundry unless `[1m]` is chosen."""
+
+
+class Basis(StrEnum):
+    """Why a context window is taken to be what it is."""
+
+    OVERRIDE = "override"
+    """The user says so."""
+    SUFFIX = "suffix"
+    """The model's name carries `[1m]`."""
+    OBSERVED = "observed"
+    """A prompt of the session was longer than the short window."""
+    MODEL = "model"
+    """The model has only this one."""
+    AMBIGUOUS = "ambiguous"
+    """It may be the short or the long one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a model."""
+
+    model: str
+    context_window: int
+    """In tokens, on the API of Anthropic."""
+    tokenizer: str
+    """`old` or `new`: the new one makes about 30 % more tokens of the same text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A context window in tokens, and why it is taken to be that; None if it cannot be told."""
+
+    tokens: int | None
+    basis: Basis
+
+
+@cache
+def _models() -> Mapping[str, ModelFacts]:
+    data = (files("tokenaudit.pricing") / "data" / "models.csv").read_text("utf-8")
+    return {
+        row["model"]: ModelFacts(row["model"], int(row["context_window"]), row["tokenizer"])
+        for row in csv.DictReader(data.splitlines())
+    }
+
+
+def facts_of(model: str | None) -> ModelFacts | None:
+    """Return what is known of *model*, in any of its names; None if nothing is."""
+    return _models().get(normalise(model).key) if model else None
+
+
+def window_of(
+    model: str | None,
+    *,
+    longest_prompt: int = 0,
+    override: int | None = None,
+    is_long_disabled: bool = False,
+) -> Window:
+    """Return the context window in which *model* ran.
+
+    *longest_prompt* is the longest of that session and model, *override* the window that the user
+    states; *is_long_disabled* says that Claude Code was told never to use a window of a million.
+    """
+    if override is not None:
+        return Window(override, Basis.OVERRIDE)
+    if model and has_long_window(model):
+        return Window(LONG, Basis.SUFFIX)
+    if longest_prompt > SHORT:
+        return Window(LONG, Basis.OBSERVED)
+    if is_long_disabled:
+        return Window(SHORT, Basis.OVERRIDE)
+    facts = facts_of(model)
+    if model is None or facts is None or _is_ambiguous(model, facts):
+        return Window(None, Basis.AMBIGUOUS)
+    return Window(facts.context_window, Basis.MODEL)
+
+
+def _is_ambiguous(model: str, facts: ModelFacts) -> bool:
+    if facts.context_window == SHORT:
+        return False
+    is_opus_elsewhere = is_on_cloud(model) and facts.model.startswith(_SHORT_ON_CLOUDS)
+    return facts.model in _RUN_SHORT or is_opus_elsewhere
