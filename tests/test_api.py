@@ -178,7 +178,7 @@ def test_a_zone_or_weekday_that_does_not_exist_is_an_error(
 
 
 def test_money_is_not_rounded_on_its_way_to_json(tmp_path: Path) -> None:
-    """Sums may have more digits than a decimal context keeps, and end in zeros or not."""
+    """Sums of any size are texts that hold every digit, and no zeros behind them."""
     for number in range(3):
         name = f"session-{number}"
         counts = usage(1, input_tokens=2**53 - 1 - number)

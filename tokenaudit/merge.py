@@ -217,17 +217,22 @@ def _united(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
     back and forth; among transcripts by its time.
     """
     is_final = pl.col("stop_reason").is_not_null()
-    worth = [is_final, pl.when(~is_final).then("output_tokens").otherwise(0)]
-    time = pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC"))
+    ranks = copied.select(
+        *("key", "record", "is_progress", "is_sidechain", "first_time", "path"),
+        is_final=is_final,
+        said=pl.when(~is_final).then("output_tokens").otherwise(0),
+        later=pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC")),
+        row=pl.int_range(pl.len()),
+    )
     best = (
-        copied.sort(*worth, "record", descending=True)
+        ranks.sort("is_final", "said", "record", descending=True)
         .unique(["key", "path"], keep="first", maintain_order=True)
         .sort("is_progress", "is_sidechain", "first_time", "path", nulls_last=True)
-        .sort(*worth, time, descending=True, maintain_order=True)
+        .sort("is_final", "said", "later", descending=True, maintain_order=True)
         .unique("key", keep="first", maintain_order=True)
     )
     of_all = ("time", "request_id", "lines", "repaired_tokens")
-    return owners.join(best.drop(*_OF_OWNER, *of_all), on="key")
+    return owners.join(copied[best["row"]].drop(*_OF_OWNER, *of_all), on="key")
 
 
 def _shared(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:

@@ -20,6 +20,8 @@ import tokenaudit
 from tokenaudit.__main__ import main
 from tokenaudit.cli import app
 from tokenaudit.cli.prices import app as prices
+from tokenaudit.cli.run import spoken
+from tokenaudit.render import Format
 from tokenaudit.reports.prices import explained
 from tokenaudit.reports.question import Question
 
@@ -408,6 +410,10 @@ def test_an_old_card_warns_of_newer_usage(tmp_path: Path) -> None:
         )
         return any(note.startswith("Warning: the rate card") for note in report.notes)
 
+    old = ledger.report("daily", now=datetime(2027, 1, 6, tzinfo=UTC))
+
+    assert [old.notes[-1]] == spoken(old, Format.JSON)
+    assert ([], list(old.notes)) == (spoken(old, Format.TABLE), spoken(old, Format.CSV))
     assert not warns(date(2027, 1, 5))
     assert warns(date(2027, 1, 6))
     assert not warns(date(2027, 1, 6), until=date(2026, 11, 21))
@@ -440,3 +446,23 @@ def test_a_refusal_before_any_output_is_not_billed(
 def test_the_app_of_prices_is_typers() -> None:
     """The commands above are those that users get."""
     assert isinstance(prices, typer.Typer)
+
+
+@pytest.mark.parametrize(
+    ("output", "words", "cost"),
+    [(0, "before any output, so not billed", "0"), (2, "$0.43 if billed", "0.42812")],
+)
+def test_the_foot_says_whether_a_refused_attempt_is_billed(
+    tmp_path: Path, output: int, words: str, cost: str
+) -> None:
+    """The story of a fallback, and the same where the first model had said nothing."""
+    source = next((FIXTURES / "refused-fallback" / "claude" / "projects").rglob("*.jsonl"))
+    lines = [json.loads(line) for line in source.read_text("utf-8").splitlines()]
+    for line in lines:
+        for each in line.get("message", {}).get("usage", {}).get("iterations") or []:
+            if each["type"] == "message" and each["output_tokens"] == 2:
+                each["output_tokens"] = output
+    ledger = loaded(tmp_path, *lines)
+
+    assert Decimal(cost) == ledger.refused["cost_usd"].item()
+    assert any(words in note for note in ledger.report("daily").notes)

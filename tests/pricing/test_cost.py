@@ -1,5 +1,6 @@
 """The arithmetic of costs: the vectorised form and its scalar twin, parts and sums."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -95,9 +96,9 @@ def test_they_agree_at_the_users_rates_too(used: list[Used], card: RateCard) -> 
     rows = priced(used, card)
 
     assert [scalar_cost(one, card) for one in used] == rows["cost_usd"].to_list()
-    assert [exact_sum(parts) for parts in rows.select(COSTS).rows() if None not in parts] == rows[
-        "cost_usd"
-    ].drop_nulls().to_list()
+    assert [
+        exact_sum([*parts]) for parts in rows.select(COSTS).rows() if None not in parts
+    ] == rows["cost_usd"].drop_nulls().to_list()
 
 
 def test_a_discount_leaves_the_list_cost_beside() -> None:
@@ -112,10 +113,8 @@ def test_a_discount_leaves_the_list_cost_beside() -> None:
 def test_a_discounted_part_is_rounded_half_to_even() -> None:
     """Half a thousandth of what a batch of Haiku 5.5 costs would need 13 places."""
     card = _card_with('[[discount]]\nmodels = ["*"]\nmultiplier = 0.0005\n')
-    costs = [
-        priced([Used("claude-haiku-5-5", noon("2026-11-01"), service_tier="batch", **tokens)], card)
-        for tokens in ({"cache_write_5m_tokens": 2}, {"cache_write_5m_tokens": 6})
-    ]
+    batch = Used("claude-haiku-5-5", noon("2026-11-01"), service_tier="batch")
+    costs = [priced([replace(batch, cache_write_5m_tokens=tokens)], card) for tokens in (2, 6)]
 
     # 2 x 0.0000000625 x 0.0005 = 0.0000000000625, 6 x that: 0.0000000001875; ties go to the even
     assert [Decimal("0.000000000062"), Decimal("0.000000000188")] == [

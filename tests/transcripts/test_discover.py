@@ -16,6 +16,7 @@ from transcripts_builder import OTHER, SESSION, agent_file, reply, session_file,
 from tokenaudit.errors import NoTranscriptsError
 from tokenaudit.transcripts import Discovery, default_roots, discover, read
 
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
 NESTED = f"{SESSION}/subagents/workflows/wf_1/{OTHER}/subagents"
 
 
@@ -116,6 +117,7 @@ def test_r1_logs_of_other_kinds_are_skipped(tmp_path: Path, name: str) -> None:
     assert [f"projects/-work-app/{SESSION}.jsonl"] == found(discover([tmp_path]), tmp_path)
 
 
+@needs_pipes
 def test_r1_only_files_that_end_in_jsonl_count(tmp_path: Path) -> None:
     """Sidecars, archives and pipes are no transcripts; a folder may have such a name."""
     folder = tmp_path / "projects" / "odd.jsonl"
@@ -371,6 +373,7 @@ def test_r1_empty_roots_are_named(tmp_path: Path) -> None:
     assert "--demo" in str(caught.value.hint)
 
 
+@needs_pipes
 def test_r1_root_that_is_no_folder_says_so(tmp_path: Path) -> None:
     """A pipe is neither read nor waited for."""
     os.mkfifo(tmp_path / "pipe")

@@ -16,7 +16,7 @@ import typer
 
 from tokenaudit.render import Format
 
-__all__ = ["Cut", "Filter", "Options", "Order", "Output", "Pricing", "Source", "command"]
+__all__ = ["Cut", "Filter", "Gate", "Options", "Order", "Output", "Pricing", "Source", "command"]
 
 
 class Order(StrEnum):
@@ -233,6 +233,12 @@ class Pricing:
             rich_help_panel=_PRICE,
         ),
     ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What, of a report that is written all the same, makes the command fail."""
+
     strict: Annotated[
         bool,
         typer.Option(
@@ -293,11 +299,12 @@ class Options:
     chosen: Filter = field(default_factory=Filter)
     cut: Cut = field(default_factory=Cut)
     pricing: Pricing = field(default_factory=Pricing)
+    gate: Gate = field(default_factory=Gate)
     output: Output = field(default_factory=Output)
 
     def given(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""
-        groups = (self.source, self.chosen, self.cut, self.pricing, self.output)
+        groups = (self.source, self.chosen, self.cut, self.pricing, self.gate, self.output)
         return {
             entry.name: value
             for group in groups
@@ -306,12 +313,13 @@ class Options:
         }
 
 
-Group = Source | Filter | Cut | Pricing | Output
+Group = Source | Filter | Cut | Pricing | Gate | Output
 _FIELDS: Final[Mapping[type[Group], str]] = {
     Source: "source",
     Filter: "chosen",
     Cut: "cut",
     Pricing: "pricing",
+    Gate: "gate",
     Output: "output",
 }
 

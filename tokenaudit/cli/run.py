@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenaudit.reports.report import Report
     from tokenaudit.reports.selection import Selection
 
-__all__ = ["cache_folder", "load", "rate_card", "run", "write"]
+__all__ = ["cache_folder", "load", "rate_card", "run", "spoken", "write"]
 
 _PATIENCE_S = 1.0
 """How long a user waits before a progress bar is shown."""
@@ -45,7 +45,7 @@ def run(
         return _report(load(options, settings), question, name, session)
 
     report = write(options, make, name=name, command=command)
-    if options.pricing.strict and report.meta.selected.unpriced_responses:
+    if options.gate.strict and report.meta.selected.unpriced_responses:
         raise typer.Exit(1)
 
 
@@ -294,16 +294,21 @@ def _write(report: "Report", form: Format, path: str | None, output: Output) -> 
         targets.write_stdout(data)
     else:
         targets.write(data, path)
-    if form in {Format.CSV, Format.NDJSON}:
-        _tell(report)
+    for note in spoken(report, form):
+        sys.stderr.write(f"{note}\n")
 
 
-def _tell(report: "Report") -> None:
-    """Say on stderr what a format without room for it cannot hold (R12)."""
+def spoken(report: "Report", form: Format) -> list[str]:
+    """Return what must be said on stderr because *form* has no room for it (R12)."""
     from tokenaudit.render.clean import visible
+    from tokenaudit.reports.report import WARNING
 
-    for note in report.notes:
-        sys.stderr.write(f"{visible(note)}\n")
+    if form in {Format.TABLE, Format.MARKDOWN}:
+        return []
+    notes = map(visible, report.notes)
+    if form in {Format.JSON, Format.PARQUET}:  # their metadata say the rest
+        return [note for note in notes if note.startswith(WARNING)]
+    return list(notes)
 
 
 def _style(output: Output, *, to_file: bool) -> Style:

@@ -12,7 +12,7 @@ from tokenaudit.ledger import Ledger
 from tokenaudit.model import Intake, Quality
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.windows import facts_of
-from tokenaudit.reports.report import COST_MEANING, Selected
+from tokenaudit.reports.report import COST_MEANING, WARNING, Selected
 from tokenaudit.units import format_cost, format_count, format_tokens
 
 __all__ = ["notes", "pricing_line"]
@@ -201,7 +201,7 @@ def _stale(ledger: Ledger, rows: pl.DataFrame, today: date) -> Iterator[str]:
     age = (today - verified).days
     if newer and age > _OLD_AFTER_DAYS:
         yield (
-            f"Warning: the rate card was verified {age} days ago, and {_count(newer, 'response')}"
+            f"{WARNING}the rate card was verified {age} days ago, and {_count(newer, 'response')}"
             f" {'is' if newer == 1 else 'are'} newer: prices may have changed. See: tokenaudit prices"
             " update."
         )

@@ -14,7 +14,7 @@ from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.compare import Difference, cells, differences
 from tokenaudit.pricing.cost import USD, is_long, parts_of
 from tokenaudit.pricing.library import Library
-from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Rate, Tariff
+from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Origin, Rate, Tariff
 from tokenaudit.pricing.windows import facts_of
 from tokenaudit.reports.foot import pricing_line
 from tokenaudit.reports.question import Question
@@ -172,21 +172,12 @@ def explained(ledger: Ledger, question: Question, start: str) -> Report:
             f"{row['response_id']} is unpriced: no price for {row['model'] or 'a response without a model'}",
             hint="`tokenaudit prices` lists the models that have one; --rates adds your own.",
         )
-    inferences = _inferences(ledger, row)
-    terms = [
-        term
-        for at, inference in enumerate(inferences, 1)
-        for term in _terms(ledger.card, inference, at if len(inferences) > 1 else None)
-    ]
-    if "unbilled_refusal" in (row["price_modifiers"] or ""):
-        said = "refused before any output: not billed"
-        terms.append((said, None, None, None, None, -_sum(terms)))
     sections = (
         Section(
             "terms",
             f"Response {row['response_id']}",
             _TERMS,
-            pl.DataFrame(terms, schema=_TERM_SCHEMA, orient="row"),
+            pl.DataFrame(_all_terms(ledger, row), schema=_TERM_SCHEMA, orient="row"),
             totals={"cost_term_usd": row["cost_usd"]},
         ),
         _grounds(row),
@@ -194,8 +185,18 @@ def explained(ledger: Ledger, question: Question, start: str) -> Report:
     return _report(ledger.card, question, sections)
 
 
-def _sum(terms: Sequence[tuple[Any, ...]]) -> Decimal:
-    return sum((term[-1] for term in terms), Decimal(0))
+def _all_terms(ledger: Ledger, row: Mapping[str, Any]) -> list[_Term]:
+    """Return what sums to the cost: of each inference, numbered where there are several."""
+    inferences = _inferences(ledger, row)
+    terms = [
+        term
+        for at, inference in enumerate(inferences, 1)
+        for term in _terms(ledger.card, inference, at if len(inferences) > 1 else None)
+    ]
+    if "unbilled_refusal" in (row["price_modifiers"] or ""):
+        listed = sum((term[-1] for term in terms), Decimal(0))
+        terms.append(("refused before any output: not billed", None, None, None, None, -listed))
+    return terms
 
 
 def _response(ledger: Ledger, start: str) -> dict[str, Any]:
@@ -281,7 +282,7 @@ def _grounds(row: Mapping[str, Any]) -> Section:
 
 def checked(card: RateCard, question: Question, library: Library) -> Report:
     """Return where the shipped card and *library* differ, and how old both are."""
-    shipped = [rate for rate in card.rates if rate.origin == "rate card"]
+    shipped = [rate for rate in card.rates if rate.origin is Origin.CARD]
     found = differences(shipped, library.rates)
     compared = sum(1 for rate in shipped for _ in cells(rate))
     known = {rate.model for rate in shipped}

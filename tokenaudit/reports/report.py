@@ -11,9 +11,22 @@ from tokenaudit.model import Intake
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["COST_MEANING", "FORMAT", "Column", "Meta", "Report", "Section", "Selected", "Unit"]
+__all__ = [
+    "COST_MEANING",
+    "FORMAT",
+    "WARNING",
+    "Column",
+    "Meta",
+    "Report",
+    "Section",
+    "Selected",
+    "Unit",
+]
 
 COST_MEANING = "API list-price equivalent, not an invoice"
+
+WARNING = "Warning: "
+"""How a note begins that must be seen, in whatever format the report is written."""
 
 FORMAT = 1
 """Number of the shape of JSON reports. 1: meta, rows, totals, sections (first release)."""
