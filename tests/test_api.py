@@ -192,6 +192,17 @@ def test_money_is_not_rounded_on_its_way_to_json(tmp_path: Path) -> None:
     assert "135107988821.114925" == report["summary"]["cost_usd"]
 
 
+def test_recorded_costs_are_texts_beside_the_computed_ones(tmp_path: Path) -> None:
+    """Old transcripts name a cost: zero is one, none is null, and none of them is summed."""
+    lines = [reply("msg_1", costUSD=0.1), reply("msg_2", costUSD=0, at=1), reply("msg_3", at=2)]
+    write(session_file(tmp_path), *lines)
+    ledger = load(tmp_path)
+
+    assert ["0.1", "0.0", None] == ledger.frame["recorded_cost_usd"].to_list()
+    # three times 10 at $5 and 100 at $25 per million tokens
+    assert Decimal("0.00765") == ledger.totals().cost_usd
+
+
 def test_an_unpriced_history_costs_null(tmp_path: Path) -> None:
     """Unknown is not zero; nothing at all is."""
     write(session_file(tmp_path / "unknown"), reply(model="gateway-large"))

@@ -112,6 +112,17 @@ def test_r3_without_request_id_files_are_apart(tmp_path: Path) -> None:
     assert [11, 22, 33, 44] == outputs(tmp_path)
 
 
+def test_r3_without_request_id_agents_in_one_file_are_apart(tmp_path: Path) -> None:
+    """A parent repeats several agents, whose gateway gave them the same id."""
+    repeated = [
+        progress(sidechain(reply("msg_20260302090000", None, number, at=number)), f"a{number}")
+        for number in (1, 2)
+    ]
+    write(session_file(tmp_path), *repeated)
+
+    assert [("a1", 1), ("a2", 2)] == rows(tmp_path, "agent_id", "output_tokens")
+
+
 @pytest.mark.parametrize(
     ("changes", "count"),
     [
@@ -557,6 +568,31 @@ def test_r5_then_the_path_that_sorts_first(tmp_path: Path) -> None:
         write(session_file(tmp_path, project=project), prompt(), reply(cwd="/nowhere"))
 
     assert [("-a", 2)] == rows(tmp_path, "project", "copies")
+
+
+def test_r5_inline_sidechains_belong_to_the_root_of_their_chain(tmp_path: Path) -> None:
+    """Claude Code 1.0 named no agents; a chain that bites its tail ends where it closes."""
+
+    def link(uuid: str | None, parent: str | None) -> Line:
+        return {"uuid": uuid, "parentUuid": parent}
+
+    write(
+        session_file(tmp_path),
+        {**sidechain(prompt()), **link("aaaaaaaa-1", None)},
+        {**sidechain(prompt()), **link("bbbbbbbb-1", "main-line")},
+        {**sidechain(reply("msg_1", "req_1", at=1)), **link("a2", "aaaaaaaa-1")},
+        {**sidechain(reply("msg_2", "req_2", at=2)), **link("b2", "bbbbbbbb-1")},
+        {**sidechain(reply("msg_3", "req_3", at=3)), **link("a3", "a2")},
+        {**sidechain(reply("msg_4", "req_4", at=4)), **link("tail-1", "head-1")},
+        {**sidechain(reply("msg_5", "req_5", at=5)), **link("head-1", "tail-1")},
+        {**sidechain(reply("msg_6", "req_6", at=6)), **link(None, "a3")},
+        reply("msg_7", "req_7", at=7),
+    )
+
+    assert [
+        *("sidechain-aaaaaaaa", "sidechain-bbbbbbbb", "sidechain-aaaaaaaa"),
+        *("sidechain-head-1", "sidechain-tail-1", "sidechain-", "main"),
+    ] == load(tmp_path).frame["agent_id"].to_list()
 
 
 def history(root: Path) -> None:

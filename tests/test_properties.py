@@ -251,7 +251,7 @@ def examples(count: int, phases: Collection[Phase] = tuple(Phase)) -> settings:
 # nothing is lost
 
 
-@examples(60)
+@examples(40)
 @given(worlds())
 def test_usage_lines_are_responses_and_their_copies(world: World) -> None:
     """Every line is accounted for: as usage, as a reject, or as one of no interest."""
@@ -430,7 +430,7 @@ def is_id(name: str) -> bool:
     return name in {"sessions", "agents"}
 
 
-@examples(40)
+@examples(30)
 @given(worlds(), filters(), st.sampled_from(ZONES), st.sampled_from(["monday", "sunday"]))
 def test_every_report_adds_up_to_the_same_total(
     world: World, wanted: dict[str, Any], zone: str, start: str

@@ -11,9 +11,10 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.merge import Merged, merge
-from tokenaudit.model import MAIN_AGENT, Intake, Quality, Usage
+from tokenaudit.model import Intake, Quality, Usage
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import COSTS, USD, price
+from tokenaudit.sessions import agents_of, compactions_of, sessions_of, with_projects
 from tokenaudit.store import Facts
 
 __all__ = ["MEASURES", "SCHEMA", "TOKENS", "Ledger", "build", "measures", "totals"]
@@ -97,27 +98,6 @@ SCHEMA: Final[Mapping[str, Any]] = {
     "source_line": pl.Int64,
 }
 
-SESSIONS: Final[Mapping[str, Any]] = {
-    "session_id": pl.String,
-    "project": pl.String,
-    "title": pl.String,
-    "start": _TIME,
-    "end": _TIME,
-    "forked_from": pl.String,  # the session whose responses it copied or that its lines name
-    "branches": pl.List(pl.String),
-    "versions": pl.List(pl.String),
-    "transcripts": pl.Int64,
-}
-AGENTS: Final[Mapping[str, Any]] = {
-    "session_id": pl.String,
-    "agent_id": pl.String,
-    "agent_type": pl.String,
-    "description": pl.String,
-    "start": _TIME,
-    "end": _TIME,
-    "transcripts": pl.Int64,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -130,9 +110,9 @@ class Ledger:
     inferences: pl.DataFrame
     """What responses of several inferences add up from; the same columns, several rows of one id."""
     sessions: pl.DataFrame
-    """One row per session, used or not; see SESSIONS. Its usage is that of its agents."""
+    """One row per session, used or not; see `sessions.SESSIONS`. Its usage is that of its agents."""
     agents: pl.DataFrame
-    """One row per agent; see AGENTS."""
+    """One row per agent; see `sessions.AGENTS`."""
     compactions: pl.DataFrame
     """`session_id, agent_id, time, kind, trigger, pre_tokens, post_tokens`, each once."""
     rejects: pl.DataFrame
@@ -147,8 +127,8 @@ class Ledger:
 def build(facts: Facts, card: RateCard) -> Ledger:
     """Merge *facts*, price the responses by *card*, and put the ledger together."""
     merged = merge(facts)
-    transcripts = _with_projects(facts.transcripts)
-    agents = _agents(merged, transcripts)
+    transcripts = with_projects(facts.transcripts)
+    agents = agents_of(merged, transcripts)
     is_refusal = pl.col("stop_reason") == "refusal"
     priced, inferences = _price(merged, card)
     frame = _finish(_unbilled(priced, is_refusal), transcripts, agents)
@@ -157,9 +137,9 @@ def build(facts: Facts, card: RateCard) -> Ledger:
         frame=frame,
         refused=_finish(refused, transcripts, agents),
         inferences=_finish(inferences, transcripts, agents),
-        sessions=_sessions(facts, merged, transcripts),
+        sessions=sessions_of(facts, merged, transcripts),
         agents=agents,
-        compactions=_compactions(facts.compactions, transcripts),
+        compactions=compactions_of(facts.compactions, transcripts),
         rejects=facts.rejects.sort("path", "line", nulls_last=False),
         intake=_intake(facts, merged, frame),
         pricing=card.basis,
@@ -238,139 +218,6 @@ def _finish(priced: pl.DataFrame, transcripts: pl.DataFrame, agents: pl.DataFram
         .select(SCHEMA.keys())
         .cast(pl.Schema(SCHEMA))
         .sort("time", "source_path", "source_line", "response_id", "request_id", nulls_last=True)
-    )
-
-
-def _with_projects(transcripts: pl.DataFrame) -> pl.DataFrame:
-    """Name the project of each transcript: by its directory where any transcript beside it knows it."""
-    known = pl.col("project").min().over("project_folder")
-    return transcripts.with_columns(project=pl.coalesce("project", known, "project_folder"))
-
-
-def _sessions(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:
-    used = (
-        facts.records.join(transcripts.select("path", "session_id"), on="path")
-        .group_by("session_id")
-        .agg(
-            first_used=pl.col("time").min(),
-            last_used=pl.col("value_time").max(),
-            branches=_distinct("branch"),
-            versions=_distinct("version"),
-        )
-    )
-    forks = (
-        merged.shared.sort("responses", "owner_id", descending=[True, False])
-        .unique("session_id", keep="first", maintain_order=True)
-        .select("session_id", owner_id="owner_id")
-    )
-    nothing = pl.lit([], dtype=pl.List(pl.String))
-    return (
-        transcripts.sort(pl.col("agent_id") != MAIN_AGENT, "first_time", "path", nulls_last=True)
-        .group_by("session_id", maintain_order=True)
-        .agg(
-            pl.col("project", "forked_from").drop_nulls().first(),
-            start=pl.col("first_time").min(),
-            end=pl.col("last_time").max(),
-            transcripts=pl.len(),
-        )
-        .join(used, on="session_id", how="left", nulls_equal=True)
-        .join(forks, on="session_id", how="left", nulls_equal=True)
-        .join(_titles(facts, transcripts), on="session_id", how="left", nulls_equal=True)
-        .with_columns(
-            start=pl.min_horizontal("start", "first_used"),
-            end=pl.max_horizontal("end", "last_used"),
-            forked_from=pl.coalesce("forked_from", "owner_id"),
-            branches=pl.coalesce("branches", nothing),
-            versions=pl.coalesce("versions", nothing),
-        )
-        .select(SESSIONS.keys())
-        .cast(pl.Schema(SESSIONS))
-        .sort("start", "session_id", nulls_last=True)
-    )
-
-
-def _distinct(name: str) -> pl.Expr:
-    """Return the distinct values of a text column in the order of their first use."""
-    in_order = pl.col(name).sort_by("time", "path", "line", nulls_last=True)
-    return in_order.drop_nulls().unique(maintain_order=True)
-
-
-def _titles(facts: Facts, transcripts: pl.DataFrame) -> pl.DataFrame:
-    """Return the best title of each session: the user's, a generated one, or a summary.
-
-    A summary belongs to the session in which its leaf stands, which may be another transcript's.
-    """
-    by_path = transcripts.select("path", "session_id")
-    titles = facts.titles.sort("rank", "path", maintain_order=True)
-    leaves = (
-        pl.concat(
-            [
-                facts.records.select("path", leaf_uuid="uuid"),
-                transcripts.select("path", leaf_uuid="last_uuid"),
-            ]
-        )
-        .drop_nulls()
-        .sort("path")
-        .unique("leaf_uuid", keep="first", maintain_order=True)
-    )
-    summaries = (
-        titles.filter(pl.col("rank") == 0)
-        .drop("path")
-        .join(leaves, on="leaf_uuid", maintain_order="left")
-    )
-    given = titles.filter(pl.col("rank") > 0)
-    return (
-        pl.concat([summaries, given.select(summaries.columns)])
-        .join(by_path, on="path", maintain_order="left")
-        .group_by("session_id", maintain_order=True)
-        .agg(pl.col("title").last())
-    )
-
-
-def _agents(merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:
-    """Return every agent that has a transcript or a response."""
-    keys = ["session_id", "agent_id"]
-    known = (
-        transcripts.sort("path")
-        .group_by(keys)
-        .agg(
-            pl.col("agent_type", "description").drop_nulls().first(),
-            start=pl.col("first_time").min(),
-            end=pl.col("last_time").max(),
-            transcripts=pl.len(),
-        )
-    )
-    used = merged.responses.group_by(keys).agg(
-        label=pl.col("agent_label").drop_nulls().mode().min(),
-        first_used=pl.col("time").min(),
-        last_used=pl.col("time").max(),
-    )
-    return (
-        known.join(used, on=keys, how="full", coalesce=True, nulls_equal=True)
-        .with_columns(
-            agent_type=pl.coalesce(
-                "agent_type",
-                pl.when(pl.col("agent_id") == MAIN_AGENT).then(pl.lit(MAIN_AGENT)),
-                "label",
-            ),
-            start=pl.min_horizontal("start", "first_used"),
-            end=pl.max_horizontal("end", "last_used"),
-            transcripts=pl.col("transcripts").fill_null(0),
-        )
-        .select(AGENTS.keys())
-        .cast(pl.Schema(AGENTS))
-        .sort("start", "session_id", "agent_id", nulls_last=True)
-    )
-
-
-def _compactions(compactions: pl.DataFrame, transcripts: pl.DataFrame) -> pl.DataFrame:
-    """Return each compaction once: a replayed history repeats its boundary lines."""
-    columns = ["session_id", "agent_id", "time", "kind", "trigger", "pre_tokens", "post_tokens"]
-    return (
-        compactions.join(transcripts.select("path", "session_id", "agent_id"), on="path")
-        .select(columns)
-        .unique()
-        .sort("time", *columns, nulls_last=True)
     )
 
 

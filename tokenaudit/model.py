@@ -60,7 +60,7 @@ class Reject:
     reason: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Intake:
     """What a report stands on (R12): all that was read, whatever the filters."""
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from transcripts_builder import OTHER, SESSION, agent_file, reply, session_file, write
 
+from tokenaudit import load
 from tokenaudit.errors import NoTranscriptsError
 from tokenaudit.transcripts import Discovery, default_roots, discover, read
 
@@ -215,6 +216,19 @@ def test_r1_overlapping_roots_count_once(claude: Path, roots: tuple[str, ...]) -
 
     assert [MAIN, AGENT, SECOND, THIRD] == found(discovery, claude)
     assert [str(claude / root) for root in roots] == discovery.roots
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are texts here")
+def test_r1_names_may_be_any_bytes(tmp_path: Path) -> None:
+    """A folder copied from an old disk has a name that is no UTF-8; its usage counts all the same."""
+    folder = os.fsencode(tmp_path) + b"/projects/caf\xe9"
+    touch(Path(os.fsdecode(folder)) / "a.jsonl")
+    touch(tmp_path / "projects" / "plain" / "b.jsonl")
+
+    ledger = load(tmp_path)
+
+    assert (2, 1, 1) == (ledger.intake.files, ledger.totals().responses, ledger.intake.copies)
+    assert f"{tmp_path}/projects/caf\\udce9/a.jsonl" == ledger.frame["source_path"].item()
 
 
 # links
