@@ -44,8 +44,10 @@ def with_projects(transcripts: pl.DataFrame) -> pl.DataFrame:
 def sessions_of(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:
     """Return every session that has a transcript, with its facts; see SESSIONS."""
     used = (
-        facts.records.join(transcripts.select("path", "session_id"), on="path")
-        .group_by("session_id")
+        facts.records.select("path", "line", "time", "value_time", "branch", "version")
+        .join(transcripts.select("path", "session_id"), on="path")
+        .sort("time", "path", "line", nulls_last=True)
+        .group_by("session_id", maintain_order=True)
         .agg(
             first_used=pl.col("time").min(),
             last_used=pl.col("value_time").max(),
@@ -85,9 +87,8 @@ def sessions_of(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.D
 
 
 def _distinct(name: str) -> pl.Expr:
-    """Return the distinct values of a text column in the order of their first use."""
-    in_order = pl.col(name).sort_by("time", "path", "line", nulls_last=True)
-    return in_order.drop_nulls().unique(maintain_order=True)
+    """Return the distinct values of a text column in their order."""
+    return pl.col(name).drop_nulls().unique(maintain_order=True)
 
 
 def _titles(facts: Facts, transcripts: pl.DataFrame) -> pl.DataFrame:

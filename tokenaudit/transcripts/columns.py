@@ -69,7 +69,7 @@ class Reading:
         places = [(one.transcript.path, at) for one in parsed for at in range(len(one.records))]
         rejects = [reject for one in parsed for reject in one.rejects]
         return cls(
-            records=_interned(_record_columns(places, records)),
+            records=_record_columns(places, records),
             iterations=_iteration_columns(places, records),
             transcripts=_columns([_transcript_row(one) for one in parsed]),
             titles=_columns([_titled(one, title) for one in parsed for title in one.titles]),
@@ -83,6 +83,16 @@ class Reading:
     def of_results(cls, results: Sequence[AgentResult]) -> "Reading":
         """Turn what was found in the transcripts of parents into columns."""
         return cls(results=_columns([result._asdict() for result in results]))
+
+    def compact(self) -> None:
+        """Make it cheap to send: let equal texts be one object, and drop columns that say nothing."""
+        one = dict[str, str]().setdefault
+        for name in _INTERNED:
+            column = self.records[name]
+            if column.count(None) < len(column):
+                self.records[name] = [text and one(text, text) for text in column]
+            else:
+                del self.records[name]
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> Columns:
@@ -100,18 +110,6 @@ def _compacted(parsed: Parsed, compaction: Compaction) -> dict[str, Any]:
 
 def _rejected(reject: Reject) -> dict[str, Any]:
     return {"path": reject.path, "line": reject.line, "reason": reject.reason}
-
-
-def _interned(columns: Columns) -> Columns:
-    """Let equal texts be one object, and drop columns that say nothing: the schema knows them."""
-    one = dict[str, str]().setdefault
-    for name in _INTERNED:
-        column = columns[name]
-        if column.count(None) < len(column):
-            columns[name] = [text and one(text, text) for text in column]
-        else:
-            del columns[name]
-    return columns
 
 
 def _record_columns(places: Sequence[Place], records: Sequence[Record]) -> Columns:

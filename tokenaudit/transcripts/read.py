@@ -38,7 +38,7 @@ def read(
     if jobs <= 1 or _size(transcripts) < _MUCH:
         return _readings(map(_measured, batches), map, progress)
     pool = _pool(min(jobs, len(batches)))
-    return _from_pool(pool, {pool.submit(_measured, batch) for batch in batches}, progress)
+    return _from_pool(pool, {pool.submit(_sent, batch) for batch in batches}, progress)
 
 
 def _from_pool(
@@ -76,6 +76,13 @@ def _readings(
 
 def _measured(batch: Sequence[Transcript]) -> tuple[int, Reading]:
     return _size(batch), read_batch(batch)
+
+
+def _sent(batch: Sequence[Transcript]) -> tuple[int, Reading]:
+    """Read *batch* in a process of the pool."""
+    size, reading = _measured(batch)
+    reading.compact()
+    return size, reading
 
 
 def read_batch(transcripts: Iterable[Transcript]) -> Reading:
