@@ -124,7 +124,7 @@ def test_a_relative_path_is_one_of_the_current_folder(
         ("missing/usage.json", "its folder does not exist"),
         ("file/usage.json", "not a folder"),
         ("loop", "symbolic links"),
-        ("nul\0", "null byte"),
+        ("nul\0", "embedded null"),
         ("x" * 300, "name too long"),
     ],
 )

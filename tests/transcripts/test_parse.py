@@ -384,8 +384,7 @@ def test_half_an_object_behind_a_whole_one_waits_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("depth", "count", "reason"),
-    [(300, 3, []), (2_000, 2, ["nested too deeply"]), (100_000, 2, ["nested too deeply"])],
+    ("depth", "count", "reason"), [(300, 3, []), (100_000, 2, ["nested too deeply"])]
 )
 def test_depth_is_read_or_rejected(
     tmp_path: Path, depth: int, count: int, reason: list[str]
@@ -397,6 +396,16 @@ def test_depth_is_read_or_rejected(
 
     assert count == len(found.records)
     assert reason == [text for _, text in reasons(found)]
+
+
+def test_depth_between_is_read_or_rejected_by_the_version_of_python(tmp_path: Path) -> None:
+    """Versions differ in how deep their parser goes; the line is in one count or in the other."""
+    bomb = encoded(reply("msg_2"))[:-1] + b',"x":' + b'{"a":[' * 2_000 + b"]}" * 2_000 + b"}"
+
+    found = read(tmp_path, reply("msg_1"), bomb, reply("msg_3"))
+
+    assert 3 == len(found.records) + len(found.rejects)
+    assert {"nested too deeply"} >= {text for _, text in reasons(found)}
 
 
 @pytest.mark.parametrize("line", [prompt(x="BOMB"), progress(prompt(x="BOMB")), {"x": "BOMB"}])
