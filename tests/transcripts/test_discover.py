@@ -518,6 +518,21 @@ def test_r1_locked_root_says_why_nothing_is_found(shared: Path, below: str) -> N
     } == said
 
 
+def test_r1_root_of_the_desktop_app_is_walked_when_it_is_given(tmp_path: Path) -> None:
+    """Its sessions lie in hidden folders of their own, beside an audit log of the same responses."""
+    own = tmp_path / "local-agent-mode-sessions" / "org" / "account" / "local_1"
+    folder = own / ".claude" / "projects" / "-work-app"
+    main = touch(folder / f"{OTHER}.jsonl")
+    agent = touch(folder / OTHER / "subagents" / "agent-a1.jsonl")
+    touch(own / "audit.jsonl")
+
+    found = discover([tmp_path / "local-agent-mode-sessions"]).transcripts
+
+    assert {str(main), str(agent)} == {one.path for one in found}
+    assert {("-work-app", OTHER)} == {(one.project_folder, one.session_id) for one in found}
+    assert {"main", "a1"} == {one.agent_id for one in found}
+
+
 def test_r1_file_that_vanishes_before_it_is_read_is_a_reject(tmp_path: Path) -> None:
     """Claude Code deletes old transcripts at any time; the others are read."""
     touch(session_file(tmp_path))
