@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from tokenaudit.reports.question import Question
     from tokenaudit.reports.report import Report
     from tokenaudit.reports.selection import Selection
+    from tokenaudit.store import Facts
 
-__all__ = ["cache_folder", "load", "rate_card", "run", "spoken", "write"]
+__all__ = ["cache_folder", "load", "rate_card", "read_facts", "run", "spoken", "write"]
 
 _PATIENCE_S = 1.0
 """How long a user waits before a progress bar is shown."""
@@ -174,17 +175,24 @@ def _system_zone() -> ZoneInfo:
 
 def load(options: Options, settings: Settings) -> "Ledger":
     """Read the transcripts that *options* name, and price them."""
-    source = options.source
     card = rate_card(options.pricing)  # first: a mistake in it must not wait for the reading
+    facts = read_facts(options, settings)
+    from tokenaudit import ledger
+
+    return ledger.build(facts, card)
+
+
+def read_facts(options: Options, settings: Settings) -> "Facts":
+    """Read the transcripts that *options* name: what they say, not merged and not priced."""
+    source = options.source
     discovery = _discover(source, settings)
     jobs = source.jobs or settings.jobs or os.cpu_count() or 1
     with _progress_bar(sum(transcript.size for transcript in discovery.transcripts)) as progress:
         readings = transcripts.read(discovery.transcripts, jobs=jobs, progress=progress)
         # Only now: Polars starts threads, from which no process may be forked.
-        from tokenaudit import ledger, store
+        from tokenaudit import store
 
-        facts = store.collect(discovery, readings)
-    return ledger.build(facts, card)
+        return store.collect(discovery, readings)
 
 
 def rate_card(pricing: Pricing) -> "RateCard":
