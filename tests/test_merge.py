@@ -34,8 +34,8 @@ from tokenaudit import load
 from tokenaudit.ledger import build
 from tokenaudit.model import Transcript
 from tokenaudit.pricing.card import shipped_card
-from tokenaudit.store import collect
-from tokenaudit.transcripts import discover, read
+from tokenaudit.store import facts_without_store
+from tokenaudit.transcripts import discover, extents_of, read
 
 
 def rows(root: Path, *names: str) -> list[tuple[Any, ...]]:
@@ -620,7 +620,8 @@ def history(root: Path) -> None:
 
 
 def frames(root: Path, order: list[Transcript]) -> list[pl.DataFrame]:
-    found = build(collect(discover([root]), read(order)), shipped_card())
+    facts = facts_without_store(discover([root]), read(extents_of(order)))
+    found = build(facts, shipped_card())
     return [found.frame, found.refused, found.sessions, found.agents, found.rejects]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
 from tokenaudit.model import Transcript
-from tokenaudit.transcripts.parse import Parsed, parse
+from tokenaudit.transcripts.parse import Extent, Parsed, parse
 
 Line = dict[str, Any]
 
@@ -174,7 +174,7 @@ def encoded(line: Line | bytes) -> bytes:
 
 def parsed(path: Path) -> Parsed:
     """Return what the transcript at *path* says, as that of a session's main agent."""
-    return parse(Transcript(str(path), str(path.parent), PROJECT, None, "main"))
+    return parse(Extent(Transcript(str(path), str(path.parent), PROJECT, None, "main")))
 
 
 def session_file(root: Path, session: str = SESSION, project: str = PROJECT) -> Path:

@@ -8,19 +8,30 @@ import os
 import sys
 from collections.abc import Sequence
 
+from tokenaudit import __version__
 from tokenaudit.errors import TokenauditError
 
 __all__ = ["main", "run"]
 
+_VERSION = (["--version"], ["-V"])
+"""Answered without the command line, which takes ten times as long to import."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run tokenaudit with *argv*, the arguments without the program's name; return the exit code."""
+    args = sys.argv[1:] if argv is None else list(argv)
+    if args in _VERSION:
+        sys.stdout.write(f"tokenaudit {__version__}\n")
+        return 0
     import typer
 
     from tokenaudit.cli import app
+    from tokenaudit.cli.start import command_line
 
     try:
-        code = app(args=None if argv is None else list(argv), standalone_mode=False)
+        code = command_line(app, args).main(
+            args=args, prog_name="tokenaudit", standalone_mode=False
+        )
     except TokenauditError as error:
         return _fail(str(error), error.hint, error.exit_code)
     except typer.TyperException as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tokenaudit import ledger as ledgers
-from tokenaudit import store, transcripts
+from tokenaudit import transcripts
 from tokenaudit.errors import UsageError
 from tokenaudit.model import Intake, Usage
 from tokenaudit.pricing.sources import rates_in_force
@@ -20,6 +20,7 @@ from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Report
 from tokenaudit.reports.selection import WEEKDAYS, Selection
 from tokenaudit.reports.session import find_session
+from tokenaudit.store import facts_without_store
 
 if TYPE_CHECKING:
     import polars as pl
@@ -250,8 +251,8 @@ def load(
     paths = named or transcripts.default_roots(os.environ, Path.home())
     discovery = transcripts.discover(paths, must_exist=bool(named))
     card = rates_in_force(rates=Path(rates) if rates else None, as_model=as_model)
-    readings = transcripts.read(discovery.transcripts, jobs=jobs)
-    built = ledgers.build(store.collect(discovery, readings), card)
+    readings = transcripts.read(transcripts.extents_of(discovery.transcripts), jobs=jobs)
+    built = ledgers.build(facts_without_store(discovery, readings), card)
     return Ledger(built, selection, __version__)
 
 

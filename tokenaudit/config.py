@@ -33,6 +33,8 @@ class Settings:
     start_of_week: str = "monday"
     jobs: int | None = None
     """Processes to read with; None means one per core."""
+    store: str | None = None
+    """Where what has been read is kept; None means the platform's data folder."""
 
 
 def load(folder: Path, environ: Mapping[str, str]) -> Settings:

@@ -4,7 +4,8 @@ TokenauditError              exit code 2
 ├── NoTranscriptsError       nothing to read: no root, an empty one, or one without transcripts
 ├── UsageError               options that make no sense together, an id that matches nothing
 ├── ConfigError              a configuration file or variable that cannot be used
-└── OutputError              the target of a report cannot be written
+├── OutputError              the target of a report cannot be written
+└── StoreError               the store cannot be used; a run goes on without it
 """
 
 from typing import ClassVar
@@ -13,6 +14,7 @@ __all__ = [
     "ConfigError",
     "NoTranscriptsError",
     "OutputError",
+    "StoreError",
     "TokenauditError",
     "UsageError",
 ]
@@ -43,3 +45,12 @@ class ConfigError(TokenauditError):
 
 class OutputError(TokenauditError):
     """The report cannot be written to its target."""
+
+
+class StoreError(TokenauditError):
+    """The store, or a part of it, cannot be used."""
+
+    def __init__(self, message: str, *, hint: str | None = None, is_newer: bool = False) -> None:
+        """Say with *is_newer* that a newer tokenaudit has written it, which can use it still."""
+        super().__init__(message, hint=hint)
+        self.is_newer = is_newer

@@ -15,7 +15,7 @@ from tokenaudit.model import Intake, Quality, Usage
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import COSTS, USD, price
 from tokenaudit.sessions import agents_of, compactions_of, sessions_of, with_projects
-from tokenaudit.store import Facts
+from tokenaudit.store.facts import Facts
 
 __all__ = ["MEASURES", "SCHEMA", "TOKENS", "Ledger", "build", "measures", "totals"]
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from tokenaudit.model import Kind, Quality
-from tokenaudit.store import Facts
+from tokenaudit.model import MAIN_AGENT, Kind, Quality
+from tokenaudit.store.facts import Facts
 
 __all__ = ["Merged", "merge"]
 
@@ -18,9 +18,6 @@ LARGEST_PLACEHOLDER: Final = 30
 """Output counts up to this, on a line without a stop reason, are what stands there at the start (R4)."""
 
 _OF_OWNER: Final = (
-    "owner_path",
-    "owner_line",
-    "session_id",
     "agent_id",
     "is_sidechain",
     "is_progress",
@@ -29,6 +26,13 @@ _OF_OWNER: Final = (
     "version",
     "entrypoint",
 )
+_OF_ALL: Final = ("time", "request_id", "lines")
+_IDENTIFYING: Final = (
+    *("row", "path", "record", "line", "value_line", "lines", "is_progress", "is_sidechain"),
+    *("agent_id", "message_id", "request_id", "uuid", "time", "value_time"),
+    *("stop_reason", "output_tokens"),
+)
+"""What tells which records are one response, and which of them counts: no more is copied for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +51,59 @@ class Merged:
 
 def merge(facts: Facts) -> Merged:
     """Merge the records of *facts*."""
-    records = _split_cache_writes(_repaired(facts)).join(
-        facts.transcripts.select("path", "session_id", "first_time"),
-        on="path",
-        maintain_order="left",
+    records = facts.records.with_row_index("row")
+    # Only what shares a message id with another record, or has none, can be a copy.
+    is_alone = records["message_id"].is_not_null() & records["message_id"].is_unique()
+    several = (
+        records.select(_IDENTIFYING)
+        .filter(~is_alone)
+        .join(
+            facts.transcripts.select("path", "session_id", "first_time"),
+            on="path",
+            how="left",
+            maintain_order="left",
+        )
     )
-    records = records.with_columns(
-        key=_key(records),
-        owner_path="path",
-        owner_line="line",
-        source_path="path",
-        source_line="value_line",
-        source_record="record",
-    )
-    is_copied = records["key"].is_duplicated()
-    copied, single = records.filter(is_copied), records.filter(~is_copied)
+    copied = several.with_columns(key=_key(several))
     owners = _owners(copied)
-    responses = _judged(pl.concat([single, _united(copied, owners).select(single.columns)]))
+    chosen = _chosen(records, is_alone, copied, owners)
+    responses = _judged(_repaired(_gathered(records, chosen, facts), copied, facts))
     iterations = _Iterations(_split_cache_writes(facts.iterations), responses)
     return Merged(
         responses=pl.concat([responses, *iterations.responses()]),
         refused=iterations.refused(),
         parts=iterations.parts(),
         shared=_shared(copied, owners),
+    )
+
+
+def _chosen(
+    records: pl.DataFrame, is_alone: pl.Series, copied: pl.DataFrame, owners: pl.DataFrame
+) -> pl.DataFrame:
+    """Return one row per response: the rows of its owner and of its best line, and what all copies say."""
+    alone = records.select("row", *_OF_ALL).filter(is_alone)
+    merged = owners.join(_best(copied), on="key", maintain_order="left")
+    columns = ("owner_row", "best_row", *_OF_ALL)
+    return pl.concat(
+        [
+            alone.with_columns(owner_row="row", best_row="row").select(columns),
+            merged.select(columns),
+        ]
+    )
+
+
+def _gathered(records: pl.DataFrame, chosen: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Return one row per response: the facts of its owner (R5), the values of its best line (R4)."""
+    owner = records.select(*_OF_OWNER, owner_path="path", owner_line="line")[chosen["owner_row"]]
+    best = records.drop("row", *_OF_OWNER, *_OF_ALL)[chosen["best_row"]]
+    gathered = pl.concat([chosen, owner, best], how="horizontal").with_columns(
+        source_path="path", source_line="value_line", source_record="record"
+    )
+    return _split_cache_writes(gathered).join(
+        facts.transcripts.select(owner_path="path", session_id="session_id"),
+        on="owner_path",
+        how="left",
+        maintain_order="left",
     )
 
 
@@ -82,29 +116,6 @@ def _split_cache_writes(frame: pl.DataFrame) -> pl.DataFrame:
         cache_write_1h_tokens=pl.col("split_1h_tokens"),
         is_split_assumed=total > split,
     ).drop("cache_write_tokens", "split_5m_tokens", "split_1h_tokens")
-
-
-def _repaired(facts: Facts) -> pl.DataFrame:
-    """Give unfinished last replies of subagents the output that their parent was told (R4)."""
-    unrepaired = pl.lit(None, dtype=pl.Int64)
-    if facts.results.is_empty():
-        return facts.records.with_columns(repaired_tokens=unrepaired)
-    split = pl.col("split_5m_tokens") + pl.col("split_1h_tokens")
-    last = facts.transcripts.filter("is_unfinished").select("path", record="last_record")
-    results = facts.results.group_by(
-        path="agent_path",
-        input_tokens="input_tokens",
-        cache_read_tokens="cache_read_tokens",
-        writes="cache_write_tokens",
-    ).agg(repaired_tokens=pl.col("output_tokens").max())
-    repairs = (
-        facts.records.join(last, on=["path", "record"], how="semi")
-        .with_columns(writes=pl.max_horizontal("cache_write_tokens", split))
-        .join(results, on=["path", "input_tokens", "cache_read_tokens", "writes"])
-        .filter(pl.col("repaired_tokens") >= pl.col("output_tokens"))
-        .select("path", "record", "repaired_tokens")
-    )
-    return facts.records.join(repairs, on=["path", "record"], how="left", maintain_order="left")
 
 
 # R3: which records are one response
@@ -197,42 +208,41 @@ def _components(links: pl.DataFrame) -> pl.DataFrame:
 
 
 def _owners(copied: pl.DataFrame) -> pl.DataFrame:
-    """Return for each key what its owner says, and what all copies say together (R5)."""
+    """Return for each key the row of its owner, and what all copies say together (R5)."""
     return (
         copied.sort("is_progress", "is_sidechain", "first_time", "path", "line", nulls_last=True)
         .group_by("key", maintain_order=True)
         .agg(
-            pl.col(*_OF_OWNER).first(),
+            pl.col("session_id").first(),
             pl.col("time", "request_id").drop_nulls().first(),
             pl.col("lines").sum(),
-            pl.col("repaired_tokens").max(),
+            owner_row=pl.col("row").first(),
         )
     )
 
 
-def _united(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per key: the owner's facts and the best line's values (R4).
+def _best(copied: pl.DataFrame) -> pl.DataFrame:
+    """Return for each key the row of the best line (R4).
 
     Of equally good lines the later one counts: within a transcript by its place, for times there go
     back and forth; among transcripts by its time.
     """
     is_final = pl.col("stop_reason").is_not_null()
-    ranks = copied.select(
-        *("key", "record", "is_progress", "is_sidechain", "first_time", "path"),
-        is_final=is_final,
-        said=pl.when(~is_final).then("output_tokens").otherwise(0),
-        later=pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC")),
-        row=pl.int_range(pl.len()),
-    )
-    best = (
-        ranks.sort("is_final", "said", "record", descending=True)
+    return (
+        copied.select(
+            *("key", "value_line", "record", "is_progress", "is_sidechain", "first_time", "path"),
+            is_final=is_final,
+            said=pl.when(~is_final).then("output_tokens").otherwise(0),
+            later=pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC")),
+            best_row="row",
+        )
+        .sort("is_final", "said", "value_line", "record", descending=True)
         .unique(["key", "path"], keep="first", maintain_order=True)
         .sort("is_progress", "is_sidechain", "first_time", "path", nulls_last=True)
         .sort("is_final", "said", "later", descending=True, maintain_order=True)
         .unique("key", keep="first", maintain_order=True)
+        .select("key", "best_row")
     )
-    of_all = ("time", "request_id", "lines", "repaired_tokens")
-    return owners.join(copied[best["row"]].drop(*_OF_OWNER, *of_all), on="key")
 
 
 def _shared(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
@@ -248,6 +258,45 @@ def _shared(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _repaired(responses: pl.DataFrame, copied: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Add what parents were told of the last replies of subagents, where the counts agree (R4)."""
+    unfinished = facts.transcripts.filter(
+        pl.col("is_unfinished") & (pl.col("agent_id") != MAIN_AGENT)
+    ).select("path", "session_id", "agent_id", record="last_record")
+    if facts.results.is_empty() or unfinished.is_empty():
+        return responses.with_columns(repaired_tokens=pl.lit(None, dtype=pl.Int64))
+    told = facts.results.join(facts.transcripts.select("path", "session_id"), on="path").rename(
+        {"path": "parent_path"}
+    )
+    counts = ("input_tokens", "cache_read_tokens", "cache_write_tokens")
+    owners = copied.select("path", "record", "key").join(
+        copied.filter(pl.col("row").is_in(responses["owner_row"].implode())).select(
+            "key", owner_row="row"
+        ),
+        on="key",
+    )
+    repairs = (
+        unfinished.join(owners, on=["path", "record"], how="left")
+        .join(
+            facts.records.with_row_index("row").select("row", "path", "record"),
+            on=["path", "record"],
+        )
+        .with_columns(owner_row=pl.coalesce("owner_row", "row"))
+        .join(told, on=["session_id", "agent_id"])
+        .filter(pl.col("parent_path") != pl.col("path"))
+        .group_by("owner_row", *counts)
+        .agg(repaired_tokens=pl.col("output_tokens").max())
+    )
+    writes = pl.col("cache_write_5m_tokens") + pl.col("cache_write_1h_tokens")
+    joined = responses.with_columns(cache_write_tokens=writes).join(
+        repairs, on=["owner_row", *counts], how="left", maintain_order="left"
+    )
+    is_more = pl.col("repaired_tokens") >= pl.col("output_tokens")
+    return joined.drop("cache_write_tokens").with_columns(
+        repaired_tokens=pl.when(is_more).then("repaired_tokens")
+    )
+
+
 def _judged(united: pl.DataFrame) -> pl.DataFrame:
     """Say how far each output count can be trusted, and put repaired ones in place (R4)."""
     is_final = pl.col("stop_reason").is_not_null()
@@ -257,7 +306,7 @@ def _judged(united: pl.DataFrame) -> pl.DataFrame:
             "response_id"
         ),
         pl.exclude(
-            *("key", "repaired_tokens", "first_time", "lines", "output_tokens"),
+            *("owner_row", "best_row", "repaired_tokens", "lines", "output_tokens"),
             *("path", "record", "line", "value_line", "value_time", "message_id", "uuid"),
         ),
         kind=pl.lit(Kind.MESSAGE.value),

@@ -48,6 +48,11 @@ class Transcript:
     """`main`, or the subagent's id."""
     size: int = 0
     """Bytes when it was found."""
+    mtime_ns: int = 0
+    device: int = 0
+    inode: int = 0
+    has_meta: bool = False
+    """Whether a file beside it says what the agent is."""
 
 
 @dataclass(frozen=True, slots=True)

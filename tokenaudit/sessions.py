@@ -7,7 +7,7 @@ import polars as pl
 
 from tokenaudit.merge import Merged
 from tokenaudit.model import MAIN_AGENT
-from tokenaudit.store import Facts
+from tokenaudit.store.facts import Facts
 
 __all__ = ["AGENTS", "SESSIONS", "agents_of", "compactions_of", "sessions_of", "with_projects"]
 
@@ -43,17 +43,11 @@ def with_projects(transcripts: pl.DataFrame) -> pl.DataFrame:
 
 def sessions_of(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:
     """Return every session that has a transcript, with its facts; see SESSIONS."""
-    used = (
-        facts.records.select("path", "line", "time", "value_time", "branch", "version")
-        .join(transcripts.select("path", "session_id"), on="path")
-        .sort("time", "path", "line", nulls_last=True)
-        .group_by("session_id", maintain_order=True)
-        .agg(
-            first_used=pl.col("time").min(),
-            last_used=pl.col("value_time").max(),
-            branches=_distinct("branch"),
-            versions=_distinct("version"),
-        )
+    used = merged.responses.group_by("session_id").agg(
+        first_used=pl.col("time").min(), last_used=pl.col("time").max()
+    )
+    of_session = facts.records.select("path", "line", "time", "branch", "version").join(
+        transcripts.select("path", "session_id"), on="path"
     )
     forks = (
         merged.shared.sort("responses", "owner_id", descending=[True, False])
@@ -71,6 +65,8 @@ def sessions_of(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.D
             transcripts=pl.len(),
         )
         .join(used, on="session_id", how="left", nulls_equal=True)
+        .join(_distinct(of_session, "branch", "branches"), on="session_id", how="left")
+        .join(_distinct(of_session, "version", "versions"), on="session_id", how="left")
         .join(forks, on="session_id", how="left", nulls_equal=True)
         .join(_titles(facts, transcripts), on="session_id", how="left", nulls_equal=True)
         .with_columns(
@@ -86,9 +82,16 @@ def sessions_of(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.D
     )
 
 
-def _distinct(name: str) -> pl.Expr:
-    """Return the distinct values of a text column in their order."""
-    return pl.col(name).drop_nulls().unique(maintain_order=True)
+def _distinct(of_session: pl.DataFrame, name: str, names: str) -> pl.DataFrame:
+    """Return for each session the distinct values of a column in the order of their first times."""
+    return (
+        of_session.filter(pl.col(name).is_not_null())
+        .group_by("session_id", name)
+        .agg(pl.col("time", "path", "line").min())
+        .sort("time", "path", "line", name, nulls_last=True)
+        .group_by("session_id", maintain_order=True)
+        .agg(pl.col(name).alias(names))
+    )
 
 
 def _titles(facts: Facts, transcripts: pl.DataFrame) -> pl.DataFrame:
@@ -99,12 +102,7 @@ def _titles(facts: Facts, transcripts: pl.DataFrame) -> pl.DataFrame:
     by_path = transcripts.select("path", "session_id")
     titles = facts.titles.sort("rank", "path", maintain_order=True)
     leaves = (
-        pl.concat(
-            [
-                facts.records.select("path", leaf_uuid="uuid"),
-                transcripts.select("path", leaf_uuid="last_uuid"),
-            ]
-        )
+        pl.concat([_first_lines(facts, titles), transcripts.select("path", leaf_uuid="last_uuid")])
         .drop_nulls()
         .sort("path")
         .unique("leaf_uuid", keep="first", maintain_order=True)
@@ -121,6 +119,24 @@ def _titles(facts: Facts, transcripts: pl.DataFrame) -> pl.DataFrame:
         .group_by("session_id", maintain_order=True)
         .agg(pl.col("title").last())
     )
+
+
+def _first_lines(facts: Facts, titles: pl.DataFrame) -> pl.DataFrame:
+    """Return the transcripts of the leaves of *titles* that are first lines of responses.
+
+    Where a transcript was read in parts, a response may begin in an earlier one: then its line in a
+    later part is not its first.
+    """
+    same = ["path", "message_id", "request_id", "agent_id", "is_progress"]
+    wanted = titles["leaf_uuid"].drop_nulls().unique()
+    found = facts.records.filter(pl.col("uuid").is_in(wanted.implode()))
+    earlier = (
+        found.select(*same, "uuid", "record")
+        .join(facts.records.select(*same, before="record"), on=same)
+        .filter(pl.col("before") < pl.col("record"))
+    )
+    first = found.join(earlier, on=["path", "record"], how="anti")
+    return first.select("path", leaf_uuid="uuid")
 
 
 def agents_of(merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:

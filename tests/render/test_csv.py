@@ -88,7 +88,10 @@ def test_names_keep_to_their_line() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(HOSTILE) | st.text(st.characters(exclude_characters="\0"), min_size=1))
+    st.lists(
+        st.sampled_from(HOSTILE)
+        | st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
+    )
 )
 def test_raw_texts_are_as_they_were(names: list[str]) -> None:
     """Who asks for raw texts gets them, quoted where they must be."""

@@ -15,7 +15,7 @@ from transcripts_builder import OTHER, SESSION, agent_file, reply, session_file,
 
 from tokenaudit import load
 from tokenaudit.errors import NoTranscriptsError
-from tokenaudit.transcripts import Discovery, default_roots, discover, read
+from tokenaudit.transcripts import Discovery, default_roots, discover, extents_of, read
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
 NESTED = f"{SESSION}/subagents/workflows/wf_1/{OTHER}/subagents"
@@ -402,7 +402,7 @@ LOOK = """
 import json, os, sys
 from pathlib import Path
 from tokenaudit.errors import NoTranscriptsError
-from tokenaudit.transcripts import discover, read
+from tokenaudit.transcripts import discover, extents_of, read
 
 root, locked = map(Path, sys.argv[1:])
 if os.geteuid() == 0:
@@ -419,7 +419,7 @@ except PermissionError:
 said = {"denied": denied}
 try:
     found = discover([root])
-    readings = read(found.transcripts)
+    readings = read(extents_of(found.transcripts))
     said["paths"] = [one.path for one in found.transcripts]
     said["rejects"] = [[one.path, one.reason] for one in found.rejects]
     for reading in readings:
@@ -540,9 +540,9 @@ def test_r1_file_that_vanishes_before_it_is_read_is_a_reject(tmp_path: Path) -> 
     discovery = discover([tmp_path])
     gone.unlink()
 
-    readings = list(read(discovery.transcripts))
+    readings = list(read(extents_of(discovery.transcripts)))
 
-    assert [1] == [len(reading.records["path"]) for reading in readings]
+    assert [1] == [len(reading.records["extent"]) for reading in readings]
     assert [[str(gone)]] == [reading.rejects["path"] for reading in readings]
     assert [["cannot be read: No such file or directory"]] == [
         reading.rejects["reason"] for reading in readings

@@ -341,7 +341,7 @@ def test_title_and_usage_on_a_line_are_both_read(tmp_path: Path) -> None:
     found = read(tmp_path, title + encoded(reply("m1")), encoded(reply("m2")) + title)
 
     assert [100, 100] == outputs(found)
-    assert ["Kiln", "Kiln"] == [one.text for one in found.titles]
+    assert ["Kiln", "Kiln"] == [one.title for one in found.titles]
 
 
 # the last line while it is written
@@ -422,11 +422,11 @@ MEASURE = """
 import os, resource, sys
 from pathlib import Path
 from tokenaudit.model import Transcript
-from tokenaudit.transcripts.parse import parse
+from tokenaudit.transcripts.parse import Extent, parse
 
 path = sys.argv[1]
 if os.fork() == 0:  # what a process has used at most, it inherits from whoever started it
-    found = parse(Transcript(path, "", "", None, "main"))
+    found = parse(Extent(Transcript(path, "", "", None, "main")))
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     megabytes = largest >> (20 if sys.platform == "darwin" else 10)
     print(len(found.records), [reject.line for reject in found.rejects], megabytes)

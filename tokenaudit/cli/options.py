@@ -74,6 +74,30 @@ class Source:
             show_default="one per core",
         ),
     ] = None
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            metavar="DIR",
+            help="Where what has been read is kept.",
+            rich_help_panel=_READ,
+            show_default="in the platform's data folder",
+        ),
+    ] = None
+    no_store: Annotated[
+        bool,
+        typer.Option(
+            "--no-store", help="Read everything anew, and keep nothing.", rich_help_panel=_READ
+        ),
+    ] = False
+    only_present: Annotated[
+        bool,
+        typer.Option(
+            "--only-present",
+            help="Leave out what only the store still knows.",
+            rich_help_panel=_READ,
+        ),
+    ] = False
     offline: Annotated[bool, typer.Option("--offline", hidden=True)] = False
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time_ns
 from typing import TYPE_CHECKING, TextIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,9 +17,11 @@ from tokenaudit import __version__, config, transcripts
 from tokenaudit.cli.days import parse_day
 from tokenaudit.cli.options import Filter, Options, Order, Output, Pricing, Source
 from tokenaudit.config import Settings
-from tokenaudit.errors import ConfigError, NoTranscriptsError, UsageError
+from tokenaudit.errors import ConfigError, NoTranscriptsError, StoreError, UsageError
 from tokenaudit.render import Format, Style, format_of, render
 from tokenaudit.render import target as targets
+from tokenaudit.render.clean import visible
+from tokenaudit.store import Store, facts_without_store
 from tokenaudit.transcripts import DEMO, Discovery, Progress
 
 if TYPE_CHECKING:
@@ -29,9 +31,18 @@ if TYPE_CHECKING:
     from tokenaudit.reports.question import Question
     from tokenaudit.reports.report import Report
     from tokenaudit.reports.selection import Selection
-    from tokenaudit.store import Facts
+    from tokenaudit.store.facts import Facts
 
-__all__ = ["cache_folder", "load", "rate_card", "read_facts", "run", "spoken", "write"]
+__all__ = [
+    "cache_folder",
+    "load",
+    "rate_card",
+    "read_facts",
+    "run",
+    "spoken",
+    "store_folder",
+    "write",
+]
 
 _PATIENCE_S = 1.0
 """How long a user waits before a progress bar is shown."""
@@ -186,13 +197,41 @@ def read_facts(options: Options, settings: Settings) -> "Facts":
     """Read the transcripts that *options* name: what they say, not merged and not priced."""
     source = options.source
     discovery = _discover(source, settings)
+    store = _store(source, settings)
+    plan = store.plan(discovery) if store else None
+    extents = transcripts.extents_of(discovery.transcripts) if plan is None else plan.extents
     jobs = source.jobs or settings.jobs or os.cpu_count() or 1
-    with _progress_bar(sum(transcript.size for transcript in discovery.transcripts)) as progress:
-        readings = transcripts.read(discovery.transcripts, jobs=jobs, progress=progress)
-        # Only now: Polars starts threads, from which no process may be forked.
-        from tokenaudit import store
+    with _progress_bar(sum(extent.size for extent in extents)) as progress:
+        readings = transcripts.read(extents, jobs=jobs, progress=progress)
+        # Only now is Polars imported: it starts threads, from which no process may be forked.
+        if store is None or plan is None:
+            return facts_without_store(discovery, readings)
+        facts = store.take(plan, readings, now_ns=time_ns(), only_present=source.only_present)
+    for note in store.notes:
+        sys.stderr.write(f"tokenaudit: {visible(note)}\n")
+    return facts
 
-        return store.collect(discovery, readings)
+
+def _store(source: Source, settings: Settings) -> Store | None:
+    """Open the store; None where there is to be none, or none that can be used."""
+    if source.no_store or source.demo:
+        return None
+    try:
+        return Store.open(store_folder(source, settings))
+    except StoreError as error:
+        sys.stderr.write(f"tokenaudit: {visible(str(error))}; going on without it\n")
+        return None
+
+
+def store_folder(source: Source, settings: Settings) -> Path:
+    """Return where the store is, whether or not there is one yet."""
+    if source.store is not None:
+        return source.store
+    if settings.store is not None:
+        return Path(settings.store).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("tokenaudit", appauthor=False) / "store"
 
 
 def rate_card(pricing: Pricing) -> "RateCard":
@@ -308,7 +347,6 @@ def _write(report: "Report", form: Format, path: str | None, output: Output) -> 
 
 def spoken(report: "Report", form: Format) -> list[str]:
     """Return what must be said on stderr because *form* has no room for it (R12)."""
-    from tokenaudit.render.clean import visible
     from tokenaudit.reports.report import WARNING
 
     if form in {Format.TABLE, Format.MARKDOWN}:

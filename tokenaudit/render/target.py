@@ -2,13 +2,13 @@
 
 import errno
 import os
-import secrets
 import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from tokenaudit import files
 from tokenaudit.errors import OutputError
 
 __all__ = ["check", "write", "write_stdout"]
@@ -62,7 +62,7 @@ def write(data: bytes, path: str) -> None:
         if _is_written_directly(path):
             _write_directly(data, path)
         else:
-            _replace(Path(path).resolve(), data)
+            files.replace(Path(path).resolve(), data)
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
@@ -83,43 +83,6 @@ def _write_directly(data: bytes, path: str) -> None:
     """Append: a stream that the shell opened for `>>` keeps what it had, and a device does not care."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as file:
         file.write(data)
-
-
-def _replace(target: Path, data: bytes) -> None:
-    """Write a new file beside *target*, bring it to disk, and only then give it the name."""
-    temporary = target.with_name(f".tokenaudit-{secrets.token_hex(8)}.tmp")
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
-    try:
-        _create(temporary, data, mode)
-        temporary.replace(target)
-    except BaseException:  # an interrupt too must leave nothing behind
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
-
-
-def _create(path: Path, data: bytes, mode: int | None) -> None:
-    with path.open("xb") as file:
-        if mode is not None:  # before there is anything that others might read
-            path.chmod(mode)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the new name to disk: without this a power failure may leave the old one, or none."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # Windows, and folders that may be written but not listed
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems cannot
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def write_stdout(data: bytes) -> None:

@@ -1,20 +1,32 @@
 """The only part that knows Claude Code's format: finds its transcripts and reads what they say."""
 
 from tokenaudit.transcripts.columns import Columns, Reading
-from tokenaudit.transcripts.discover import DEMO, Discovery, default_roots, discover
-from tokenaudit.transcripts.parse import folder_name
-from tokenaudit.transcripts.read import Progress, read
+from tokenaudit.transcripts.digests import Digests, still_holds
+from tokenaudit.transcripts.discover import (
+    DEMO,
+    Discovery,
+    default_roots,
+    discover,
+    is_session_id,
+)
+from tokenaudit.transcripts.parse import Extent, folder_name
+from tokenaudit.transcripts.read import Progress, extents_of, read
 from tokenaudit.transcripts.values import micros
 
 __all__ = [
     "DEMO",
     "Columns",
+    "Digests",
     "Discovery",
+    "Extent",
     "Progress",
     "Reading",
     "default_roots",
     "discover",
+    "extents_of",
     "folder_name",
+    "is_session_id",
     "micros",
     "read",
+    "still_holds",
 ]

@@ -5,20 +5,17 @@ Column names here are the project's own words; from here on no camelCase name is
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from tokenaudit.model import Reject
 from tokenaudit.transcripts.agents import agent_facts
 from tokenaudit.transcripts.format import CacheCreation, Iteration, OutputDetails, ServerToolUse
-from tokenaudit.transcripts.parse import Compaction, Parsed, Record, Title
-from tokenaudit.transcripts.results import AgentResult
+from tokenaudit.transcripts.parse import Parsed, Record
 
 __all__ = ["Columns", "Reading"]
 
 Columns = dict[str, list[Any]]
-Place = tuple[str, int]
-"""A transcript's path, and the number of a record within it, from 0."""
+Place = tuple[int, int]
+"""The number of an extent within a reading, and that of a record within the extent, from 0."""
 
 _NO_SPLIT: Final = CacheCreation()
 _NO_TOOLS: Final = ServerToolUse()
@@ -49,14 +46,16 @@ _INTERNED: Final = (
 
 @dataclass(slots=True)
 class Reading:
-    """What was read from some transcripts, as columns; readings of several can be put together.
+    """What was read from some extents, as columns.
 
-    Times of records are still the texts that lines hold: they are read as whole columns later.
+    Rows name the extent that they are from by its number in `extents`, from 0; `line` and `record`
+    count from where it begins. Columns in which nothing is said may be missing. Times of records are
+    still the texts that lines hold: they are read as whole columns later.
     """
 
+    extents: Columns = field(default_factory=dict)
     records: Columns = field(default_factory=dict)
     iterations: Columns = field(default_factory=dict)
-    transcripts: Columns = field(default_factory=dict)
     titles: Columns = field(default_factory=dict)
     compactions: Columns = field(default_factory=dict)
     rejects: Columns = field(default_factory=dict)
@@ -66,23 +65,24 @@ class Reading:
     def of(cls, parsed: Sequence[Parsed]) -> "Reading":
         """Turn all that *parsed* holds into columns."""
         records = [record for one in parsed for record in one.records]
-        places = [(one.transcript.path, at) for one in parsed for at in range(len(one.records))]
-        rejects = [reject for one in parsed for reject in one.rejects]
+        places = [
+            (at, number) for at, one in enumerate(parsed) for number in range(len(one.records))
+        ]
         return cls(
+            extents=_columns([_extent_row(one) for one in parsed]),
             records=_record_columns(places, records),
             iterations=_iteration_columns(places, records),
-            transcripts=_columns([_transcript_row(one) for one in parsed]),
-            titles=_columns([_titled(one, title) for one in parsed for title in one.titles]),
-            compactions=_columns(
-                [_compacted(one, compaction) for one in parsed for compaction in one.compactions]
+            titles=_of_each(parsed, lambda one: one.titles),
+            compactions=_of_each(parsed, lambda one: one.compactions),
+            rejects=_columns(
+                [
+                    {"extent": at, "path": one.path, "line": one.line, "reason": one.reason}
+                    for at, each in enumerate(parsed)
+                    for one in each.rejects
+                ]
             ),
-            rejects=_columns([_rejected(reject) for reject in rejects]),
+            results=_of_each(parsed, lambda one: one.results),
         )
-
-    @classmethod
-    def of_results(cls, results: Sequence[AgentResult]) -> "Reading":
-        """Turn what was found in the transcripts of parents into columns."""
-        return cls(results=_columns([result._asdict() for result in results]))
 
     def compact(self) -> None:
         """Make it cheap to send: let equal texts be one object, and drop columns that say nothing."""
@@ -95,21 +95,15 @@ class Reading:
                 del self.records[name]
 
 
+def _of_each(parsed: Sequence[Parsed], facts: Callable[[Parsed], Sequence[NamedTuple]]) -> Columns:
+    """Return the *facts* of each of *parsed* as columns, with the extent that each is from."""
+    return _columns(
+        [{"extent": at, **fact._asdict()} for at, one in enumerate(parsed) for fact in facts(one)]
+    )
+
+
 def _columns(rows: Sequence[dict[str, Any]]) -> Columns:
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
-
-
-def _titled(parsed: Parsed, title: Title) -> dict[str, Any]:
-    rank, text, leaf_uuid = title
-    return {"path": parsed.transcript.path, "rank": rank, "title": text, "leaf_uuid": leaf_uuid}
-
-
-def _compacted(parsed: Parsed, compaction: Compaction) -> dict[str, Any]:
-    return {"path": parsed.transcript.path, **compaction._asdict()}
-
-
-def _rejected(reject: Reject) -> dict[str, Any]:
-    return {"path": reject.path, "line": reject.line, "reason": reject.reason}
 
 
 def _record_columns(places: Sequence[Place], records: Sequence[Record]) -> Columns:
@@ -118,7 +112,7 @@ def _record_columns(places: Sequence[Place], records: Sequence[Record]) -> Colum
     messages = [line.message for line in best]
     usages = [message.usage for message in messages]
     return {
-        "path": [path for path, _ in places],
+        "extent": [extent for extent, _ in places],
         "record": [number for _, number in places],
         "line": [record.first_line for record in records],
         "value_line": [record.best_line for record in records],
@@ -129,7 +123,7 @@ def _record_columns(places: Sequence[Place], records: Sequence[Record]) -> Colum
         "message_id": [message.id or None for message in messages],
         "request_id": [line.request_id or None for line in first],
         "uuid": [line.uuid or None for line in first],
-        "time": [line.timestamp for line in first],
+        "time": [record.time for record in records],
         "value_time": [line.timestamp for line in best],
         "model": [message.model for message in messages],
         "stop_reason": [message.stop_reason for message in messages],
@@ -183,7 +177,7 @@ def _iteration_columns(places: Sequence[Place], records: Sequence[Record]) -> Co
     splits = [iteration.cache_creation or _NO_SPLIT for iteration in iterations]
     number: Callable[[int | None], int] = lambda count: count or 0  # noqa: E731
     return {
-        "path": [path for path, _, _, _ in rows],
+        "extent": [extent for extent, _, _, _ in rows],
         "record": [number for _, number, _, _ in rows],
         "iteration": [at for _, _, at, _ in rows],
         "type": [iteration.type for iteration in iterations],
@@ -201,27 +195,29 @@ def _tell_more(iterations: Sequence[Iteration]) -> bool:
     return len(iterations) > 1 or iterations[0].type != "message"
 
 
-def _transcript_row(parsed: Parsed) -> dict[str, Any]:
-    transcript = parsed.transcript
-    facts = agent_facts(transcript)
+def _extent_row(parsed: Parsed) -> dict[str, Any]:
+    facts = agent_facts(parsed.transcript)
     own = [at for at, record in enumerate(parsed.records) if not record.is_progress]
     last = parsed.records[own[-1]] if own else None
     return {
-        "path": transcript.path,
-        "root": transcript.root,
-        "project_folder": transcript.project_folder,
-        "session_id": transcript.session_id or parsed.session_id or PurePath(transcript.path).stem,
-        "agent_id": transcript.agent_id,
+        "path": parsed.transcript.path,
+        "start": parsed.extent.start,
+        "end": parsed.end,
+        "digests": parsed.digests,
+        "is_settled": parsed.is_settled,
         "agent_type": facts.agent_type,
         "description": facts.description,
+        "said_session_id": parsed.session_id,
         "first_time": parsed.first_time,
         "last_time": parsed.last_time,
         "last_uuid": parsed.last_uuid,
         "project": parsed.project,
         "forked_from": parsed.forked_from,
         "lines": parsed.lines,
+        "line_ends": parsed.line_ends,
         "bytes": parsed.bytes,
         "usage_lines": parsed.usage_lines,
+        "records": len(parsed.records),
         "is_incomplete": parsed.incomplete,
         "is_unfinished": last is not None and last.best.message.stop_reason is None,
         "last_record": own[-1] if own else None,

@@ -2,11 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
-from typing import Final
+from typing import Final, NamedTuple
 
 from tokenaudit.errors import NoTranscriptsError
 from tokenaudit.model import MAIN_AGENT, Reject, Transcript
@@ -67,9 +67,9 @@ def discover(roots: Sequence[Path], *, must_exist: bool = True) -> Discovery:
         )
     walk = _Walk()
     transcripts = [
-        _describe(path, str(root), size)
+        _describe(found, str(root))
         for root in existing
-        for path, size in walk.files(_start(root.absolute()))
+        for found in walk.files(_start(root.absolute()))
     ]
     if not transcripts:
         raise _nothing_found(roots, walk.rejects)
@@ -108,6 +108,14 @@ def _start(root: Path) -> list[Path]:
     return [root]
 
 
+class _Found(NamedTuple):
+    """A transcript's file."""
+
+    path: str
+    stat: os.stat_result
+    has_meta: bool = False
+
+
 class _Walk:
     """Walks folders, through links too, but no real folder and no real file twice."""
 
@@ -115,8 +123,8 @@ class _Walk:
         self.rejects: list[Reject] = []
         self._seen: set[tuple[int, int]] = set()
 
-    def files(self, starts: Iterable[Path]) -> Iterator[tuple[str, int]]:
-        """Yield path and size of each transcript below *starts*."""
+    def files(self, starts: Iterable[Path]) -> Iterator[_Found]:
+        """Yield each transcript below *starts*."""
         for start in starts:
             try:
                 stat = start.stat()
@@ -124,15 +132,16 @@ class _Walk:
                 self._reject(str(start), error)
                 continue
             if S_ISREG(stat.st_mode):
-                yield from self._file(str(start), stat)
+                meta = os.path.exists(_meta_of(str(start)))  # noqa: PTH110
+                yield from self._file(str(start), stat, has_meta=meta)
             else:
                 yield from self._folder(str(start))
 
-    def _file(self, path: str, stat: os.stat_result) -> Iterator[tuple[str, int]]:
+    def _file(self, path: str, stat: os.stat_result, *, has_meta: bool) -> Iterator[_Found]:
         if not stat.st_ino:  # Windows names the file only when asked for it alone
             stat = os.stat(path)  # noqa: PTH116
         if self._is_new(stat):
-            yield path, stat.st_size
+            yield _Found(path, stat, has_meta)
 
     def _reject(self, path: str, error: OSError) -> None:
         self.rejects.append(Reject(path, None, f"cannot be read: {error.strerror}"))
@@ -144,7 +153,7 @@ class _Walk:
         self._seen.add(identity)
         return True
 
-    def _folder(self, path: str) -> Iterator[tuple[str, int]]:
+    def _folder(self, path: str) -> Iterator[_Found]:
         pending = [path]
         while pending:
             folder = pending.pop()
@@ -157,26 +166,35 @@ class _Walk:
                 self._reject(folder, error)
                 continue
             folders: list[str] = []
+            names = {entry.name for entry in found}
             for entry in found:
-                yield from self._entry(entry, folders)
+                yield from self._entry(entry, names, folders)
             pending.extend(reversed(folders))
 
-    def _entry(self, entry: os.DirEntry[str], folders: list[str]) -> Iterator[tuple[str, int]]:
+    def _entry(
+        self, entry: os.DirEntry[str], names: Container[str], folders: list[str]
+    ) -> Iterator[_Found]:
         """Yield *entry* if it is a transcript; put it among *folders* if it is a folder."""
         is_transcript = entry.name.endswith(".jsonl") and entry.name not in _NOT_TRANSCRIPTS
         try:
             if entry.is_dir():
                 folders.append(entry.path)
             elif is_transcript and entry.is_file():
-                yield from self._file(entry.path, entry.stat())
+                has_meta = _meta_of(entry.name) in names
+                yield from self._file(entry.path, entry.stat(), has_meta=has_meta)
         except FileNotFoundError:
             return  # gone since the folder was listed: what is not there holds nothing
         except OSError as error:
             self._reject(entry.path, error)
 
 
-def _describe(path: str, root: str, size: int) -> Transcript:
+def _meta_of(path: str) -> str:
+    return path.removesuffix(".jsonl") + ".meta.json"
+
+
+def _describe(found: _Found, root: str) -> Transcript:
     """Tell from its place on disk which session, agent and project a transcript belongs to."""
+    path, stat, has_meta = found
     *folders, name = path.split(os.sep)  # noqa: PTH206 - Path objects cost more than the walk
     stem = name.removesuffix(".jsonl")
     is_agent = stem.startswith("agent-")
@@ -190,7 +208,11 @@ def _describe(path: str, root: str, size: int) -> Transcript:
         project_folder=folders[-1 if project_at is None else project_at],
         session_id=session_id,
         agent_id=stem.removeprefix("agent-") if is_agent else MAIN_AGENT,
-        size=size,
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns,
+        device=stat.st_dev,
+        inode=stat.st_ino,
+        has_meta=has_meta,
     )
 
 

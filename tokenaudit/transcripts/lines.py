@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 from typing import BinaryIO, Final
 
-__all__ = ["LONGEST_LINE", "Candidate", "LineReader", "Sort", "lines_with"]
+__all__ = ["BLOCK", "LONGEST_LINE", "Candidate", "LineReader", "Sort", "lines_with"]
 
 BLOCK: Final = 1 << 18
 LONGEST_LINE: Final = 64 << 20
@@ -29,6 +29,8 @@ class Sort(Enum):
     """It may hold the usage of a response."""
     PROGRESS = auto()
     """It may repeat a subagent's response."""
+    RESULT = auto()
+    """It may state what a subagent used last."""
     NOTE = auto()
     """It may tell a fact of the session: a title, a compaction."""
     RAGGED = auto()
@@ -44,32 +46,57 @@ Candidate = tuple[int, Sort, bytes]
 
 
 class LineReader:
-    """Reads one transcript: an iterator of candidates that counts what it passes by.
+    """Reads an extent of a transcript: an iterator of candidates that counts what it passes by.
 
-    `lines` counts the lines that are not blank, `bytes` what was read; `head` and `tail` give the
-    lines near the two ends of the file, from which a session's first and last time can be had.
+    `lines` counts the lines that are not blank, `line_ends` the line ends, `bytes` what was read, and
+    `end` is where the last whole line ends, known when all is read; `head` and `tail` give the lines near the two ends, from
+    which a session's first and last time can be had.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        """Read from *file*, open in binary mode."""
+    def __init__(
+        self,
+        file: BinaryIO,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        with_results: bool = False,
+    ) -> None:
+        """Read *file*, open in binary mode, from *start* to *end*, where lines begin and end.
+
+        *with_results*: hand out the results of subagents too, for which all lines are searched.
+        """
         self.lines = 0
         self.bytes = 0
+        self.line_ends = 0
+        self.end = start
         self._file = file
+        self._start = start
+        self._left = None if end is None else end - start
+        self._reach = LONGEST_LINE if with_results else _TAIL
+        self._is_ended = False
         self._first = b""
-        self._last = b""
-        self._number = 0
+        self._last = (b"", b"")
 
     def __iter__(self) -> Iterator[Candidate]:
         """Yield the candidates in the order of the file."""
+        if self._start:
+            self._file.seek(self._start)
+        size = 0
         for data, start, end in _whole_lines(self._blocks()):
+            size = end - start
             if data is None:
                 self.lines += 1
-                self._number += 1
-                yield self._number, Sort.OVERSIZE, b""
+                self.line_ends += 1
+                yield self.line_ends, Sort.OVERSIZE, b""
             elif data[end - 1] == _LINE_END:
+                self._pass(data)
                 yield from self._candidates(data, start)
             elif data.strip():
-                yield self._last_line(data)
+                self._pass(data)
+                self.lines += 1
+                yield self.line_ends + 1, Sort.TAIL, data
+        if self.line_ends:
+            self.end = self._start + self.bytes - (0 if self._is_ended else size)
 
     def head(self) -> Iterator[bytes]:
         """Yield the first lines, from the first one on, as far as the first block goes."""
@@ -80,45 +107,47 @@ class LineReader:
         yield self._first[start:]
 
     def tail(self) -> Iterator[bytes]:
-        """Yield the last lines, from the last one back, as far as the last block goes."""
-        end = len(self._last)
-        while (start := self._last.rfind(b"\n", 0, end)) >= 0:
-            yield self._last[start + 1 : end]
-            end = start
-        yield self._last[:end]
+        """Yield the last lines, from the last one back, as far as the last blocks go."""
+        for block in self._last:
+            end = len(block)
+            while (start := block.rfind(b"\n", 0, end)) >= 0:
+                yield block[start + 1 : end]
+                end = start
+            yield block[:end]
+
+    def _pass(self, data: bytes) -> None:
+        self._first = self._first or data
+        self._last = (data, self._last[0])
 
     def _blocks(self) -> Iterator[bytes]:
-        """Yield what the file holds, without the mark that an editor may have put before it."""
-        while block := self._file.read(BLOCK):
-            is_first = not self.bytes
+        """Yield what the extent holds, without the mark that an editor may have put before it."""
+        read = self._file.read
+        while block := read(BLOCK if self._left is None else min(BLOCK, self._left)):
+            is_first = not self.bytes and not self._start
             self.bytes += len(block)
+            if self._left is not None:
+                self._left -= len(block)
+            self._is_ended = block[-1] == _LINE_END
             yield block.removeprefix(_BOM) if is_first else block
-
-    def _last_line(self, line: bytes) -> Candidate:
-        self.lines += 1
-        self._number += 1
-        self._first = self._first or line
-        self._last = b"\n".join((self._last, line))
-        return self._number, Sort.TAIL, line
 
     def _candidates(self, data: bytes, start: int) -> Iterator[Candidate]:
         """Yield the candidates among the whole lines of *data* from *start* on."""
-        self._first = self._first or data
-        self._last = data
-        find, startswith = data.find, data.startswith
-        to_user, to_message = len(_BEFORE_USER), len(_BEFORE_MESSAGE)
-        number, blank = self._number, 0
+        find, startswith, reach = data.find, data.startswith, self._reach
+        to_user, to_message, to_data = len(_BEFORE_USER), len(_BEFORE_MESSAGE), len(_BEFORE_DATA)
+        number, blank = self.line_ends, 0
         while (end := find(b"\n", start)) >= 0:
             number += 1
             if data[start] == _OPEN and data[end - 1] == _CLOSE:
                 # What stands before the first nested object names nearly every line that is written.
                 brace = find(b"{", start + 1, end)
-                if startswith(_BEFORE_USER, brace - to_user) and brace >= to_user:
-                    sort = _sort_glued(data, start, end)
-                elif startswith(_BEFORE_MESSAGE, brace - to_message) and brace >= to_message:
+                if brace >= to_user and startswith(_BEFORE_USER, brace - to_user):
+                    sort = _sort_glued(data, start, end, reach)
+                elif brace >= to_message and startswith(_BEFORE_MESSAGE, brace - to_message):
                     sort = Sort.ASSISTANT
+                elif brace >= to_data and startswith(_BEFORE_DATA, brace - to_data):
+                    sort = _sort_data(data, start, brace, end, reach)
                 else:
-                    sort = _sort(data, start, brace, end)
+                    sort = _sort(data, start, brace, end, reach)
                 if sort is not None:
                     yield number, sort, data[start:end]
             else:
@@ -127,66 +156,63 @@ class LineReader:
                 if line:
                     yield number, Sort.RAGGED, line
             start = end + 1
-        self.lines += number - self._number - blank
-        self._number = number
+        self.lines += number - self.line_ends - blank
+        self.line_ends = number
 
 
 _BEFORE_USER: Final = b'"type":"user","message":'
 _BEFORE_MESSAGE: Final = b'"message":'
 _BEFORE_DATA: Final = b'"type":"progress","data":'
+_DULL: Final = (b'"type":"hook', b'"type":"bash', b'"message":{"type":"user"')
+"""How the data of those progress lines begin that report on hooks and commands, or repeat a user's line."""
+_OUTPUT: Final = b'"output_tokens"'
 _TITLES: Final = frozenset((b"custom-title", b"ai-title", b"summary"))
 
 
-def _sort(data: bytes, start: int, brace: int, end: int) -> Sort | None:
+def _sort(data: bytes, start: int, brace: int, end: int, reach: int) -> Sort | None:
     """Say what the object at *data[start:end]* may be; None if it need not be read.
 
     Up to *brace*, where the first nested object opens, all keys are those of the object itself: a
     `type` that stands there is its type.
     """
     find = data.find
-    before_data = brace - len(_BEFORE_DATA)
-    if before_data >= 0 and data.startswith(_BEFORE_DATA, before_data):
-        return _sort_data(data, start, brace, end)
     at = find(b'"type":"', start, brace if brace >= 0 else end)
     if at < 0:
-        return _sort_by_content(data, start, end)
+        return _sort_by_content(data, start, end, reach)
     kind = data[at + 8 : find(b'"', at + 8, end)]
     if kind == b"assistant":
         return Sort.ASSISTANT
     if kind == b"progress":
-        return _sort_progress(data, start, end)
+        return _sort_progress(data, start, end, reach)
     if kind in _TITLES or (kind == b"system" and find(b"compact_boundary", start, end) >= 0):
         return Sort.NOTE
-    return _sort_glued(data, start, end)
+    return _sort_glued(data, start, end, reach)
 
 
-def _sort_data(data: bytes, start: int, brace: int, end: int) -> Sort | None:
-    """Sort a progress line whose `data` opens at *brace*.
-
-    Most report on hooks and commands, or repeat what a user's line says.
-    """
-    says = data.startswith
-    if says((b'"type":"', b'"message":{"type":"user"'), brace + 1) and not says(
-        b'"type":"agent_progress"', brace + 1
-    ):
-        return _sort_glued(data, start, end)
-    return _sort_progress(data, start, end)
+def _sort_data(data: bytes, start: int, brace: int, end: int, reach: int) -> Sort | None:
+    """Sort a progress line whose `data` opens at *brace*."""
+    if data.startswith(_DULL, brace + 1):
+        return _sort_glued(data, start, end, reach)
+    return _sort_progress(data, start, end, reach)
 
 
-def _sort_progress(data: bytes, start: int, end: int) -> Sort | None:
+def _sort_progress(data: bytes, start: int, end: int, reach: int) -> Sort | None:
     """Sort a progress line by what it holds."""
     if data.find(b'"usage"', start, end) < 0:
         return None
     if data.find(b'"agent_progress"', start, end) < 0:
-        return _sort_glued(data, start, end)
+        return _sort_glued(data, start, end, reach)
     return Sort.PROGRESS
 
 
-def _sort_by_content(data: bytes, start: int, end: int) -> Sort | None:
+def _sort_by_content(data: bytes, start: int, end: int, reach: int) -> Sort | None:
     """Sort an object whose type stands behind a nested object, or is written with blanks."""
     find = data.find
-    if find(b'"usage"', start, end) >= 0 and find(b'"assistant"', start, end) >= 0:
-        return Sort.PROGRESS if find(b'"agent_progress"', start, end) >= 0 else Sort.ASSISTANT
+    if find(b'"usage"', start, end) >= 0:
+        if find(b'"assistant"', start, end) >= 0:
+            return Sort.PROGRESS if find(b'"agent_progress"', start, end) >= 0 else Sort.ASSISTANT
+        if _states_result(data, start, end, reach):
+            return Sort.RESULT
     if end - start <= _TAIL and find(b'"type": "', start, end) >= 0:
         return Sort.NOTE
     if find(b'compact_boundary"', start, min(end, start + _TAIL)) >= 0:
@@ -194,11 +220,22 @@ def _sort_by_content(data: bytes, start: int, end: int) -> Sort | None:
     return None
 
 
-def _sort_glued(data: bytes, start: int, end: int) -> Sort | None:
+def _sort_glued(data: bytes, start: int, end: int, reach: int) -> Sort | None:
     """Sort a line that begins with an object of no interest: another may be glued to it."""
-    if data.find(b'"output_tokens"', end - _TAIL if end - start > _TAIL else start, end) < 0:
+    after = end - reach
+    if data.find(_OUTPUT, max(start, after), end) < 0:
         return None
+    if _states_result(data, start, end, reach):
+        return Sort.RESULT
     return Sort.ASSISTANT if data.find(b'"assistant"', start, end) >= 0 else None
+
+
+def _states_result(data: bytes, start: int, end: int, reach: int) -> bool:
+    return (
+        reach == LONGEST_LINE
+        and data.find(b'"toolUseResult"', start, end) >= 0
+        and data.find(b'"agentId"', start, end) >= 0
+    )
 
 
 def lines_with(file: BinaryIO, needle: bytes) -> Iterator[bytes]:

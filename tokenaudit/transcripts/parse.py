@@ -12,6 +12,7 @@ import msgspec
 
 from tokenaudit.model import MAIN_AGENT, Reject, Transcript
 from tokenaudit.transcripts import tolerant, values
+from tokenaudit.transcripts.digests import Digests, digests_of
 from tokenaudit.transcripts.format import (
     Assistant,
     Message,
@@ -21,12 +22,31 @@ from tokenaudit.transcripts.format import (
     decode_note,
     decode_progress,
 )
-from tokenaudit.transcripts.lines import LineReader, Sort
+from tokenaudit.transcripts.lines import BLOCK, LineReader, Sort
+from tokenaudit.transcripts.results import AgentResult, result_of, results_on
 from tokenaudit.transcripts.tolerant import UnreadableError
 
-__all__ = ["Compaction", "Parsed", "Record", "Title", "parse"]
+__all__ = ["Compaction", "Extent", "Parsed", "Record", "Title", "parse"]
 
 _SYNTHETIC: Final = "<synthetic>"
+_USUAL_TIME: Final = len("2026-03-02T09:00:00.000Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What of a transcript is to be read: from where a line begins to where one ends."""
+
+    transcript: Transcript
+    start: int = 0
+    end: int | None = None
+    """None: up to the end of the file, wherever that is by then."""
+    with_results: bool = False
+    """Whether what it says of the results of subagents is wanted: that takes a longer look."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that are expected to be read."""
+        return (self.transcript.size if self.end is None else self.end) - self.start
 
 
 class Title(NamedTuple):
@@ -34,7 +54,7 @@ class Title(NamedTuple):
 
     rank: int
     """The user's own (2) before a generated one (1) before a summary (0)."""
-    text: str
+    title: str
     leaf_uuid: str | None
     """Of a summary: the line whose session it sums up, which may stand in another transcript."""
 
@@ -61,14 +81,23 @@ class Record:
     agent_id: str | None
     """None: an inline sidechain, whose agent is the root of its chain."""
     is_progress: bool
+    time: str | None
+    """Of the first line that tells one, as it is written."""
     lines: int = 1
 
     def fold(self, line: Assistant, number: int) -> None:
         """Add a later line of the same response (R4)."""
         self.lines += 1
+        if self.time is None or len(self.time) != _USUAL_TIME:
+            self.time = _first_time(self.time, line.timestamp)
         if _beats(line.message, self.best.message):
             self.best = line
             self.best_line = number
+
+
+def _first_time(known: str | None, later: str | None) -> str | None:
+    """Return the time that is known, unless none can be read in it (R8)."""
+    return later if known is None or values.micros(known) is None else known
 
 
 def _beats(later: Message, best: Message) -> bool:
@@ -82,17 +111,29 @@ def _beats(later: Message, best: Message) -> bool:
 
 @dataclass(slots=True)
 class Parsed:
-    """All that one transcript holds, still in the order of its lines."""
+    """All that an extent of a transcript holds, still in the order of its lines.
 
-    transcript: Transcript
+    Lines are numbered from 1 where the extent begins.
+    """
+
+    extent: Extent
     records: list[Record] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     compactions: list[Compaction] = field(default_factory=list)
     titles: list[Title] = field(default_factory=list)
+    results: list[AgentResult] = field(default_factory=list)
     lines: int = 0
+    line_ends: int = 0
     bytes: int = 0
+    end: int = 0
+    """Where in the file the last whole line ends: from there on it can be read later."""
+    digests: Digests | None = None
+    """Of what stands at the two ends of all that has been read so far; None if that failed."""
     usage_lines: int = 0
     incomplete: bool = False
+    """The last line is half-written."""
+    is_settled: bool = True
+    """Whether lines that are appended can be read on their own; else they may change these rows."""
     session_id: str | None = None
     """The first one that a line names."""
     first_time: int | None = None
@@ -103,28 +144,38 @@ class Parsed:
     forked_from: str | None = None
 
     @property
+    def transcript(self) -> Transcript:
+        """The transcript that the extent is part of."""
+        return self.extent.transcript
+
+    @property
     def has_inline_sidechains(self) -> bool:
         """Whether subagents of Claude Code 1.0 speak in this transcript, without ids of their own."""
         return any(record.agent_id is None for record in self.records)
 
 
-def parse(transcript: Transcript) -> Parsed:
-    """Read *transcript* from its file. Unreadable files are a reject, not an error."""
-    parsing = _Parsing(transcript)
+def parse(extent: Extent) -> Parsed:
+    """Read *extent* from its file. Unreadable files are a reject, not an error."""
+    parsing = _Parsing(extent)
     try:
-        with open(transcript.path, "rb", buffering=0) as file:  # noqa: PTH123 - a third of the time
-            parsing.read(LineReader(file))
+        with open(extent.transcript.path, "rb", buffering=0) as file:  # noqa: PTH123 - a third of the time
+            reader = LineReader(file, extent.start, extent.end, with_results=extent.with_results)
+            parsing.read(reader)
+            parsing.parsed.digests = digests_of(file, parsing.parsed.end)
     except OSError as error:
         parsing.reject(None, f"cannot be read: {error.strerror or error}")
     return parsing.parsed
 
 
-class _Parsing:
-    """The state of parsing one transcript, line after line."""
+_Key = tuple[str | None, str | None, str | None, bool]
 
-    def __init__(self, transcript: Transcript) -> None:
-        self.parsed = Parsed(transcript)
-        self._by_key: dict[tuple[str, str, str | None, bool], Record] = {}
+
+class _Parsing:
+    """The state of parsing one extent, line after line."""
+
+    def __init__(self, extent: Extent) -> None:
+        self.parsed = Parsed(extent, end=extent.start)
+        self._by_key: dict[_Key, Record] = {}
 
     def read(self, reader: LineReader) -> None:
         """Take in all that *reader* finds; where the file fails half-way, what stands before."""
@@ -141,15 +192,16 @@ class _Parsing:
             if sort is Sort.ASSISTANT:
                 line = decode_assistant(data)
                 if line.type == "assistant":
-                    self._add_assistant(line, number)
+                    if line.message.model != _SYNTHETIC:
+                        self._add_record(line, number, self._agent_of(line), is_progress=False)
                     return True
             elif sort is Sort.PROGRESS:
-                progress = decode_progress(data)
-                if progress.type == "progress":
-                    self._add_progress(progress, number)
-                    return True
+                return self._add_progress(decode_progress(data), number)
             elif sort is Sort.NOTE:
                 self._add_note(decode_note(data), number)
+                return True
+            elif sort is Sort.RESULT:
+                self.parsed.results += results_on(data)
                 return True
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             # Whole or not, a line without usage holds nothing that is counted.
@@ -163,27 +215,27 @@ class _Parsing:
         found, error = tolerant.objects(data)
         for value in found:
             self._add_object(value, number)
-        if error is not None and sort is Sort.TAIL:
-            self.parsed.incomplete = True
+        if sort is Sort.TAIL:
+            self.parsed.incomplete = error is not None
+            self.parsed.is_settled = not found  # it may go on, though it has been read
         elif error is not None:
             self.reject(number, error)
 
     def _add_object(self, value: dict[str, Any], number: int) -> None:
+        if self.parsed.extent.with_results and (result := result_of(value.get("toolUseResult"))):
+            self.parsed.results.append(result)
         try:
             line = tolerant.understand(value)
         except UnreadableError as error:
             self.reject(number, str(error))
             return
         if isinstance(line, Assistant):
-            self._add_assistant(line, number)
+            if line.message.model != _SYNTHETIC:
+                self._add_record(line, number, self._agent_of(line), is_progress=False)
         elif isinstance(line, ProgressLine):
             self._add_progress(line, number)
         elif line is not None:
             self._add_note(line, number)
-
-    def _add_assistant(self, line: Assistant, number: int) -> None:
-        if line.message.model != _SYNTHETIC:
-            self._add_record(line, number, self._agent_of(line), is_progress=False)
 
     def _agent_of(self, line: Assistant) -> str | None:
         of_file = self.parsed.transcript.agent_id
@@ -193,12 +245,15 @@ class _Parsing:
             return line.agent_id
         return MAIN_AGENT
 
-    def _add_progress(self, line: ProgressLine, number: int) -> None:
+    def _add_progress(self, line: ProgressLine, number: int) -> bool:
+        """Take in what a subagent's line is repeated in; tell whether *line* is of progress at all."""
         message = line.data.message
+        if line.type != "progress":
+            return False
         if message.type != "assistant" or line.data.type != "agent_progress":
-            return
+            return True
         if message.message.model == _SYNTHETIC:
-            return
+            return True
         message.session_id = message.session_id or line.session_id
         message.cwd = message.cwd or line.cwd
         message.git_branch = message.git_branch or line.git_branch
@@ -206,24 +261,22 @@ class _Parsing:
         message.entrypoint = message.entrypoint or line.entrypoint
         message.is_sidechain = True
         self._add_record(message, number, line.data.agent_id or "unknown", is_progress=True)
+        return True
 
     def _add_record(
         self, line: Assistant, number: int, agent_id: str | None, *, is_progress: bool
     ) -> None:
         self.parsed.usage_lines += 1
         message_id, request_id = line.message.id, line.request_id
-        if not message_id or not request_id:
-            # Each line stands for itself: whether two of them are one response is not told by ids.
-            self.parsed.records.append(Record(line, line, number, number, agent_id, is_progress))
-            return
         key = (message_id, request_id, agent_id, is_progress)
-        record = self._by_key.get(key)
-        if record is None:
-            record = Record(line, line, number, number, agent_id, is_progress)
+        if message_id and request_id and (known := self._by_key.get(key)):
+            known.fold(line, number)
+            return
+        # Without ids each line stands for itself: whether two of them are one response is not told.
+        record = Record(line, line, number, number, agent_id, is_progress, line.timestamp)
+        self.parsed.records.append(record)
+        if message_id and request_id:
             self._by_key[key] = record
-            self.parsed.records.append(record)
-        else:
-            record.fold(line, number)
 
     def _add_note(self, note: Note, number: int) -> None:
         if title := _title(note):
@@ -249,10 +302,14 @@ class _Parsing:
         self.parsed.rejects.append(Reject(self.parsed.transcript.path, number, reason))
 
     def _finish(self, reader: LineReader) -> None:
-        """Take the facts that only the whole file tells."""
+        """Take the facts that only all lines together tell."""
         parsed = self.parsed
-        parsed.lines, parsed.bytes = reader.lines, reader.bytes
-        self._take_head(_notes(reader.head()))
+        parsed.lines, parsed.line_ends = reader.lines, reader.line_ends
+        parsed.bytes, parsed.end = reader.bytes, reader.end
+        if not parsed.extent.start:
+            self._take_head(_notes(reader.head()))
+            # Until a line tells the time, the head may be yet to come.
+            parsed.is_settled &= parsed.first_time is not None or parsed.end > BLOCK
         for note in _notes(reader.tail()):
             if (time := values.micros(note.timestamp)) is not None:
                 parsed.last_time, parsed.last_uuid = time, note.uuid

@@ -1,22 +1,24 @@
 """Reads many transcripts: over processes when there is much to read, in this one when there is not."""
 
 import gc
+import os
 import sys
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tokenaudit.model import MAIN_AGENT, Transcript
-from tokenaudit.transcripts.columns import Columns, Reading
-from tokenaudit.transcripts.parse import parse
-from tokenaudit.transcripts.results import name_inline_agents, search_results
+from tokenaudit.transcripts.columns import Reading
+from tokenaudit.transcripts.lines import LONGEST_LINE
+from tokenaudit.transcripts.parse import Extent, parse
+from tokenaudit.transcripts.sidechains import name_inline_agents
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
-__all__ = ["Progress", "read"]
+__all__ = ["Progress", "extents_of", "read"]
 
 Progress = Callable[[int], None]
 """Told how many more bytes have been read."""
@@ -27,18 +29,27 @@ _BATCH: Final = 16 << 20
 
 
 def read(
-    transcripts: Sequence[Transcript], *, jobs: int = 1, progress: Progress | None = None
+    extents: Sequence[Extent], *, jobs: int = 1, progress: Progress | None = None
 ) -> Iterator[Reading]:
-    """Read *transcripts* in up to *jobs* processes; yield what they hold, in no special order.
+    """Read *extents* in up to *jobs* processes; yield what they hold, in no special order.
 
     Where processes are used, they have started when this returns, and read while the caller does
     other things. *progress* is called from this process as batches are done.
     """
-    batches = _batches(transcripts)
-    if jobs <= 1 or _size(transcripts) < _MUCH:
-        return _readings(map(_measured, batches), map, progress)
+    if jobs <= 1 or sum(extent.size for extent in extents) < _MUCH:
+        return _told(map(_measured, _batches(extents)), progress)
+    batches = _batches(_split(extents))
     pool = _pool(min(jobs, len(batches)))
     return _from_pool(pool, {pool.submit(_sent, batch) for batch in batches}, progress)
+
+
+def extents_of(transcripts: Sequence[Transcript]) -> list[Extent]:
+    """Return all of *transcripts* as what is to be read."""
+    with_results = _may_state_results(transcripts)
+    return [
+        Extent(transcript, with_results=told)
+        for transcript, told in zip(transcripts, with_results, strict=True)
+    ]
 
 
 def _from_pool(
@@ -52,43 +63,36 @@ def _from_pool(
     try:
         done = as_completed(running)
         running = set()  # or every reading would be kept until the last
-        yield from _readings((future.result() for future in done), pool.map, progress)
+        yield from _told((future.result() for future in done), progress)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
 
 
-def _readings(
-    measured: Iterable[tuple[int, Reading]],
-    over: Callable[..., Iterable[Reading]],
-    progress: Progress | None,
-) -> Iterator[Reading]:
-    """Yield readings as they come, then what a second look adds; *over* maps over processes or here."""
-    seen = []
+def _told(measured: Iterable[tuple[int, Reading]], progress: Progress | None) -> Iterator[Reading]:
+    """Yield readings as they come, and tell *progress* of each."""
     for size, reading in measured:
-        seen.append(reading.transcripts)
         yield reading
         if progress is not None:
             progress(size)
-    yield from over(_search, _parents_of_unfinished(seen).items())
 
 
-def _measured(batch: Sequence[Transcript]) -> tuple[int, Reading]:
-    return _size(batch), read_batch(batch)
+def _measured(batch: Sequence[Extent]) -> tuple[int, Reading]:
+    return sum(extent.size for extent in batch), read_batch(batch)
 
 
-def _sent(batch: Sequence[Transcript]) -> tuple[int, Reading]:
+def _sent(batch: Sequence[Extent]) -> tuple[int, Reading]:
     """Read *batch* in a process of the pool."""
     size, reading = _measured(batch)
     reading.compact()
     return size, reading
 
 
-def read_batch(transcripts: Iterable[Transcript]) -> Reading:
-    """Read *transcripts* in this process."""
+def read_batch(extents: Iterable[Extent]) -> Reading:
+    """Read *extents* in this process."""
     with _no_garbage():
-        parsed = [parse(transcript) for transcript in transcripts]
+        parsed = [parse(extent) for extent in extents]
         for one in parsed:
             if one.has_inline_sidechains:
                 name_inline_agents(one)
@@ -107,21 +111,61 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def _batches(transcripts: Sequence[Transcript]) -> list[list[Transcript]]:
-    """Cut *transcripts* into batches of similar size, the large transcripts first."""
-    batches: list[list[Transcript]] = []
+def _split(extents: Iterable[Extent]) -> Iterator[Extent]:
+    """Cut large *extents* where lines end, so that several processes can read one transcript."""
+    for extent in extents:
+        if extent.size <= 2 * _BATCH:
+            yield extent
+        else:
+            yield from _cut(extent)
+
+
+def _cut(extent: Extent) -> Iterator[Extent]:
+    start, size = extent.start, extent.size
+    try:
+        with open(extent.transcript.path, "rb") as file:  # noqa: PTH123
+            for at in range(start + _BATCH, extent.start + size - _BATCH, _BATCH):
+                file.seek(at)
+                file.readline(LONGEST_LINE)
+                if start < file.tell() < extent.start + size:
+                    yield replace(extent, start=start, end=file.tell())
+                    start = file.tell()
+    except OSError:
+        pass  # what cannot be read comes out as a reject when it is parsed
+    yield replace(extent, start=start)
+
+
+def _batches(extents: Iterable[Extent]) -> list[list[Extent]]:
+    """Cut *extents* into batches of similar size, the large ones first."""
+    batches: list[list[Extent]] = []
     room = 0
-    for transcript in sorted(transcripts, key=lambda transcript: -transcript.size):
-        if room < transcript.size or not batches:
+    for extent in sorted(extents, key=lambda extent: -extent.size):
+        if room < extent.size or not batches:
             batches.append([])
             room = _BATCH
-        batches[-1].append(transcript)
-        room -= transcript.size
+        batches[-1].append(extent)
+        room -= extent.size
     return batches
 
 
-def _size(transcripts: Iterable[Transcript]) -> int:
-    return sum(transcript.size for transcript in transcripts)
+def _may_state_results(transcripts: Sequence[Transcript]) -> list[bool]:
+    """Tell for each of *transcripts* whether it may state results of subagents that are there too.
+
+    Those of a session's subagents stand in its own transcripts; where only lines tell the session
+    of a subagent, in those beside it.
+    """
+    sessions: set[str] = set()
+    folders: set[str] = set()
+    for transcript in transcripts:
+        if transcript.agent_id != MAIN_AGENT:
+            if transcript.session_id is None:
+                folders.add(os.path.dirname(transcript.path))  # noqa: PTH120
+            else:
+                sessions.add(transcript.session_id)
+    return [
+        transcript.session_id in sessions or os.path.dirname(transcript.path) in folders  # noqa: PTH120
+        for transcript in transcripts
+    ]
 
 
 def _pool(workers: int) -> "ProcessPoolExecutor":
@@ -135,33 +179,3 @@ def _start_method() -> str:
     """Fork where that is safe, for it costs nothing: on Linux, without threads, without Polars."""
     alone = threading.active_count() == 1 and "polars" not in sys.modules
     return "fork" if sys.platform == "linux" and alone else "spawn"
-
-
-def _parents_of_unfinished(transcripts: Iterable[Columns]) -> dict[str, dict[str, list[str]]]:
-    """Map each transcript to the unfinished subagents, by id, whose result it may hold (R4).
-
-    An id stands for several transcripts where one is a copy of another.
-    """
-    of_session: dict[str, list[str]] = defaultdict(list)
-    unfinished: list[tuple[str, str, str]] = []
-    for columns in transcripts:
-        for path, session_id, agent_id, is_unfinished in zip(
-            *(
-                columns.get(name, ())
-                for name in ("path", "session_id", "agent_id", "is_unfinished")
-            ),
-            strict=True,
-        ):
-            of_session[session_id].append(path)
-            if is_unfinished and agent_id != MAIN_AGENT:
-                unfinished.append((session_id, agent_id, path))
-    parents: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    for session_id, agent_id, path in unfinished:
-        for parent in of_session[session_id]:
-            if parent != path:
-                parents[parent].setdefault(agent_id, []).append(path)
-    return parents
-
-
-def _search(parent: tuple[str, Mapping[str, Sequence[str]]]) -> Reading:
-    return Reading.of_results(search_results(*parent))

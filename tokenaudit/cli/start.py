@@ -1,0 +1,73 @@
+"""Makes the command line ready for one call: no more of it than the call needs.
+
+Typer looks at every parameter of every command, and imports pydantic to convert what was given, and
+even what was not; both take longer than most reports.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+__all__ = ["command_line"]
+
+_Process = Callable[[Any, Any], Any]
+
+_PLAIN: Final[dict[Any, Callable[[Any], Any]]] = {
+    str: str,
+    Path: Path,
+    list[str]: list,
+    list[Path]: lambda values: [Path(value) for value in values],
+}
+"""Types that need no checking, and how a value of the command line becomes one of them."""
+
+
+def command_line(app: typer.Typer, argv: Sequence[str]) -> Any:
+    """Return *app* as the command that runs *argv*.
+
+    Where the first argument names a command, no other is made than those that *argv* names; for
+    anything else, such as help or a name that is misspelt, all are.
+    """
+    line = get_command(_with_named(app, argv))
+    _take_plainly(line)
+    return line
+
+
+def _with_named(app: typer.Typer, argv: Sequence[str]) -> typer.Typer:
+    groups = [group for group in app.registered_groups if _name(group) in argv]
+    commands = [command for command in app.registered_commands if command.name in argv]
+    if not argv or argv[0] not in {*map(_name, groups), *(command.name for command in commands)}:
+        return app
+    named = copy(app)
+    named.registered_groups, named.registered_commands = groups, commands
+    return named
+
+
+def _name(group: Any) -> str | None:
+    name = group.typer_instance.info.name
+    return name if isinstance(name, str) else None
+
+
+def _take_plainly(command: Any) -> None:
+    """Let the parameters of *command*, and of all below it, be converted by Typer only where it must."""
+    for parameter in command.params:
+        if not parameter.required and parameter.callback is None:
+            descriptor = getattr(parameter, "type_descriptor", None)
+            plain = _PLAIN.get(getattr(descriptor, "annotation", None))
+            parameter.process_value = _processing(parameter.process_value, plain)
+    if isinstance(command, TyperGroup):
+        for each in command.commands.values():
+            _take_plainly(each)
+
+
+def _processing(process: _Process, plain: Callable[[Any], Any] | None) -> _Process:
+    def take(context: Any, value: Any) -> Any:
+        if value is None:
+            return None
+        return plain(value) if plain else process(context, value)
+
+    return take

@@ -1,0 +1,132 @@
+"""The index of a store: which transcripts have been read, how far, and which segments hold their rows.
+
+One JSON file with a checksum, replaced whole. It is read without Polars: what is to be read must be
+known before processes are started.
+"""
+
+import json
+import zlib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from tokenaudit import files
+from tokenaudit.errors import StoreError
+from tokenaudit.transcripts import Digests
+
+__all__ = ["FORMAT", "FileState", "Former", "Index", "Segment", "load", "save"]
+
+FORMAT: Final = 1
+"""Raised when an older tokenaudit could misread what a newer one keeps."""
+
+NAME: Final = "index.json"
+
+
+class Former(Struct, gc=False):
+    """A version of a transcript that is no longer on disk, though another now has its path."""
+
+    version: int
+    parts: list[int]
+    size: int
+    mtime_ns: int
+    fate: str
+    """`rewritten`, or `shrank`."""
+    found_ns: int
+    """When that was found out."""
+
+
+class FileState(Struct, gc=False):
+    """What has been read of a transcript, and by what it is known again."""
+
+    path: str
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    end: int
+    """Up to where its lines have been read."""
+    digests: Digests
+    is_settled: bool
+    """Whether lines that are appended can be read on their own."""
+    with_results: bool
+    """Whether results of subagents were looked for."""
+    has_meta: bool
+    """Whether there was a file beside it that says what the agent is."""
+    version: int
+    line_ends: int
+    records: int
+    parts: list[int]
+    """Those of its present version."""
+    gone_ns: int | None = None
+    """When it was first missed; None while it is there."""
+    former: list[Former] = []
+
+    def all_parts(self) -> list[int]:
+        """Return the parts of all its versions."""
+        return [*self.parts, *(part for former in self.former for part in former.parts)]
+
+
+class Segment(Struct, gc=False):
+    """A file of rows."""
+
+    name: str
+    parts: list[int]
+    records: int
+    bytes: int
+
+
+class Index(Struct):
+    """All that a store knows, apart from the rows."""
+
+    generation: int = 0
+    """Counts the changes: it tells whether another process has changed the store."""
+    next_part: int = 0
+    segments: list[Segment] = []
+    files: list[FileState] = []
+
+
+class _Header(Struct):
+    tokenaudit_store: int
+    crc32: int | None = None
+
+
+_decode_header = msgspec.json.Decoder(_Header).decode
+_decode_index = msgspec.json.Decoder(Index).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def load(folder: Path) -> Index | None:
+    """Return the index of the store in *folder*; None if there is none yet.
+
+    Raises StoreError where it is damaged, foreign or of a newer format; OSError where it cannot be read.
+    """
+    path = folder / NAME
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    first, _, body = data.partition(b"\n")
+    try:
+        header = _decode_header(first)
+    except (msgspec.MsgspecError, UnicodeError):
+        raise StoreError(f"{path}: is no index of tokenaudit's") from None
+    if header.tokenaudit_store != FORMAT:
+        raise StoreError(
+            f"{path}: has format {header.tokenaudit_store}, and this tokenaudit knows {FORMAT}",
+            is_newer=header.tokenaudit_store > FORMAT,
+        )
+    if zlib.crc32(body) != header.crc32:
+        raise StoreError(f"{path}: is damaged")
+    try:
+        return _decode_index(body)
+    except (msgspec.MsgspecError, UnicodeError):
+        raise StoreError(f"{path}: is damaged") from None
+
+
+def save(index: Index, folder: Path) -> None:
+    """Replace the index in *folder*, whole or not at all. Raises OSError."""
+    body = _encode(index)
+    header = json.dumps({"tokenaudit_store": FORMAT, "crc32": zlib.crc32(body)})
+    files.replace(folder / NAME, header.encode() + b"\n" + body)

@@ -1,0 +1,143 @@
+"""What a run has to read, given what a store knows: decided from names, sizes, times and digests alone."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from tokenaudit.model import Transcript
+from tokenaudit.store.index import FileState, Index
+from tokenaudit.transcripts import Discovery, Extent, extents_of, is_session_id, still_holds
+
+__all__ = ["Base", "Change", "Plan", "is_within", "plan"]
+
+
+class Base(NamedTuple):
+    """What is known of a transcript, to which newly read parts are added."""
+
+    version: int = 0
+    line_ends: int = 0
+    """Of its present version, up to where reading goes on."""
+    records: int = 0
+    """Of all its versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a transcript since it was read last, if ever."""
+
+    old: FileState | None
+    extent: Extent | None
+    """What is to be read of it; None: it is gone."""
+    fate: str | None = None
+    """Of the version that was read: `rewritten` or `shrank`; None if it goes on."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what was read before stays, and what is read now stands behind it."""
+        return self.extent is None or self.extent.start > 0
+
+    @property
+    def base(self) -> Base:
+        """What reading starts from."""
+        old = self.old
+        if old is None:
+            return Base()
+        return Base(
+            old.version + bool(self.fate), old.line_ends if self.goes_on else 0, old.records
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be read, and what is known already."""
+
+    discovery: Discovery
+    known: list[FileState] = field(default_factory=list)
+    """The transcripts below the roots that were read before, whether or not they are there."""
+    changes: dict[str, Change] = field(default_factory=dict)
+    """By path; what has not changed is not among them."""
+
+    @property
+    def extents(self) -> list[Extent]:
+        """What is to be read."""
+        return [change.extent for change in self.changes.values() if change.extent is not None]
+
+
+def plan(index: Index, discovery: Discovery) -> Plan:
+    """Compare what *index* knows with the transcripts that were discovered."""
+    made = Plan(discovery)
+    states = {state.path: state for state in index.files}
+    for extent in extents_of(discovery.transcripts):
+        path = extent.transcript.path
+        state = states.pop(path, None)
+        if state is not None:
+            made.known.append(state)
+        change = _change(state, extent)
+        if change is not None:
+            made.changes[path] = change
+    identities = {(one.device, one.inode) for one in discovery.transcripts}
+    for state in _missing(states.values(), discovery.roots, identities):
+        made.known.append(state)
+        if state.gone_ns is None:
+            made.changes[state.path] = Change(state, None)
+    return made
+
+
+def _change(state: FileState | None, whole: Extent) -> Change | None:
+    """Return what has to be done for a transcript that is there; None: it is as it was."""
+    if state is None:
+        return Change(None, whole)
+    transcript = whole.transcript
+    is_looked_at = (
+        transcript.has_meta == state.has_meta and whole.with_results <= state.with_results
+    )
+    if _is_same(state, transcript) and is_looked_at and state.gone_ns is None:
+        return None
+    onward = Extent(transcript, state.end, with_results=state.with_results)
+    try:
+        if transcript.size < state.end:
+            return Change(state, whole, "shrank")
+        if not still_holds(transcript.path, state.digests, state.end):
+            return Change(state, whole, "rewritten")
+    except OSError:
+        return Change(state, onward)  # what is wrong with it comes out when it is read
+    return Change(state, onward if is_looked_at and state.is_settled and state.end else whole)
+
+
+def _is_same(state: FileState, transcript: Transcript) -> bool:
+    return (
+        state.size == transcript.size
+        and state.mtime_ns == transcript.mtime_ns
+        and state.inode == transcript.inode
+        and state.device == transcript.device
+    )
+
+
+def _missing(
+    states: Iterable[FileState], roots: Sequence[str], identities: set[tuple[int, int]]
+) -> Iterator[FileState]:
+    """Yield those of *states* below *roots* that are gone; not what was found by another name."""
+    for state in states:
+        if is_within(state.path, roots) and _identity(state.path) not in identities:
+            yield state
+
+
+def is_within(path: str, roots: Iterable[str]) -> bool:
+    """Tell whether the transcript at *path* is one of those that discovery finds below *roots*."""
+    for root in roots:
+        where = os.path.abspath(root)  # noqa: PTH100 - discovery follows no links in it either
+        if path == where or path.startswith(where.rstrip(os.sep) + os.sep):
+            return True
+        if is_session_id(Path(where).name) and path == f"{where}.jsonl":
+            return True
+    return False
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return stat.st_dev, stat.st_ino

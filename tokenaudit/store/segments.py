@@ -1,0 +1,106 @@
+"""Segments: files of rows that are written once and never changed, one Parquet file per table in a ZIP.
+
+Parquet because it comes back as columns at the speed of the disk, is small, and can be read by any
+other tool; a database of rows would have to be turned into columns in each run. The ZIP makes one
+commit one file, and its checksums show every flipped bit.
+"""
+
+import io
+import secrets
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tokenaudit import files
+from tokenaudit.errors import StoreError
+from tokenaudit.store.index import Segment
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tokenaudit.store.rows import Rows
+
+__all__ = ["Tables", "load", "remove_others", "rows_of", "write"]
+
+Tables = Mapping[str, bytes]
+"""What a segment holds: for each table that has rows, a Parquet file."""
+
+_PREFIX: Final = "rows-"
+_SUFFIX: Final = ".zip"
+_TABLE: Final = ".parquet"
+
+
+def write(rows: "Rows", folder: Path) -> Segment:
+    """Write *rows* to a new segment in *folder*, whole or not at all. Raises OSError."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, frame in rows.frames().items():
+            if not frame.is_empty():
+                archive.writestr(name + _TABLE, _parquet(frame))
+    name = f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+    files.replace(folder / name, buffer.getvalue())
+    parts = rows.parts["part"].to_list()
+    return Segment(name, parts, rows.records.height, len(buffer.getvalue()))
+
+
+def _parquet(frame: "pl.DataFrame") -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="lz4", statistics=False)
+    return buffer.getvalue()
+
+
+def load(segment: Segment, folder: Path) -> Tables:
+    """Return what *segment* holds, without Polars. Raises StoreError where it is not what was written."""
+    path = folder / segment.name
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(_TABLE): archive.read(name) for name in archive.namelist()}
+    except FileNotFoundError:
+        raise StoreError(f"{path}: is missing") from None
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+    ) as error:
+        raise StoreError(f"{path}: is damaged: {error}") from None
+
+
+def rows_of(tables: Tables) -> "Rows":
+    """Return the rows in *tables*. Raises StoreError where they are not rows of this format."""
+    import polars as pl
+
+    from tokenaudit.store.rows import TABLES, Rows
+
+    frames = {}
+    try:
+        for name, schema in TABLES.items():
+            frame = pl.DataFrame(schema=schema)
+            if data := tables.get(name):
+                frame = (
+                    pl.read_parquet(io.BytesIO(data)).select(schema.keys()).cast(pl.Schema(schema))
+                )
+            frames[name] = frame
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise StoreError(f"rows of the store cannot be read: {error}") from None
+    return Rows(**frames)
+
+
+def set_aside(segment: Segment, folder: Path) -> None:
+    """Give *segment*, which is damaged, a name under which it is left alone. Raises OSError."""
+    path = folder / segment.name
+    if path.exists():
+        path.rename(path.with_name(f"{segment.name}.damaged"))
+
+
+def remove_others(keep: Iterable[Segment], folder: Path) -> None:
+    """Remove the segments in *folder* that are not to be kept, and what writers left half-written."""
+    kept = {segment.name for segment in keep}
+    for path in folder.iterdir():
+        is_segment = path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
+        if (is_segment and path.name not in kept) or files.is_temporary(path):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,336 @@
+"""The store: what has been read is kept, so that nothing is parsed twice and no history is lost.
+
+It holds facts alone, never a cost and never the text of a message. A run asks it what is to be read
+(`plan`, which needs no Polars), reads that, and hands it over (`take`). Whatever is wrong with it, a
+run goes on: what cannot be kept is read again next time.
+"""
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from tokenaudit.errors import StoreError
+from tokenaudit.store import index as indexes
+from tokenaudit.store import segments
+from tokenaudit.store.index import FileState, Former, Index, Segment
+from tokenaudit.store.plan import Change, Plan, plan
+from tokenaudit.store.segments import Tables
+from tokenaudit.transcripts import Discovery, Reading
+
+if TYPE_CHECKING:
+    from tokenaudit.store.facts import Facts
+    from tokenaudit.store.rows import Collector, PartEnd
+
+__all__ = ["Store", "facts_without_store"]
+
+_LOCK: Final = "lock"
+_PATIENCE_S: Final = 10
+_GROWTH: Final = 2
+"""Segments are merged until each holds this many times the records of all younger ones."""
+
+
+class Store:
+    """A store in a folder, as it was when it was opened."""
+
+    def __init__(self, folder: Path, index: Index) -> None:
+        """Wrap *index*, which was loaded from *folder*; users call `open`."""
+        self.folder = folder
+        self.notes: list[str] = []
+        """What the user should know: what could not be used, or kept."""
+        self.index = index
+        self._damaged: list[Segment] = []
+        self._tables: list[Tables] = []
+
+    @classmethod
+    def open(cls, folder: Path) -> "Store":
+        """Open the store in *folder*, which need not exist yet.
+
+        A damaged or foreign one is set aside, a damaged segment left out, each with a note. Raises
+        StoreError where it is of a newer format, or can neither be read nor set aside: then the run
+        goes without.
+        """
+        try:
+            store = cls(folder, indexes.load(folder) or Index())
+        except OSError as error:
+            raise StoreError(f"{folder}: cannot be read: {error.strerror}") from None
+        except StoreError as error:
+            if error.is_newer:
+                raise
+            store = cls(folder, Index())
+            store.notes.append(f"{error}; set aside as {_set_aside(folder)}")
+        store._load()
+        return store
+
+    def _load(self) -> None:
+        """Load all segments; where another run has replaced them meanwhile, those that it wrote."""
+        tables, damaged, notes = _loaded(self.index, self.folder)
+        while damaged:
+            latest = indexes.load(self.folder)
+            if latest is None or latest.generation == self.index.generation:
+                break
+            self.index = latest
+            tables, damaged, notes = _loaded(latest, self.folder)
+        self._tables, self._damaged = tables, damaged
+        self.notes += notes
+        self.index = _without(self.index, damaged)
+
+    def plan(self, discovery: Discovery) -> Plan:
+        """Say what is to be read of *discovery*, and what is known."""
+        return plan(self.index, discovery)
+
+    def take(
+        self,
+        made: Plan,
+        readings: Iterable[Reading],
+        *,
+        now_ns: int,
+        only_present: bool = False,
+    ) -> "Facts":
+        """Return all facts: those that were kept, and those of *readings*, which are kept from now on.
+
+        *now_ns* is when transcripts that are missed are said to be gone; with *only_present* what is
+        no longer on disk is left out. An interruption keeps what has been read. Raises StoreError
+        where the rows that were kept make no sense.
+        """
+        from tokenaudit.store.facts import facts_of
+        from tokenaudit.store.rows import Collector, united
+
+        bases = {path: change.base for path, change in made.changes.items()}
+        collector = Collector(made.discovery.transcripts, bases)
+        try:
+            for reading in readings:
+                collector.add(reading)
+        except BaseException:
+            self._keep(made, _Advance(made, collector, now_ns, is_interrupted=True))
+            raise
+        advance = _Advance(made, collector, now_ns)
+        first = self.index.next_part
+        states = [
+            state for state in advance.states(first) if state.gone_ns is None or not only_present
+        ]
+        live = {
+            part
+            for state in states
+            for part in (state.parts if only_present else state.all_parts())
+        }
+        kept = united(segments.rows_of(tables) for tables in self._tables)
+        self._keep(made, advance)
+        return facts_of(
+            united([kept.of(live), advance.rows.renumbered(first)]),
+            unreadable=made.discovery.rejects,
+            gone=[state.path for state in states if state.gone_ns is not None],
+        )
+
+    def _keep(self, made: Plan, advance: "_Advance") -> None:
+        """Write down what a run has found out, if anything; what hinders it is a note."""
+        if not advance.is_needed and not self._damaged:
+            return
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / _LOCK, timeout=_PATIENCE_S):
+                self._commit(made, advance)
+        except Timeout:
+            self.notes.append(f"{self.folder}: is in use; nothing was kept of this run")
+        except (OSError, StoreError) as error:
+            reason = getattr(error, "strerror", None) or error
+            self.notes.append(f"{self.folder}: nothing was kept of this run: {reason}")
+
+    def _commit(self, made: Plan, advance: "_Advance") -> None:
+        """Write a segment, then the index that names it: a stop in between leaves the old store."""
+        latest = indexes.load(self.folder) or Index()
+        index = _without(latest, self._damaged)
+        known = {state.path: state for state in index.files}
+        paths = [path for path, change in made.changes.items() if known.get(path) == change.old]
+        states = {state.path: state for state in advance.states(index.next_part, paths)}
+        rows = advance.rows.renumbered(index.next_part).of(
+            {part for state in states.values() for part in state.all_parts()}
+        )
+        files = [*{**known, **states}.values()]
+        written = [*index.segments]
+        if not rows.parts.is_empty():
+            written.append(segments.write(rows, self.folder))
+        index = Index(
+            latest.generation + 1,
+            index.next_part + advance.rows.parts.height,
+            _merged(written, files, self.folder),
+            files,
+        )
+        for segment in self._damaged:
+            segments.set_aside(segment, self.folder)
+        indexes.save(index, self.folder)
+        segments.remove_others(index.segments, self.folder)
+
+
+def _loaded(index: Index, folder: Path) -> tuple[list[Tables], list[Segment], list[str]]:
+    """Return what the segments hold, those that are damaged, and what is to be said of them."""
+    tables, damaged, notes = [], [], []
+    for segment in index.segments:
+        try:
+            tables.append(segments.load(segment, folder))
+        except StoreError as error:
+            damaged.append(segment)
+            notes.append(f"{error}; what it held is read again where it is still on disk")
+    return tables, damaged, notes
+
+
+class _Advance:
+    """What a run has found out: how far each transcript is known now."""
+
+    def __init__(
+        self, made: Plan, collector: "Collector", now_ns: int, *, is_interrupted: bool = False
+    ) -> None:
+        self.rows = collector.rows()
+        """All that was read: also of what could not be read to its end, which is not kept."""
+        self._made = made
+        self._now_ns = now_ns
+        self._is_interrupted = is_interrupted
+        self._ends = {
+            path: self._joined(change, collector.ends.get(path, ()))
+            for path, change in made.changes.items()
+        }
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to be kept."""
+        return any(
+            self._ends[path] or change.extent is None for path, change in self._made.changes.items()
+        )
+
+    def _joined(self, change: Change, ends: "Sequence[PartEnd]") -> "list[PartEnd]":
+        """Return those of *ends* that follow on one another, from where reading began."""
+        joined: list[PartEnd] = []
+        at = change.extent.start if change.extent else 0
+        for end in sorted(ends, key=lambda end: end.start):
+            if end.digests is None or end.start != at:
+                break
+            joined.append(end)
+            at = end.end
+        is_whole = len(joined) == len(ends) or self._is_interrupted
+        return joined if is_whole else []
+
+    def states(self, first: int, paths: Collection[str] | None = None) -> list[FileState]:
+        """Return the states of all that is known, or of the changed *paths*, after this run.
+
+        New parts are numbered from *first* on.
+        """
+        if paths is None:
+            old = {state.path: state for state in self._made.known}
+            changed = self.states(first, self._made.changes)
+            return [*{**old, **{state.path: state for state in changed}}.values()]
+        found = (self._state(path, self._made.changes[path], first) for path in paths)
+        return [state for state in found if state is not None]
+
+    def _state(self, path: str, change: Change, first: int) -> FileState | None:
+        """Return the state of one transcript after this run; None where nothing is known of it."""
+        old, extent, ends = change.old, change.extent, self._ends[path]
+        if extent is None:
+            return replace(old, gone_ns=self._now_ns) if old else None
+        digests = ends[-1].digests if ends else None
+        if digests is None or not _is_text(path):
+            return old
+        stays = old is not None and change.goes_on
+        base = change.base
+        transcript = extent.transcript
+        return FileState(
+            path=path,
+            device=transcript.device,
+            inode=transcript.inode,
+            size=-1 if self._is_interrupted else transcript.size,
+            mtime_ns=transcript.mtime_ns,
+            end=ends[-1].end,
+            digests=digests,
+            is_settled=all(end.is_settled for end in ends),
+            with_results=extent.with_results,
+            has_meta=transcript.has_meta,
+            version=base.version,
+            line_ends=base.line_ends + sum(end.line_ends for end in ends),
+            records=base.records + sum(end.records for end in ends),
+            parts=[*(old.parts if old and stays else ()), *(end.part + first for end in ends)],
+            former=self._former(change),
+        )
+
+    def _former(self, change: Change) -> list[Former]:
+        old = change.old
+        if old is None:
+            return []
+        if change.fate is None:
+            return old.former
+        gone = Former(old.version, old.parts, old.size, old.mtime_ns, change.fate, self._now_ns)
+        return [*old.former, gone]
+
+
+def facts_without_store(discovery: Discovery, readings: Iterable[Reading]) -> "Facts":
+    """Return what *readings*, of all transcripts of *discovery*, say."""
+    from tokenaudit.store.facts import facts_of
+    from tokenaudit.store.rows import Collector
+
+    collector = Collector(discovery.transcripts, {})
+    for reading in readings:
+        collector.add(reading)
+    return facts_of(collector.rows(), unreadable=discovery.rejects)
+
+
+def _is_text(path: str) -> bool:
+    """Tell whether UTF-8 can hold *path*: what it cannot is read in each run anew."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _without(index: Index, damaged: Sequence[Segment]) -> Index:
+    """Return *index* without the *damaged* segments: what they held is to be read again."""
+    lost = {part for segment in damaged for part in segment.parts}
+    if not lost:
+        return index
+    names = {segment.name for segment in damaged}
+    return replace(
+        index,
+        segments=[segment for segment in index.segments if segment.name not in names],
+        files=[
+            state if lost.isdisjoint(state.all_parts()) else _with_loss(state, lost)
+            for state in index.files
+        ],
+    )
+
+
+def _with_loss(state: FileState, lost: Collection[int]) -> FileState:
+    left = [
+        replace(one, parts=[part for part in one.parts if part not in lost]) for one in state.former
+    ]
+    parts = [part for part in state.parts if part not in lost]
+    if len(parts) == len(state.parts):
+        return replace(state, former=left)
+    return replace(state, parts=parts, former=left, size=-1, is_settled=False)
+
+
+def _merged(written: Sequence[Segment], states: Sequence[FileState], folder: Path) -> list[Segment]:
+    """Merge the youngest segments where they have become many: each commit makes one."""
+    start, younger = len(written), 0
+    for at in range(len(written) - 1, 0, -1):
+        younger += written[at].records
+        if written[at - 1].records <= _GROWTH * younger:
+            start = at - 1
+    if start >= len(written):
+        return [*written]
+    from tokenaudit.store.rows import united
+
+    live = {part for state in states for part in state.all_parts()}
+    rows = united(segments.rows_of(segments.load(one, folder)) for one in written[start:])
+    return [*written[:start], segments.write(rows.of(live), folder)]
+
+
+def _set_aside(folder: Path) -> Path:
+    """Rename *folder*, which is no store that can be used; return its new name. Raises StoreError."""
+    aside = folder.with_name(f"{folder.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be used, nor set aside: {error.strerror}") from None
+    return aside
