@@ -67,7 +67,8 @@ def merge(facts: Facts) -> Merged:
     copied = several.with_columns(key=_key(several))
     owners = _owners(copied)
     chosen = _chosen(records, is_alone, copied, owners)
-    responses = _judged(_repaired(_gathered(records, chosen, facts), copied, facts))
+    gathered = _gathered(records, chosen, facts).with_row_index("response")
+    responses = _judged(_repaired(gathered, copied, owners, facts))
     iterations = _Iterations(_split_cache_writes(facts.iterations), responses)
     return Merged(
         responses=pl.concat([responses, *iterations.responses()]),
@@ -258,7 +259,9 @@ def _shared(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _repaired(responses: pl.DataFrame, copied: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+def _repaired(
+    responses: pl.DataFrame, copied: pl.DataFrame, owners: pl.DataFrame, facts: Facts
+) -> pl.DataFrame:
     """Add what parents were told of the last replies of subagents, where the counts agree (R4)."""
     unfinished = facts.transcripts.filter(
         pl.col("is_unfinished") & (pl.col("agent_id") != MAIN_AGENT)
@@ -268,33 +271,34 @@ def _repaired(responses: pl.DataFrame, copied: pl.DataFrame, facts: Facts) -> pl
     told = facts.results.join(facts.transcripts.select("path", "session_id"), on="path").rename(
         {"path": "parent_path"}
     )
-    counts = ("input_tokens", "cache_read_tokens", "cache_write_tokens")
-    owners = copied.select("path", "record", "key").join(
-        copied.filter(pl.col("row").is_in(responses["owner_row"].implode())).select(
-            "key", owner_row="row"
-        ),
-        on="key",
+    last = (
+        facts.records.with_row_index("row")
+        .select("row", "path", "record")
+        .filter(pl.col("path").is_in(unfinished["path"].implode()))
+        .join(unfinished, on=["path", "record"])
+        .join(copied.select("row", "key"), on="row", how="left")
     )
+    # What has no key is alone, and its own owner.
+    owner = owners.select("key", "owner_row")
+    counts = ("input_tokens", "cache_read_tokens", "cache_write_tokens")
+    writes = pl.col("cache_write_5m_tokens") + pl.col("cache_write_1h_tokens")
     repairs = (
-        unfinished.join(owners, on=["path", "record"], how="left")
-        .join(
-            facts.records.with_row_index("row").select("row", "path", "record"),
-            on=["path", "record"],
-        )
-        .with_columns(owner_row=pl.coalesce("owner_row", "row"))
+        last.join(owner, on="key", how="left")
+        .with_columns(pl.coalesce("owner_row", "row").alias("owner_row"))
         .join(told, on=["session_id", "agent_id"])
         .filter(pl.col("parent_path") != pl.col("path"))
-        .group_by("owner_row", *counts)
-        .agg(repaired_tokens=pl.col("output_tokens").max())
+        .rename({"output_tokens": "repaired_tokens"})
+        .join(
+            responses.select(
+                "response", "owner_row", "output_tokens", *counts[:-1], cache_write_tokens=writes
+            ),
+            on=["owner_row", *counts],
+        )
+        .filter(pl.col("repaired_tokens") >= pl.col("output_tokens"))
+        .group_by("response")
+        .agg(pl.col("repaired_tokens").max())
     )
-    writes = pl.col("cache_write_5m_tokens") + pl.col("cache_write_1h_tokens")
-    joined = responses.with_columns(cache_write_tokens=writes).join(
-        repairs, on=["owner_row", *counts], how="left", maintain_order="left"
-    )
-    is_more = pl.col("repaired_tokens") >= pl.col("output_tokens")
-    return joined.drop("cache_write_tokens").with_columns(
-        repaired_tokens=pl.when(is_more).then("repaired_tokens")
-    )
+    return responses.join(repairs, on="response", how="left", maintain_order="left")
 
 
 def _judged(united: pl.DataFrame) -> pl.DataFrame:
@@ -306,7 +310,7 @@ def _judged(united: pl.DataFrame) -> pl.DataFrame:
             "response_id"
         ),
         pl.exclude(
-            *("owner_row", "best_row", "repaired_tokens", "lines", "output_tokens"),
+            *("response", "owner_row", "best_row", "repaired_tokens", "lines", "output_tokens"),
             *("path", "record", "line", "value_line", "value_time", "message_id", "uuid"),
         ),
         kind=pl.lit(Kind.MESSAGE.value),

@@ -15,8 +15,6 @@ from typer.main import get_command
 
 __all__ = ["command_line"]
 
-_Process = Callable[[Any, Any], Any]
-
 _PLAIN: Final[dict[Any, Callable[[Any], Any]]] = {
     str: str,
     Path: Path,
@@ -54,20 +52,31 @@ def _name(group: Any) -> str | None:
 
 def _take_plainly(command: Any) -> None:
     """Let the parameters of *command*, and of all below it, be converted by Typer only where it must."""
-    for parameter in command.params:
-        if not parameter.required and parameter.callback is None:
-            descriptor = getattr(parameter, "type_descriptor", None)
-            plain = _PLAIN.get(getattr(descriptor, "annotation", None))
-            parameter.process_value = _processing(parameter.process_value, plain)
+    get_params = command.get_params
+    prepared: dict[int, Any] = {}
+
+    def prepare(context: Any) -> Any:
+        parameters = get_params(context)
+        for parameter in parameters:
+            if id(parameter) not in prepared and not parameter.required:
+                prepared[id(parameter)] = parameter
+                parameter.process_value = _processing(parameter)
+        return parameters
+
+    command.get_params = prepare
     if isinstance(command, TyperGroup):
         for each in command.commands.values():
             _take_plainly(each)
 
 
-def _processing(process: _Process, plain: Callable[[Any], Any] | None) -> _Process:
+def _processing(parameter: Any) -> Callable[[Any, Any], Any]:
+    process, callback = parameter.process_value, parameter.callback
+    descriptor = getattr(parameter, "type_descriptor", None)
+    plain = _PLAIN.get(getattr(descriptor, "annotation", None))
+
     def take(context: Any, value: Any) -> Any:
         if value is None:
-            return None
-        return plain(value) if plain else process(context, value)
+            return callback(context, parameter, None) if callback else None
+        return plain(value) if plain and not callback else process(context, value)
 
     return take
