@@ -215,7 +215,7 @@ def test_an_unknown_key_names_the_nearest(folder: Path, key: str, hint: str) -> 
             "TOKENAUDIT_XYZ",
             (
                 "There are: TOKENAUDIT_ROOT, TOKENAUDIT_TIMEZONE, TOKENAUDIT_START_OF_WEEK,"
-                " TOKENAUDIT_JOBS."
+                " TOKENAUDIT_JOBS, TOKENAUDIT_STORE."
             ),
         ),
     ],

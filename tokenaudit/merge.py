@@ -27,10 +27,12 @@ _OF_OWNER: Final = (
     "entrypoint",
 )
 _OF_ALL: Final = ("time", "request_id", "lines")
+_BY_OWNER: Final = ("is_progress", "is_sidechain", "file_time", "path", "revision")
+"""Of the copies of a response the one that comes first is its owner (R5)."""
 _IDENTIFYING: Final = (
     *("row", "path", "record", "line", "value_line", "lines", "is_progress", "is_sidechain"),
     *("agent_id", "message_id", "request_id", "uuid", "time", "value_time"),
-    *("stop_reason", "output_tokens"),
+    *("stop_reason", "output_tokens", "revision", "file_time"),
 )
 """What tells which records are one response, and which of them counts: no more is copied for that."""
 
@@ -58,7 +60,7 @@ def merge(facts: Facts) -> Merged:
         records.select(_IDENTIFYING)
         .filter(~is_alone)
         .join(
-            facts.transcripts.select("path", "session_id", "first_time"),
+            facts.transcripts.select("path", "session_id"),
             on="path",
             how="left",
             maintain_order="left",
@@ -96,7 +98,7 @@ def _chosen(
 def _gathered(records: pl.DataFrame, chosen: pl.DataFrame, facts: Facts) -> pl.DataFrame:
     """Return one row per response: the facts of its owner (R5), the values of its best line (R4)."""
     owner = records.select(*_OF_OWNER, owner_path="path", owner_line="line")[chosen["owner_row"]]
-    best = records.drop("row", *_OF_OWNER, *_OF_ALL)[chosen["best_row"]]
+    best = records.drop("row", "revision", "file_time", *_OF_OWNER, *_OF_ALL)[chosen["best_row"]]
     gathered = pl.concat([chosen, owner, best], how="horizontal").with_columns(
         source_path="path", source_line="value_line", source_record="record"
     )
@@ -175,10 +177,10 @@ def _links_of_sidechains(keys: pl.DataFrame) -> pl.DataFrame:
     several = (
         keys.filter(pl.col("message_id").is_not_null() & pl.col("request_id").is_not_null())
         .group_by("message_id", "key")
-        .agg(pl.col("is_sidechain").all(), *(pl.col(name).min() for name in ("first_time", "path")))
+        .agg(pl.col("is_sidechain").all(), *(pl.col(name).min() for name in ("file_time", "path")))
         .filter(pl.len().over("message_id") > 1)
     )
-    order = ["is_sidechain", "first_time", "path", "key"]
+    order = ["is_sidechain", "file_time", "path", "key"]
     return (
         several.sort(order, nulls_last=True)
         .with_columns(other=pl.col("key").first().over("message_id"))
@@ -211,7 +213,7 @@ def _components(links: pl.DataFrame) -> pl.DataFrame:
 def _owners(copied: pl.DataFrame) -> pl.DataFrame:
     """Return for each key the row of its owner, and what all copies say together (R5)."""
     return (
-        copied.sort("is_progress", "is_sidechain", "first_time", "path", "line", nulls_last=True)
+        copied.sort(*_BY_OWNER, "line", nulls_last=True)
         .group_by("key", maintain_order=True)
         .agg(
             pl.col("session_id").first(),
@@ -231,15 +233,15 @@ def _best(copied: pl.DataFrame) -> pl.DataFrame:
     is_final = pl.col("stop_reason").is_not_null()
     return (
         copied.select(
-            *("key", "value_line", "record", "is_progress", "is_sidechain", "first_time", "path"),
+            *("key", "value_line", "record", *_BY_OWNER),
             is_final=is_final,
             said=pl.when(~is_final).then("output_tokens").otherwise(0),
             later=pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC")),
             best_row="row",
         )
         .sort("is_final", "said", "value_line", "record", descending=True)
-        .unique(["key", "path"], keep="first", maintain_order=True)
-        .sort("is_progress", "is_sidechain", "first_time", "path", nulls_last=True)
+        .unique(["key", "path", "revision"], keep="first", maintain_order=True)
+        .sort(*_BY_OWNER, nulls_last=True)
         .sort("is_final", "said", "later", descending=True, maintain_order=True)
         .unique("key", keep="first", maintain_order=True)
         .select("key", "best_row")

@@ -25,9 +25,16 @@ def _by_path(name: str) -> dict[str, Any]:
     return {**_PATH, **{key: kind for key, kind in TABLES[name].items() if key != "part"}}
 
 
-RECORDS: Final[Mapping[str, Any]] = _by_path("records")
+RECORDS: Final[Mapping[str, Any]] = {
+    **_by_path("records"),
+    "revision": pl.Int64,
+    "file_time": _TIME,
+}
 """One row per response and part of a transcript: the best of its lines there (`value_line`), and how
-many there are (`lines`). `record` numbers them within the transcript: a line may hold two.
+many there are (`lines`).
+
+`record` numbers them within the transcript: a line may hold two. `revision` tells apart what stood in
+a transcript before and after it was rewritten, and `file_time` is when each began.
 """
 
 ITERATIONS: Final[Mapping[str, Any]] = _by_path("iterations")
@@ -54,7 +61,7 @@ TRANSCRIPTS: Final[Mapping[str, Any]] = {
     "last_record": pl.Int64,
     "is_gone": pl.Boolean,
 }
-"""One row per transcript, over all its parts and versions.
+"""One row per transcript, over all its parts and revisions.
 
 `is_unfinished`: its last reply, `last_record`, has no stop reason. `is_gone`: it is no longer on
 disk, and known only because it was read before.
@@ -85,10 +92,19 @@ def facts_of(rows: Rows, *, unreadable: Sequence[Reject] = (), gone: Collection[
 
     *unreadable* are folders that could not be read, *gone* the paths of transcripts that are no longer there.
     """
-    paths = rows.parts.select("part", "path")
+    parts = rows.parts.select(
+        "part",
+        "path",
+        "revision",
+        file_time=pl.col("first_time")
+        .sort_by("start")
+        .drop_nulls()
+        .first()
+        .over("path", "revision"),
+    )
     frames = {
-        name: frame.join(paths, on="part", how="left", maintain_order="left").select(
-            _by_path(name).keys()
+        name: frame.join(parts, on="part", how="left", maintain_order="left").select(
+            (RECORDS if name == "records" else _by_path(name)).keys()
         )
         for name, frame in rows.frames().items()
         if name != "parts"
@@ -99,8 +115,8 @@ def facts_of(rows: Rows, *, unreadable: Sequence[Reject] = (), gone: Collection[
 
 def _transcripts(parts: pl.DataFrame, gone: Collection[str]) -> pl.DataFrame:
     """Put the parts of each transcript together."""
-    ordered = parts.sort("path", "version", "start").with_columns(
-        is_superseded=pl.col("start").shift(-1).over("path", "version").is_not_null()
+    ordered = parts.sort("path", "revision", "start").with_columns(
+        is_superseded=pl.col("start").shift(-1).over("path", "revision").is_not_null()
     )
     half = pl.col("is_incomplete") & pl.col("is_superseded")  # read again, as a whole line
     first = ("project_folder", "session_id", "agent_id", "first_time", "project")

@@ -16,18 +16,20 @@ from tokenaudit import files
 from tokenaudit.errors import StoreError
 from tokenaudit.transcripts import Digests
 
-__all__ = ["FORMAT", "FileState", "Former", "Index", "Segment", "load", "save"]
+__all__ = ["FORMAT", "UNSURE", "FileState", "Former", "Index", "Segment", "load", "save"]
 
 FORMAT: Final = 1
 """Raised when an older tokenaudit could misread what a newer one keeps."""
 
 NAME: Final = "index.json"
+UNSURE: Final = -1
+"""The size of a transcript that is to be looked at again, whatever its size and time are."""
 
 
 class Former(Struct, gc=False):
-    """A version of a transcript that is no longer on disk, though another now has its path."""
+    """A revision of a transcript that is no longer on disk, though another now has its path."""
 
-    version: int
+    revision: int
     parts: list[int]
     size: int
     mtime_ns: int
@@ -54,17 +56,17 @@ class FileState(Struct, gc=False):
     """Whether results of subagents were looked for."""
     has_meta: bool
     """Whether there was a file beside it that says what the agent is."""
-    version: int
+    revision: int
     line_ends: int
     records: int
     parts: list[int]
-    """Those of its present version."""
+    """Those of its present revision."""
     gone_ns: int | None = None
     """When it was first missed; None while it is there."""
     former: list[Former] = []
 
     def all_parts(self) -> list[int]:
-        """Return the parts of all its versions."""
+        """Return the parts of all its revisions."""
         return [*self.parts, *(part for former in self.former for part in former.parts)]
 
 

@@ -16,11 +16,12 @@ __all__ = ["Base", "Change", "Plan", "is_within", "plan"]
 class Base(NamedTuple):
     """What is known of a transcript, to which newly read parts are added."""
 
-    version: int = 0
+    revision: int = 0
+    """Counts how often the transcript has been rewritten, or replaced by another."""
     line_ends: int = 0
-    """Of its present version, up to where reading goes on."""
+    """Of its present revision, up to where reading goes on."""
     records: int = 0
-    """Of all its versions."""
+    """Of all its revisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Change:
     extent: Extent | None
     """What is to be read of it; None: it is gone."""
     fate: str | None = None
-    """Of the version that was read: `rewritten` or `shrank`; None if it goes on."""
+    """Of the revision that was read: `rewritten` or `shrank`; None if it goes on."""
 
     @property
     def goes_on(self) -> bool:
@@ -45,7 +46,7 @@ class Change:
         if old is None:
             return Base()
         return Base(
-            old.version + bool(self.fate), old.line_ends if self.goes_on else 0, old.records
+            old.revision + bool(self.fate), old.line_ends if self.goes_on else 0, old.records
         )
 
 

@@ -38,7 +38,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "parts": {
         **_PART,
         "path": _TEXT,
-        "version": pl.Int64,  # counts how often the transcript has been replaced or rewritten
+        "revision": pl.Int64,  # how often the transcript had been replaced or rewritten
         "start": pl.Int64,
         "end": pl.Int64,  # where the last whole line ends; what stands behind it is read again
         "root": _TEXT,
@@ -128,7 +128,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 """The frames of `Rows`, with their columns. `record` numbers the responses of a transcript, over all
-its versions; lines count from 1 in each version."""
+its revisions; lines count from 1 in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ class Collector:
         return {
             **extents,
             "part": list(range(first, first + len(found))),
-            "version": [base.version for base in bases],
+            "revision": [base.revision for base in bases],
             "root": [one.root for one in found],
             "project_folder": [one.project_folder for one in found],
             "session_id": [one.session_id for one in found],

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from tokenaudit.errors import StoreError
+from tokenaudit.model import Transcript
 from tokenaudit.store import index as indexes
 from tokenaudit.store import segments
-from tokenaudit.store.index import FileState, Former, Index, Segment
+from tokenaudit.store.index import UNSURE, FileState, Former, Index, Segment
 from tokenaudit.store.plan import Change, Plan, plan
 from tokenaudit.store.segments import Tables
 from tokenaudit.transcripts import Discovery, Reading
@@ -28,6 +29,8 @@ __all__ = ["Store", "facts_without_store"]
 
 _LOCK: Final = "lock"
 _PATIENCE_S: Final = 10
+_TICK_NS: Final = 2_000_000_000
+"""The coarsest clock of a file system that is in use: FAT's."""
 _GROWTH: Final = 2
 """Segments are merged until each holds this many times the records of all younger ones."""
 
@@ -91,7 +94,7 @@ class Store:
     ) -> "Facts":
         """Return all facts: those that were kept, and those of *readings*, which are kept from now on.
 
-        *now_ns* is when transcripts that are missed are said to be gone; with *only_present* what is
+        *now_ns* is the time, when transcripts that are missed are said to be gone; with *only_present* what is
         no longer on disk is left out. An interruption keeps what has been read. Raises StoreError
         where the rows that were kept make no sense.
         """
@@ -240,19 +243,27 @@ class _Advance:
             path=path,
             device=transcript.device,
             inode=transcript.inode,
-            size=-1 if self._is_interrupted else transcript.size,
+            size=transcript.size if self._is_settled(transcript) else UNSURE,
             mtime_ns=transcript.mtime_ns,
             end=ends[-1].end,
             digests=digests,
             is_settled=all(end.is_settled for end in ends),
             with_results=extent.with_results,
             has_meta=transcript.has_meta,
-            version=base.version,
+            revision=base.revision,
             line_ends=base.line_ends + sum(end.line_ends for end in ends),
             records=base.records + sum(end.records for end in ends),
             parts=[*(old.parts if old and stays else ()), *(end.part + first for end in ends)],
             former=self._former(change),
         )
+
+    def _is_settled(self, transcript: Transcript) -> bool:
+        """Whether size and time will tell if *transcript* changes.
+
+        Not if it was written just now: clocks of file systems are coarse, and it may be written again
+        before they tick.
+        """
+        return not self._is_interrupted and transcript.mtime_ns < self._now_ns - _TICK_NS
 
     def _former(self, change: Change) -> list[Former]:
         old = change.old
@@ -260,7 +271,7 @@ class _Advance:
             return []
         if change.fate is None:
             return old.former
-        gone = Former(old.version, old.parts, old.size, old.mtime_ns, change.fate, self._now_ns)
+        gone = Former(old.revision, old.parts, old.size, old.mtime_ns, change.fate, self._now_ns)
         return [*old.former, gone]
 
 
@@ -307,7 +318,7 @@ def _with_loss(state: FileState, lost: Collection[int]) -> FileState:
     parts = [part for part in state.parts if part not in lost]
     if len(parts) == len(state.parts):
         return replace(state, former=left)
-    return replace(state, parts=parts, former=left, size=-1, is_settled=False)
+    return replace(state, parts=parts, former=left, size=UNSURE, is_settled=False)
 
 
 def _merged(written: Sequence[Segment], states: Sequence[FileState], folder: Path) -> list[Segment]:
