@@ -257,7 +257,7 @@ class Output:
             "--format",
             "-f",
             metavar="FORMAT",
-            help="table, json, ndjson, csv, parquet or markdown.",
+            help="table, json, ndjson, csv, parquet or markdown; of `check` also junit and sarif.",
             rich_help_panel=_WRITE,
             show_default="table, or as FILE ends",
         ),

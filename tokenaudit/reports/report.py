@@ -69,6 +69,8 @@ class Column:
     """Whether a narrow screen shows it."""
     quiet: bool = False
     """Whether a screen leaves it out where no row says more in it than nothing or zero."""
+    screen: bool = True
+    """Whether a screen shows it at all: a long text may stand in a section of its own there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,145 @@
+"""The commands of the auditor, run as a user runs them."""
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from stories import FIXTURES
+from transcripts_builder import reply, session_file, write
+
+from tokenaudit.__main__ import main
+
+DAMAGED = str(FIXTURES / "damaged-lines" / "claude")
+PLAIN = str(FIXTURES / "plain-day" / "claude")
+PLACEHOLDERS = str(FIXTURES / "streaming-placeholders" / "claude")
+
+
+def run(capfd: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    code = main(list(argv))
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def document(capfd: pytest.CaptureFixture[str], *argv: str) -> Any:
+    _, out, err = run(capfd, *argv)
+    assert out, err
+    return json.loads(out)
+
+
+# check
+
+
+@pytest.mark.parametrize(
+    ("root", "fail_on", "code"),
+    [
+        (PLAIN, "info", 0),
+        (DAMAGED, "error", 1),
+        (DAMAGED, "never", 0),
+        (PLACEHOLDERS, "error", 0),
+        (PLACEHOLDERS, "warning", 1),
+        (PLACEHOLDERS, "info", 1),
+    ],
+)
+def test_check_fails_from_the_severity_on_that_is_named(
+    capfd: pytest.CaptureFixture[str], root: str, fail_on: str, code: int
+) -> None:
+    """After the report, which is written whole."""
+    found, out, err = run(capfd, "check", "--root", root, "--fail-on", fail_on)
+
+    assert (code, "") == (found, err)
+    assert out.startswith("Findings")
+    assert "Output counts" in out
+
+
+def test_check_says_that_all_is_well(capfd: pytest.CaptureFixture[str]) -> None:
+    """In words, and as an empty list."""
+    assert "Nothing was found" in run(capfd, "check", "--root", PLAIN)[1]
+    assert [] == document(capfd, "check", "--root", PLAIN, "--json")["rows"]
+
+
+def test_check_as_json_names_file_and_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """With all that a program needs to show it."""
+    row = document(capfd, "check", "--root", DAMAGED, "--json")["rows"][0]
+
+    assert list(row) == [
+        *("severity", "finding", "subject", "count", "tokens", "cost_usd"),
+        *("message", "action", "path", "line"),
+    ]
+    assert ("error", "reject", 5) == (row["severity"], row["finding"], row["line"])
+    assert Path(row["path"]).is_file()
+
+
+def test_check_as_junit(capfd: pytest.CaptureFixture[str]) -> None:
+    """One test per finding; errors and warnings fail."""
+    suite = ET.fromstring(run(capfd, "check", "--root", DAMAGED, "--format", "junit")[1])
+    cases = list(suite)
+
+    assert ("4", "3") == (suite.get("tests"), suite.get("failures"))
+    assert ["failure"] * 3 + ["system-out"] == [case[0].tag for case in cases]
+    assert "5" == cases[0].get("line")
+    whole = ET.fromstring(run(capfd, "check", "--root", PLAIN, "--format", "junit")[1])
+    assert [("no findings", 0)] == [(case.get("name"), len(case)) for case in whole]
+
+
+def test_check_as_sarif(capfd: pytest.CaptureFixture[str]) -> None:
+    """The level, the place and the rule of each finding."""
+    found = document(capfd, "check", "--root", DAMAGED, "--format", "sarif")
+    run_, rules = found["runs"][0], found["runs"][0]["tool"]["driver"]["rules"]
+
+    assert "2.1.0" == found["version"]
+    assert ["reject", "incomplete_tail"] == [rule["id"] for rule in rules]
+    assert ["error"] * 3 + ["note"] == [result["level"] for result in run_["results"]]
+    for result in run_["results"]:
+        assert result["ruleId"] == rules[result["ruleIndex"]]["id"]
+    place = run_["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"].startswith("file:///")
+    assert {"startLine": 5} == place["region"]
+    assert (
+        [] == document(capfd, "check", "--root", PLAIN, "--format", "sarif")["runs"][0]["results"]
+    )
+
+
+@pytest.mark.parametrize("form", ["junit", "sarif"])
+def test_no_name_reaches_a_terminal_from_findings(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, form: str
+) -> None:
+    """A model's name may hold anything; XML cannot even hold all of it."""
+    write(session_file(tmp_path), reply(model="m\x1b]0;x\x07\u202e\x00]]><&\ufffe"))
+    out = run(capfd, "check", "--root", str(tmp_path), "--format", form)[1]
+
+    assert [] == [
+        each for each in out if each != "\n" and (ord(each) < 32 or ord(each) in {127, 0x202E})
+    ]
+    if form == "junit":
+        ET.fromstring(out)
+    else:
+        json.loads(out)
+
+
+@pytest.mark.parametrize("form", ["junit", "sarif"])
+def test_formats_of_findings_are_for_findings(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, form: str
+) -> None:
+    """Another report in them is refused, and no file is left."""
+    target = tmp_path / "out"
+    code, out, err = run(capfd, "daily", "--demo", "--format", form, "-o", str(target))
+
+    assert (2, "") == (code, out)
+    assert f"--format {form} is for findings alone" in err
+    assert not target.exists()
+
+
+def test_check_with_rules(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A broken rule is a finding of its severity; a bad file ends the command before it reads."""
+    path = tmp_path / "rules.toml"
+    path.write_text('[[rule]]\nname = "budget"\nexpression = "sum(cost_usd)"\nlimit = 0.001\n')
+    code, out, _ = run(capfd, "check", "--root", PLAIN, "--rules", str(path))
+    assert code == 1
+    assert "rule:budget" in out
+
+    path.write_text("[[rule]]")
+    code, out, err = run(capfd, "check", "--root", PLAIN, "--rules", str(path))
+    assert (2, "") == (code, out)
+    assert "rule 1: name is missing" in err

@@ -1,0 +1,76 @@
+"""The commands of the auditor: check, doctor, reconcile, verify."""
+
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tokenaudit.cli.options import Filter, Options, Output, Pricing, Source, command
+
+if TYPE_CHECKING:
+    from tokenaudit.config import Settings
+    from tokenaudit.reports.question import Question
+    from tokenaudit.reports.report import Report
+
+__all__ = ["register"]
+
+_about_usage = partial(command, groups=(Source, Filter, Pricing, Output))
+
+
+class FailOn(StrEnum):
+    """From which severity on a finding makes the command fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    NEVER = "never"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    app.command(
+        "check",
+        epilog="Examples: tokenaudit check; tokenaudit check --fail-on never --json;"
+        " tokenaudit check --format sarif -o tokenaudit.sarif",
+    )(check)
+
+
+@_about_usage
+def check(
+    options: Options,
+    *,
+    fail_on: Annotated[
+        FailOn,
+        typer.Option(
+            "--fail-on",
+            metavar="SEVERITY",
+            help="Exit with 1 from this severity on: error, warning, info, never.",
+        ),
+    ] = FailOn.ERROR,
+    rules: Annotated[
+        Path | None,
+        typer.Option("--rules", metavar="FILE", help="Assertions of your own, in TOML."),
+    ] = None,
+) -> None:
+    """Audit the figures: what is missing, doubtful or merged, how much is at stake, and what to do."""
+    from tokenaudit.cli.run import rate_card, read_facts, write
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        from tokenaudit import ledger
+        from tokenaudit.audit.rules import read_rules
+        from tokenaudit.reports import check as reports
+
+        own = read_rules(rules) if rules else []
+        card = rate_card(options.pricing)
+        facts = read_facts(options, settings)
+        return reports.check(ledger.build(facts, card), facts, question, own)
+
+    report = write(options, make, name="check")
+    from tokenaudit.audit.finding import Severity
+    from tokenaudit.reports.check import worst
+
+    found = worst(report)
+    if fail_on is not FailOn.NEVER and found and found.rank <= Severity(fail_on.value).rank:
+        raise typer.Exit(1)
