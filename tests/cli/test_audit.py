@@ -143,3 +143,45 @@ def test_check_with_rules(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> 
     code, out, err = run(capfd, "check", "--root", PLAIN, "--rules", str(path))
     assert (2, "") == (code, out)
     assert "rule 1: name is missing" in err
+
+
+# doctor
+
+
+def test_doctor_without_any_history(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It reports where every other command ends with an error."""
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "nowhere"))
+    code, out, err = run(capfd, "doctor", "--json")
+    rows = json.loads(out)["rows"]
+
+    assert (1, "") == (code, err)
+    assert "problem" == rows[0]["state"]
+    assert f"{tmp_path / 'nowhere'} (CLAUDE_CONFIG_DIR) does not exist." == rows[0]["found"]
+
+
+def test_doctor_on_a_sound_history(capfd: pytest.CaptureFixture[str]) -> None:
+    """No problem, and exit code 0; a filter that hides all is one."""
+    assert run(capfd, "doctor", "--demo")[0] == 0
+    assert run(capfd, "doctor", "--demo", "--model", "nothing")[0] == 1
+
+
+def test_doctor_tells_who_named_the_roots(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the order of precedence: the option, the settings, the variable, the defaults."""
+    root = tmp_path / "claude"
+    write(session_file(root), reply())
+
+    def named(*argv: str) -> str:
+        return str(document(capfd, "doctor", *argv, "--json")["rows"][0]["found"])
+
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(root))
+    assert "(CLAUDE_CONFIG_DIR)" in named()
+    monkeypatch.setenv("TOKENAUDIT_ROOT", str(root))
+    assert "(settings)" in named()
+    assert "(--root)" in named("--root", str(root))
+    monkeypatch.delenv("TOKENAUDIT_ROOT")
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR")
+    assert "(by default)" in named()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tokenaudit.config import Settings
     from tokenaudit.reports.question import Question
     from tokenaudit.reports.report import Report
+    from tokenaudit.store import Facts
 
 __all__ = ["register"]
 
@@ -35,6 +36,10 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: tokenaudit check; tokenaudit check --fail-on never --json;"
         " tokenaudit check --format sarif -o tokenaudit.sarif",
     )(check)
+    app.command(
+        "doctor",
+        epilog="Examples: tokenaudit doctor; tokenaudit doctor --project webshop; tokenaudit doctor --json",
+    )(doctor)
 
 
 @_about_usage
@@ -73,4 +78,33 @@ def check(
 
     found = worst(report)
     if fail_on is not FailOn.NEVER and found and found.rank <= Severity(fail_on.value).rank:
+        raise typer.Exit(1)
+
+
+@partial(command, groups=(Source, Filter, Output))
+def doctor(options: Options) -> None:
+    """Why do I see nothing, or less than I expect? Where it looked, what it found, and the next step."""
+    from tokenaudit.cli.circumstances import gathered
+    from tokenaudit.cli.run import rate_card, read_facts, write
+    from tokenaudit.errors import NoTranscriptsError
+
+    def facts(settings: "Settings") -> "Facts | None":
+        try:
+            return read_facts(options, settings)
+        except NoTranscriptsError:
+            return None
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        from tokenaudit import ledger
+        from tokenaudit.reports import doctor as reports
+
+        card = rate_card(options.pricing)
+        found = facts(settings)
+        built = None if found is None else ledger.build(found, card)
+        return reports.doctor(gathered(options, settings, question, built), card, question)
+
+    report = write(options, make, name="doctor")
+    from tokenaudit.reports.doctor import is_ill
+
+    if is_ill(report):
         raise typer.Exit(1)
