@@ -1,6 +1,7 @@
 """The commands of the auditor, run as a user runs them."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -185,3 +186,34 @@ def test_doctor_tells_who_named_the_roots(
     monkeypatch.delenv("TOKENAUDIT_ROOT")
     monkeypatch.delenv("CLAUDE_CONFIG_DIR")
     assert "(by default)" in named()
+
+
+# reconcile
+
+
+def test_reconcile_writes_a_bridge_that_sums(capfd: pytest.CaptureFixture[str]) -> None:
+    """Every column of the rows but the last adds up to the last."""
+    rows = document(capfd, "reconcile", "--demo", "--json")["rows"]
+
+    for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"):
+        assert sum(row[name] for row in rows[:-1]) == rows[-1][name]
+    assert sum(Decimal(row["cost_usd"]) for row in rows[:-1]) == Decimal(rows[-1]["cost_usd"])
+    assert ["theirs", "ours"] == [rows[0]["step"], rows[-1]["step"]]
+    assert [0, "0.00"] == [rows[-2]["input_tokens"], rows[-2]["cost_usd"]]
+
+
+def test_reconcile_an_export_of_ours(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Of each format that it can be read from: nothing lies between."""
+    for form in ("json", "csv"):
+        path = tmp_path / f"export.{form}"
+        assert run(capfd, "daily", "--demo", "-o", str(path))[0] == 0
+        rows = document(capfd, "reconcile", str(path), "--demo", "--json")["rows"]
+        assert ["theirs", "unexplained", "ours"] == [row["step"] for row in rows]
+        assert "0.00" == rows[1]["cost_usd"]
+
+
+def test_reconcile_without_a_file(capfd: pytest.CaptureFixture[str]) -> None:
+    """It says what it wants."""
+    code, _, err = run(capfd, "reconcile")
+
+    assert (2, "nothing to reconcile with" in err) == (code, True)

@@ -37,6 +37,8 @@ class Evidence:
     rows: pl.DataFrame
     """The responses of the ledger that were asked for; all columns of `ledger.SCHEMA`, and `day`."""
     now: datetime
+    zone: str = "UTC"
+    """In which days are cut."""
 
     @cached_property
     def traces(self) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tokenaudit.cli.options import Filter, Options, Output, Pricing, Source, command
+from tokenaudit.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenaudit.config import Settings
@@ -40,6 +41,11 @@ def register(app: typer.Typer) -> None:
         "doctor",
         epilog="Examples: tokenaudit doctor; tokenaudit doctor --project webshop; tokenaudit doctor --json",
     )(doctor)
+    app.command(
+        "reconcile",
+        epilog="Examples: tokenaudit export --json -o export.json; tokenaudit reconcile export.json;"
+        " tokenaudit reconcile . --json",
+    )(reconcile)
 
 
 @_about_usage
@@ -108,3 +114,43 @@ def doctor(options: Options) -> None:
 
     if is_ill(report):
         raise typer.Exit(1)
+
+
+@_about_usage
+def reconcile(
+    options: Options,
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE|DIR",
+            help="A file that states a total, or a folder of them; of --demo its own may be left out.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Bridge from another total to ours: claude -p, status line, telemetry, Console, ccusage, exports."""
+    from tokenaudit.claims import read_claims
+    from tokenaudit.cli.run import rate_card, read_facts, write
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        claims, others = read_claims(_claimed(options, path))
+        from tokenaudit import ledger
+        from tokenaudit.reports import reconcile as reports
+
+        card = rate_card(options.pricing)
+        facts = read_facts(options, settings)
+        return reports.reconcile(ledger.build(facts, card), facts, question, claims, others)
+
+    write(options, make, name="reconcile")
+
+
+def _claimed(options: Options, path: Path | None) -> Path:
+    if path is not None:
+        return path
+    if options.source.demo:
+        from tokenaudit.transcripts import DEMO
+
+        return DEMO / "claims"
+    raise UsageError(
+        "nothing to reconcile with", hint="Name a file that states a total, or a folder of them."
+    )

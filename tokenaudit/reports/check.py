@@ -59,7 +59,9 @@ def check(ledger: Ledger, facts: Facts, question: Question, rules: Sequence[Rule
     One row per finding: what is at stake in tokens and list price, where an example stands.
     """
     rows = select(ledger.frame, question.selection).collect()
-    found = findings(Evidence(facts, ledger, rows, question.now), rules)
+    found = findings(
+        Evidence(facts, ledger, rows, question.now, question.selection.timezone), rules
+    )
     frame = pl.DataFrame([_row(finding) for finding in found], _SCHEMA, orient="row")
     first = Section("findings", "Findings", _COLUMNS, frame)
     sections = (first, _explained(found)) if found else (first,)
