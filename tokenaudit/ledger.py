@@ -17,7 +17,10 @@ from tokenaudit.pricing.cost import COSTS, USD, price
 from tokenaudit.sessions import agents_of, compactions_of, sessions_of, with_projects
 from tokenaudit.store import Facts
 
-__all__ = ["MEASURES", "SCHEMA", "TOKENS", "Ledger", "build", "measures", "totals"]
+__all__ = ["MEASURES", "RULES", "SCHEMA", "TOKENS", "Ledger", "build", "measures", "totals"]
+
+RULES: Final = 1
+"""The version of the accounting rules: raised by every change that moves a figure."""
 
 TOKENS: Final = (
     "input_tokens",

@@ -46,6 +46,11 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: tokenaudit export --json -o export.json; tokenaudit reconcile export.json;"
         " tokenaudit reconcile . --json",
     )(reconcile)
+    app.command(
+        "verify",
+        epilog="Examples: tokenaudit export -o usage.json; tokenaudit verify usage.json;"
+        " tokenaudit verify usage.json --json",
+    )(verify)
 
 
 @_about_usage
@@ -154,3 +159,21 @@ def _claimed(options: Options, path: Path | None) -> Path:
     raise UsageError(
         "nothing to reconcile with", hint="Name a file that states a total, or a folder of them."
     )
+
+
+@partial(command, groups=(Source, Pricing, Output))
+def verify(
+    options: Options,
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="EXPORT", help="JSON or Parquet that `tokenaudit export` wrote."),
+    ],
+) -> None:
+    """Make an export anew from its inputs, and say identical, or what changed and why."""
+    from tokenaudit.cli.verify import verify as compare
+
+    report = compare(path, options)
+    from tokenaudit.reports.verify import is_identical
+
+    if not is_identical(report):
+        raise typer.Exit(1)

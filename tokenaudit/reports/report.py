@@ -114,6 +114,8 @@ class Meta:
     """The basis of every cost: rate card, its hash and the day through which it was verified."""
     intake: Intake
     selected: Selected
+    provenance: Mapping[str, Any] | None = None
+    """Of an export: what it takes to make it again, and digests of all that it stands on."""
 
 
 @dataclass(frozen=True, slots=True)
