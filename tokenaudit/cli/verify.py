@@ -55,14 +55,14 @@ def export(name: str, options: Options) -> None:
 def _made(
     name: str, options: Options, question: "Question", settings: "Settings"
 ) -> "tuple[Report, Any]":
-    from tokenaudit.cli.run import rate_card, read_facts
+    from tokenaudit.cli.run import built, rate_card, read_facts
 
     card = rate_card(options.pricing)
     facts = read_facts(options, settings)
-    from tokenaudit import ledger
     from tokenaudit.reports import answers
 
-    return answers.answer(ledger.build(facts, card), question, name), facts
+    found = built(facts, card, with_estimate=question.shape.with_estimate)
+    return answers.answer(found, question, name), facts
 
 
 def _asked(name: str, options: Options, question: "Question") -> dict[str, Any]:
@@ -80,6 +80,7 @@ def _asked(name: str, options: Options, question: "Question") -> dict[str, Any]:
         "with_cost": shape.with_cost,
         "full": shape.full,
         "breakdown": shape.breakdown,
+        "with_estimate": shape.with_estimate,
     }
 
 
@@ -175,7 +176,7 @@ def _compared(
     from tokenaudit import ledger
     from tokenaudit.audit import provenance
     from tokenaudit.audit.provenance import Change, Verdict
-    from tokenaudit.cli.run import rate_card, read_facts
+    from tokenaudit.cli.run import built, rate_card, read_facts
     from tokenaudit.reports import answers
     from tokenaudit.reports.verify import verified
 
@@ -189,8 +190,8 @@ def _compared(
         raise ExportError(f"{path}: its metadata cannot be used: {error!r}") from None
     card = rate_card(options.pricing)
     facts = read_facts(options, settings)
-    built = ledger.build(facts, card)
-    report = answers.answer(built, again, str(asked["report"]))
+    found_now = built(facts, card, with_estimate=again.shape.with_estimate)
+    report = answers.answer(found_now, again, str(asked["report"]))
     is_same_rules = rules == ledger.RULES
     changes: list[Change] = [
         Change(
@@ -206,11 +207,11 @@ def _compared(
             f"Version {rules} of the accounting rules"
             + ("." if is_same_rules else f"; now {ledger.RULES}."),
         ),
-        *provenance.changes_of_pricing(found.meta["pricing"], built.pricing),
+        *provenance.changes_of_pricing(found.meta["pricing"], found_now.pricing),
         *provenance.changes_of_inputs(inputs, facts),
         *_rows(found, report),
     ]
-    return verified(built, replace(question, selection=again.selection), changes, path.name)
+    return verified(found_now, replace(question, selection=again.selection), changes, path.name)
 
 
 def _again(meta: Mapping[str, Any], question: "Question") -> "tuple[Mapping[str, Any], Question]":
@@ -221,7 +222,15 @@ def _again(meta: Mapping[str, Any], question: "Question") -> "tuple[Mapping[str,
     shape = Shape(
         **{
             name: asked[name]
-            for name in ("sort", "descending", "limit", "with_cost", "full", "breakdown")
+            for name in (
+                "sort",
+                "descending",
+                "limit",
+                "with_cost",
+                "full",
+                "breakdown",
+                "with_estimate",
+            )
         }
     )
     return asked, replace(
