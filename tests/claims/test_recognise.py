@@ -230,3 +230,81 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         read_claims(tmp_path / "x.json")
     with pytest.raises(ClaimError, match="no file in it states a total"):
         read_claims(tmp_path)
+
+
+SAMPLES: list[Any] = [
+    RESULT,
+    {"session_id": "s", "version": "2", "cost": {"total_cost_usd": 1}},
+    {
+        "version": 2,
+        "lastComputedDate": "2026-01-01",
+        "dailyActivity": [],
+        "modelUsage": {"m": {"inputTokens": 1}},
+    },
+    {
+        "resourceMetrics": [
+            {
+                "scopeMetrics": [
+                    {
+                        "metrics": [
+                            {
+                                "name": "claude_code.token.usage",
+                                "sum": {
+                                    "aggregationTemporality": 1,
+                                    "dataPoints": [
+                                        {
+                                            "attributes": [
+                                                {"key": "type", "value": {"stringValue": "input"}}
+                                            ],
+                                            "asDouble": 3,
+                                        }
+                                    ],
+                                },
+                            }
+                        ]
+                    }
+                ]
+            }
+        ]
+    },
+    page({"model": "m", "uncached_input_tokens": 1, "cache_creation": {"x": 1}}),
+    page({"model": "m", "amount": "1.5", "currency": "USD"}),
+    {
+        "daily": [{"date": "2026-01-01", "totalCost": 1, "modelBreakdowns": [{"cost": 1}]}],
+        "totals": {},
+    },
+    {"meta": {"tool": "tokenaudit", "format": 1}, "totals": {"output_tokens": 2, "cost_usd": "1"}},
+]
+ODD: list[Any] = [None, True, -1, 1.5, "x", [], {}, [[]], {"a": 1}, 10**400, 1e300]
+
+
+def places(value: Any) -> list[list[Any]]:
+    """All places in a document, as ways to them."""
+    inner: Any = ()
+    if isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+    return [[]] + [[key, *way] for key, each in inner for way in places(each)]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: next(iter(sample)))
+def test_no_odd_value_ends_in_a_traceback(tmp_path: Path, sample: Any) -> None:
+    """Whatever stands at any place, and wherever a file is cut: a claim, or words."""
+    text = json.dumps(sample)
+    documents = [text[:at] for at in range(len(text))]
+    for way in places(sample):
+        for odd in ODD:
+            changed = json.loads(text)
+            target = {"": changed}
+            *before, last = ["", *way]
+            inner: Any = target
+            for key in before:
+                inner = inner[key]
+            inner[last] = odd
+            documents.append(json.dumps(target[""]))
+    for document in documents:
+        try:
+            claims, _ = read_claims(written(tmp_path, document))
+        except ClaimError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+        else:
+            assert len(claims) == 1

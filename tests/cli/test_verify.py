@@ -204,6 +204,10 @@ def plain(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
             b'{"meta": {"tool": "tokenaudit", "seal": 1, "provenance": {}}}',
             "metadata cannot be used",
         ),
+        (
+            b'{"meta": {"tool": "tokenaudit", "seal": 1, "provenance": []}}',
+            "metadata cannot be used",
+        ),
         (b"PAR1 and no more", "cannot be read as Parquet"),
     ],
 )

@@ -1,9 +1,11 @@
 """What an export stands on, and whether that is still so: inputs, rate card, rules, what was asked."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import polars as pl
 
 from tokenaudit.ledger import RULES
@@ -11,13 +13,16 @@ from tokenaudit.store import Facts
 from tokenaudit.transcripts.digest import combined, digest
 
 __all__ = [
+    "Asked",
     "Change",
+    "Stated",
     "Verdict",
     "changes_of_inputs",
     "changes_of_pricing",
     "frame_of",
     "inputs_of",
     "provenance_of",
+    "stated",
 ]
 
 
@@ -30,6 +35,72 @@ class Verdict(StrEnum):
     CHANGED = "changed"
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """What was asked of the ledger: the report, its roots and rates, its shape."""
+
+    report: str
+    start_of_week: Annotated[
+        str, msgspec.Meta(pattern="^(mon|tues|wednes|thurs|fri|satur|sun)day$")
+    ]
+    demo: bool
+    roots: list[str]
+    rates: str | None
+    as_model: str | None
+    sort: str | None
+    descending: bool | None
+    limit: int | None
+    with_cost: bool
+    full: bool
+    breakdown: bool
+    with_estimate: bool
+
+
+class InputFile(msgspec.Struct, frozen=True):
+    """A transcript as it was read."""
+
+    path: str
+    bytes: int
+    sha256: str | None
+
+
+class Inputs(msgspec.Struct, frozen=True):
+    """All that was read."""
+
+    sha256: str
+    files: list[InputFile]
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """What an export stands on."""
+
+    rules: int
+    asked: Asked
+    inputs: Inputs
+
+
+class Filters(msgspec.Struct, frozen=True):
+    """The filters of an export."""
+
+    since: date | None = None
+    until: date | None = None
+    project: list[str] = []
+    model: list[str] = []
+    session: list[str] = []
+    agent: list[str] = []
+    branch: list[str] = []
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """What of an export's metadata its verification needs."""
+
+    command: str
+    generated_at: datetime
+    timezone: str
+    filters: Filters
+    pricing: dict[str, str]
+    provenance: Provenance
+
+
 class Change(NamedTuple):
     """One line of a verification."""
 
@@ -38,23 +109,29 @@ class Change(NamedTuple):
     said: str
 
 
-def inputs_of(facts: Facts) -> dict[str, Any]:
+def inputs_of(facts: Facts) -> Inputs:
     """Return the digests of all that was read: `sha256` of all, and `path, bytes, sha256` of each."""
     files = []
     for path, size in facts.transcripts.select("path", "bytes").sort("path").iter_rows():
         found = digest(path, size)
-        files.append({"path": path, "bytes": size, "sha256": found[1] if found else None})
-    return {"sha256": combined(str(file["sha256"]) for file in files), "files": files}
+        files.append(InputFile(path, size, found[1] if found else None))
+    return Inputs(combined(str(file.sha256) for file in files), files)
 
 
-def provenance_of(facts: Facts, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an export must carry to be made again: *asked* names the report and its options."""
-    return {"rules": RULES, "asked": dict(asked), "inputs": inputs_of(facts)}
+def provenance_of(facts: Facts, asked: Asked) -> dict[str, Any]:
+    """Return what an export must carry to be made again, as plain values."""
+    found: dict[str, Any] = msgspec.to_builtins(Provenance(RULES, asked, inputs_of(facts)))
+    return found
 
 
-def changes_of_inputs(then: Mapping[str, Any], facts: Facts) -> Iterator[Change]:
+def stated(meta: Mapping[str, Any]) -> Stated:
+    """Read the metadata of an export. Raises msgspec.ValidationError for what cannot be used."""
+    return msgspec.convert(meta, Stated)
+
+
+def changes_of_inputs(then: Inputs, facts: Facts) -> Iterator[Change]:
     """Compare the inputs of *then* with the transcripts that are there now."""
-    known = {str(file["path"]): file for file in then.get("files", ())}
+    known = {file.path: file for file in then.files}
     now = dict(facts.transcripts.select("path", "bytes").iter_rows())
     same = 0
     for path, file in known.items():
@@ -70,15 +147,15 @@ def changes_of_inputs(then: Mapping[str, Any], facts: Facts) -> Iterator[Change]
         )
 
 
-def _change(path: str, file: Mapping[str, Any], now: Mapping[str, int]) -> Change | None:
-    size = int(file["bytes"])
+def _change(path: str, file: InputFile, now: Mapping[str, int]) -> Change | None:
+    size = file.bytes
     found = digest(path, size)
     if path not in now or found is None:
         return Change("input", Verdict.CHANGED, f"{path}: is gone.")
     there, sha256 = found
     if there < size:
         return Change("input", Verdict.CHANGED, f"{path}: is {size - there:,} bytes shorter.")
-    if sha256 != file["sha256"]:
+    if sha256 != file.sha256:
         return Change("input", Verdict.CHANGED, f"{path}: its first {size:,} bytes were rewritten.")
     if now[path] > size:
         return Change("input", Verdict.GROWN, f"{path}: has {now[path] - size:,} more bytes.")

@@ -42,6 +42,8 @@ def ccusage(value: Value, source: str) -> Claim | None:
 def _lines(row: Value, source: str) -> list[Line]:
     parts = row.get("modelBreakdowns")
     if isinstance(parts, list) and parts:
+        if not all(isinstance(part, Mapping) for part in parts):
+            raise ClaimError(f"{source}: ccusage: modelBreakdowns: is no list of objects")
         return [_line(part, part.get("modelName"), source) for part in parts]
     return [_line(row, None, source)]
 

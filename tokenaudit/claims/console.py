@@ -77,7 +77,7 @@ def _usage_line(each: Value, source: str) -> Line:
     writes = split if isinstance(split, Mapping) else {}
     tools = each.get("server_tool_use")
     return Line(
-        each.get("model"),
+        _model(each),
         Counts(
             count(each, "uncached_input_tokens", source),
             count(each, "output_tokens", source),
@@ -91,12 +91,16 @@ def _usage_line(each: Value, source: str) -> Line:
     )
 
 
+def _model(each: Value) -> str | None:
+    return None if each.get("model") is None else str(each["model"])
+
+
 def _cost_line(each: Value, source: str) -> Line:
     currency = each.get("currency", "USD")
     if currency != "USD":
         raise ClaimError(f"{source}: a cost report in {currency}; only USD can be compared")
     amount = money(each.get("amount"), f"{source}: amount")
-    return Line(each.get("model"), None, None if amount is None else amount / _CENTS)
+    return Line(_model(each), None, None if amount is None else amount / _CENTS)
 
 
 def _claim(

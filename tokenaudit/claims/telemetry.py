@@ -15,7 +15,7 @@ _TYPES: Final = {
     "cacheRead": "cache_read",
     "cacheCreation": "cache_write",
 }
-_CUMULATIVE: Final = {2, "AGGREGATION_TEMPORALITY_CUMULATIVE"}
+_CUMULATIVE: Final = (2, "AGGREGATION_TEMPORALITY_CUMULATIVE")
 
 
 def _list(value: Any, *names: str) -> Iterator[Value]:

@@ -3,19 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tokenaudit.cli.options import Options, Pricing, Source
+from tokenaudit.cli.options import Options, Source
 from tokenaudit.errors import TokenauditError
 from tokenaudit.render import Format, Style, render
 from tokenaudit.render.seal import is_intact
 
 if TYPE_CHECKING:
-    from tokenaudit.audit.provenance import Change
+    from tokenaudit.audit.provenance import Asked, Change, Stated
     from tokenaudit.config import Settings
     from tokenaudit.reports.question import Question
     from tokenaudit.reports.report import Report
@@ -65,23 +64,25 @@ def _made(
     return answers.answer(found, question, name), facts
 
 
-def _asked(name: str, options: Options, question: "Question") -> dict[str, Any]:
-    shape = question.shape
-    return {
-        "report": name,
-        "start_of_week": question.selection.start_of_week,
-        "demo": options.source.demo,
-        "roots": [str(root.absolute()) for root in options.source.root or ()],
-        "rates": None if options.pricing.rates is None else str(options.pricing.rates.absolute()),
-        "as_model": options.pricing.as_model,
-        "sort": shape.sort,
-        "descending": shape.descending,
-        "limit": shape.limit,
-        "with_cost": shape.with_cost,
-        "full": shape.full,
-        "breakdown": shape.breakdown,
-        "with_estimate": shape.with_estimate,
-    }
+def _asked(name: str, options: Options, question: "Question") -> "Asked":
+    from tokenaudit.audit.provenance import Asked
+
+    shape, rates = question.shape, options.pricing.rates
+    return Asked(
+        report=name,
+        start_of_week=question.selection.start_of_week,
+        demo=options.source.demo,
+        roots=[str(root.absolute()) for root in options.source.root or ()],
+        rates=None if rates is None else str(rates.absolute()),
+        as_model=options.pricing.as_model,
+        sort=shape.sort,
+        descending=shape.descending,
+        limit=shape.limit,
+        with_cost=shape.with_cost,
+        full=shape.full,
+        breakdown=shape.breakdown,
+        with_estimate=shape.with_estimate,
+    )
 
 
 # reading
@@ -173,112 +174,98 @@ def verify(path: Path, options: Options) -> "Report":
 def _compared(
     path: Path, found: Exported, options: Options, question: "Question", settings: "Settings"
 ) -> "Report":
-    from tokenaudit import ledger
     from tokenaudit.audit import provenance
-    from tokenaudit.audit.provenance import Change, Verdict
     from tokenaudit.cli.run import built, rate_card, read_facts
     from tokenaudit.reports import answers
     from tokenaudit.reports.verify import verified
 
-    then = found.meta["provenance"]
     try:
-        asked, again = _again(found.meta, question)
-        options = _options_of(asked, options)
-        inputs = then["inputs"]
-        rules = then["rules"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ExportError(f"{path}: its metadata cannot be used: {error!r}") from None
+        then = provenance.stated(found.meta)
+        again = _again(then, question)
+    except (msgspec.ValidationError, KeyError, ValueError, OSError) as error:
+        raise ExportError(f"{path}: its metadata cannot be used: {error}") from None
+    options = _options_of(then.provenance.asked, options)
     card = rate_card(options.pricing)
     facts = read_facts(options, settings)
-    found_now = built(facts, card, with_estimate=again.shape.with_estimate)
-    report = answers.answer(found_now, again, str(asked["report"]))
-    is_same_rules = rules == ledger.RULES
+    now = built(facts, card, with_estimate=again.shape.with_estimate)
+    report = answers.answer(now, again, then.provenance.asked.report)
     changes: list[Change] = [
-        Change(
-            "export",
-            Verdict.SAME if found.is_intact else Verdict.CHANGED,
-            "Its seal fits: no byte was changed."
-            if found.is_intact
-            else "Its seal is broken: it was changed after it was written.",
-        ),
-        Change(
-            "rules",
-            Verdict.SAME if is_same_rules else Verdict.CHANGED,
-            f"Version {rules} of the accounting rules"
-            + ("." if is_same_rules else f"; now {ledger.RULES}."),
-        ),
-        *provenance.changes_of_pricing(found.meta["pricing"], found_now.pricing),
-        *provenance.changes_of_inputs(inputs, facts),
+        *_seal_and_rules(found, then),
+        *provenance.changes_of_pricing(then.pricing, now.pricing),
+        *provenance.changes_of_inputs(then.provenance.inputs, facts),
         *_rows(found, report),
     ]
-    return verified(found_now, replace(question, selection=again.selection), changes, path.name)
+    return verified(now, replace(question, selection=again.selection), changes, path.name)
 
 
-def _again(meta: Mapping[str, Any], question: "Question") -> "tuple[Mapping[str, Any], Question]":
-    """Return what was asked, and the same question once more."""
+def _seal_and_rules(found: Exported, then: "Stated") -> "Iterator[Change]":
+    from tokenaudit import ledger
+    from tokenaudit.audit.provenance import Change, Verdict
+
+    if found.is_intact:
+        yield Change("export", Verdict.SAME, "Its seal fits: no byte was changed.")
+    else:
+        said = "Its seal is broken: it was changed after it was written."
+        yield Change("export", Verdict.CHANGED, said)
+    rules = then.provenance.rules
+    if rules == ledger.RULES:
+        yield Change("rules", Verdict.SAME, f"Version {rules} of the accounting rules.")
+    else:
+        said = f"Version {rules} of the accounting rules; now {ledger.RULES}."
+        yield Change("rules", Verdict.CHANGED, said)
+
+
+def _again(then: "Stated", question: "Question") -> "Question":
+    """Return the question that was asked, once more."""
     from tokenaudit.reports.question import Shape
 
-    asked = meta["provenance"]["asked"]
-    shape = Shape(
-        **{
-            name: asked[name]
-            for name in (
-                "sort",
-                "descending",
-                "limit",
-                "with_cost",
-                "full",
-                "breakdown",
-                "with_estimate",
-            )
-        }
-    )
-    return asked, replace(
+    asked = then.provenance.asked
+    return replace(
         question,
-        command=str(meta["command"]),
-        now=datetime.fromisoformat(str(meta["generated_at"])),
-        selection=_selection(meta, asked),
-        shape=shape,
+        command=then.command,
+        now=then.generated_at,
+        selection=_selection(then),
+        shape=Shape(
+            sort=asked.sort,
+            descending=asked.descending,
+            limit=asked.limit,
+            with_cost=asked.with_cost,
+            full=asked.full,
+            breakdown=asked.breakdown,
+            with_estimate=asked.with_estimate,
+        ),
     )
 
 
-def _selection(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> "Selection":
+def _selection(then: "Stated") -> "Selection":
     from zoneinfo import ZoneInfo
 
     from tokenaudit.reports.selection import Selection
 
-    filters = meta["filters"]
-    since, until = (
-        date.fromisoformat(filters[name]) if name in filters else None
-        for name in ("since", "until")
-    )
-
-    def named(name: str) -> tuple[str, ...]:
-        return tuple(map(str, filters.get(name, ())))
-
+    filters = then.filters
     return Selection(
-        timezone=ZoneInfo(str(meta["timezone"])).key,
-        start_of_week=str(asked["start_of_week"]),
-        since=since,
-        until=until,
-        projects=named("project"),
-        models=named("model"),
-        sessions=named("session"),
-        agents=named("agent"),
-        branches=named("branch"),
+        timezone=ZoneInfo(then.timezone).key,
+        start_of_week=then.provenance.asked.start_of_week,
+        since=filters.since,
+        until=filters.until,
+        projects=tuple(filters.project),
+        models=tuple(filters.model),
+        sessions=tuple(filters.session),
+        agents=tuple(filters.agent),
+        branches=tuple(filters.branch),
     )
 
 
-def _options_of(asked: Mapping[str, Any], options: Options) -> Options:
+def _options_of(asked: "Asked", options: Options) -> Options:
     """Return the options by which the export was made, where those of today say nothing else."""
     source, pricing = options.source, options.pricing
     if not source.root and not source.demo:
-        roots = [Path(str(root)) for root in asked["roots"]]
-        source = Source(root=roots or None, demo=bool(asked["demo"]), jobs=source.jobs)
-    if pricing.rates is None and asked["rates"] is not None:
-        pricing = replace(pricing, rates=Path(str(asked["rates"])))
-    if pricing.as_model is None and asked["as_model"] is not None:
-        pricing = Pricing(rates=pricing.rates, as_model=str(asked["as_model"]))
+        roots = [Path(root) for root in asked.roots]
+        source = Source(root=roots or None, demo=asked.demo, jobs=source.jobs)
+    if pricing.rates is None and asked.rates is not None:
+        pricing = replace(pricing, rates=Path(asked.rates))
+    if pricing.as_model is None:
+        pricing = replace(pricing, as_model=asked.as_model)
     return replace(options, source=source, pricing=pricing)
 
 
