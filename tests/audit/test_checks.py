@@ -255,8 +255,8 @@ def test_calls_that_leave_no_usage(tmp_path: Path) -> None:
 
     assert named == {
         "unrecorded_title": (1, 351, Decimal("0.000395")),
-        "unrecorded_web_search": (3, 0, Decimal("0.03")),
-        "unrecorded_web_fetch": (1, 0, Decimal(0)),
+        "unrecorded_web_search": (3, None, Decimal("0.03")),
+        "unrecorded_web_fetch": (1, None, None),
         "unrecorded_compaction": (1, 100_000, Decimal("0.05")),
         "unrecorded_recap": (1, 194, Decimal("0.00297")),
     }

@@ -17,7 +17,7 @@ __all__ = ["missing"]
 _LONG_GAP: Final = timedelta(days=14)
 _CALLS: Final = {
     "compaction": (Severity.WARNING, "compaction", "sent the whole context once more"),
-    "web_search": (Severity.WARNING, "web search", "paid by the search"),
+    "web_search": (Severity.WARNING, "web search", "run on the side, with a fee each"),
     "web_fetch": (Severity.INFO, "web page", "summed up by a small model"),
     "title": (Severity.INFO, "title", "made by a small model"),
     "recap": (Severity.INFO, "recap", "made while you were away"),
@@ -83,9 +83,10 @@ def _calls(evidence: Evidence) -> Iterator[Finding]:
                 severity,
                 None,
                 number,
-                whole(found, "total_tokens"),
-                dollars(found, "cost_usd"),
-                f"{counted(number, one, _SEVERAL.get(kind))} {what}, with no usage left behind. Inferred: at least"
+                # what nothing bounds from below is not known, rather than zero
+                whole(found, "total_tokens") or None,
+                dollars(found, "cost_usd") or None,
+                f"{counted(number, one, _SEVERAL.get(kind))} {what}; no usage is left behind. Inferred: at least"
                 " this much is missing from every total.",
                 "Compare with Claude Code's own figure: `tokenaudit reconcile FILE`.",
                 place_of(found, "path", "line"),
