@@ -17,28 +17,32 @@ README = Path(__file__).parent.parent / "README.md"
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 
-def examples() -> list[tuple[str, str]]:
-    """The commands of all console blocks, each with the output that is shown for it."""
+def examples() -> list[tuple[str, str, int]]:
+    """The commands of all console blocks, each with the output that is shown for it and its block."""
     found = []
-    for block in CONSOLE.findall(README.read_text("utf-8")):
+    for number, block in enumerate(CONSOLE.findall(README.read_text("utf-8"))):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
-            found.append((command, output))
+            found.append((command, output, number))
     return found
 
 
 @pytest.mark.parametrize(
-    ("command", "shown"), examples(), ids=lambda value: value.partition("\n")[0]
+    ("command", "shown", "block"), examples(), ids=lambda value: str(value).partition("\n")[0]
 )
 def test_console_example_writes_what_is_shown(
     command: str,
     shown: str,
+    block: int,
+    *,
     capfd: pytest.CaptureFixture[str],
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each example runs; where the README shows its output, it is that output."""
-    monkeypatch.chdir(tmp_path)
+    """Each example runs, those of one block in one folder; where output is shown, it is that output."""
+    folder = tmp_path_factory.getbasetemp() / f"readme-{block}"
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
     program, *argv = shlex.split(command)
     code = main(argv)
     out, _ = capfd.readouterr()
@@ -46,7 +50,7 @@ def test_console_example_writes_what_is_shown(
     assert ("tokenaudit", 0) == (program, code)
     if shown.strip():
         assert shown.rstrip() == out.rstrip()
-    assert out or list(tmp_path.iterdir())
+    assert out or list(folder.iterdir())
 
 
 def test_python_examples_say_what_is_shown() -> None:

@@ -17,7 +17,21 @@ from tokenaudit.pricing.cost import COSTS, USD, price
 from tokenaudit.sessions import agents_of, compactions_of, sessions_of, with_projects
 from tokenaudit.store.facts import Facts
 
-__all__ = ["MEASURES", "SCHEMA", "TOKENS", "Ledger", "build", "measures", "totals"]
+__all__ = [
+    "CALIBRATION",
+    "ESTIMATES",
+    "MEASURES",
+    "RULES",
+    "SCHEMA",
+    "TOKENS",
+    "Ledger",
+    "build",
+    "measures",
+    "totals",
+]
+
+RULES: Final = 1
+"""The version of the accounting rules: raised by every change that moves a figure."""
 
 TOKENS: Final = (
     "input_tokens",
@@ -99,6 +113,28 @@ SCHEMA: Final[Mapping[str, Any]] = {
 }
 
 
+ESTIMATES: Final = (
+    "est_output_best_tokens",
+    "est_output_high_tokens",
+    "est_cost_best_usd",
+    "est_cost_high_usd",
+    "est_unknown_responses",
+)
+"""Columns beside those of SCHEMA, where estimates were asked for: never part of any total above."""
+
+CALIBRATION: Final[Mapping[str, Any]] = {
+    "model": pl.String,  # or `all models`, for those with too few finals
+    "finals": pl.Int64,  # final responses that it was fitted on
+    "tokens_per_thinking": pl.Float64,  # per character
+    "tokens_per_text": pl.Float64,
+    "tokens_per_tool_input": pl.Float64,
+    "reach": pl.Float64,  # how many times its estimate nine of ten held-out finals do not exceed
+    "total_error": pl.Float64,  # of the sum of held-out finals: 0.05 is five per cent too much
+    "median_error": pl.Float64,  # of single held-out finals, without its sign
+}
+"""How estimates were fitted, and how wrong they were on finals that the fit had not seen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """All responses, priced, with the facts around them and what they stand on."""
@@ -122,6 +158,8 @@ class Ledger:
     """The basis of all costs (R12)."""
     card: RateCard
     """The rates by which all was priced."""
+    calibration: pl.DataFrame | None = None
+    """How estimates were fitted; see CALIBRATION. None where none were asked for."""
 
 
 def build(facts: Facts, card: RateCard) -> Ledger:

@@ -93,20 +93,22 @@ def document(capfd: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
 # the network
 
 
-def commands() -> list[str]:
-    """Every example at the foot of a command's help, without the one that may use the network."""
+def commands() -> list[list[str]]:
+    """The examples at the foot of each command's help, without those that may use the network.
+
+    Of one command they run in their order: one may need what the one before it wrote.
+    """
     help_of = [*app.registered_commands, *prices.registered_commands]
     epilogs = [each.epilog for each in help_of]
     callback = prices.registered_callback
     assert callback is not None
     epilogs.append(callback.epilog)
     examples = [
-        example.removeprefix("tokenaudit ")
+        [each.removeprefix("tokenaudit ") for each in epilog.removeprefix("Examples: ").split("; ")]
         for epilog in epilogs
         if isinstance(epilog, str)
-        for example in epilog.removeprefix("Examples: ").split("; ")
     ]
-    return ["", *(each for each in examples if not each.startswith("prices update"))]
+    return [[""], *(each for each in examples if not each[0].startswith("prices update"))]
 
 
 @pytest.fixture
@@ -121,21 +123,22 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("examples", commands(), ids=lambda examples: examples[0])
 def test_no_command_opens_a_socket(
     capfd: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    command: str,
+    examples: list[str],
 ) -> None:
     """All work where there is no network at all."""
     monkeypatch.chdir(tmp_path)
-    argv = shlex.split(command)
-    sample = [] if argv[:1] == ["prices"] and "explain" not in argv else ["--demo"]
-    code, out, err = run(capfd, *argv, *({*sample} - {*argv}))
+    for example in examples:
+        argv = shlex.split(example)
+        sample = [] if argv[:1] == ["prices"] and "explain" not in argv else ["--demo"]
+        code, out, err = run(capfd, *argv, *({*sample} - {*argv}))
 
-    assert (code, "error" in err) == (0, False)
-    assert out or err or list(tmp_path.iterdir())
+        assert (code, "error" in err) == (0, False), example
+        assert out or err or list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("offline")

@@ -368,6 +368,19 @@ class Seen:
                 path.write_bytes(content)
 
 
+def change(path: Path, step: str, content: bytes, at: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if step == "append":
+        with path.open("ab") as file:
+            file.write(content)
+    elif step == "cut" and path.exists():
+        path.write_bytes(path.read_bytes()[:at])
+    elif step == "replace":
+        path.write_bytes(content)
+    elif step == "delete":
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def workshop() -> Iterator[Path]:
     place = Path(tempfile.mkdtemp())
@@ -403,20 +416,11 @@ def test_any_history_gives_the_ledger_of_all_that_was_ever_seen(
         write(session_file(root, FORK), prompt("the anchor"))
         memory = Seen({**paths, "anchor": session_file(root, FORK)})
         for step, name, content, at in [*steps, ("run", "main", b"", 0)]:
-            path = paths[name]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if step == "append":
-                with path.open("ab") as file:
-                    file.write(content)
-            elif step == "cut" and path.exists():
-                path.write_bytes(path.read_bytes()[:at])
-            elif step == "replace":
-                path.write_bytes(content)
-            elif step == "delete":
-                path.unlink(missing_ok=True)
-            elif step == "run":
+            if step == "run":
                 run(root, folder, later_s=0)
                 memory.look()
+            else:
+                change(paths[name], step, content, at)
         memory.write(seen, root)
         expected, found = scratch(seen), run(root, folder)
 

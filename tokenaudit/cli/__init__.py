@@ -1,5 +1,8 @@
 """The command line: options in `options`, commands in `commands`, the one way to a report in `run`."""
 
+from tokenaudit.cli import audit
 from tokenaudit.cli.commands import app
 
 __all__ = ["app"]
+
+audit.register(app)

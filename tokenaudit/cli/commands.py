@@ -177,7 +177,9 @@ def export(
     ] = "ledger",
 ) -> None:
     """Write the ledger itself, or any report, for other programs: CSV, Parquet, JSON, NDJSON."""
-    _run(report, options, command=f"export {report}")
+    from tokenaudit.cli.verify import export as write
+
+    write(report, options)
 
 
 app.add_typer(prices.app)

@@ -228,6 +228,14 @@ class Cut:
     no_cost: Annotated[
         bool, typer.Option("--no-cost", help="Leave costs out.", rich_help_panel=_SHOW)
     ] = False
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate",
+            help="Add estimates of lost output, and of its cost.",
+            rich_help_panel=_SHOW,
+        ),
+    ] = False
     full: Annotated[
         bool,
         typer.Option("--full", help="Add what each class of tokens cost.", rich_help_panel=_SHOW),
@@ -281,7 +289,7 @@ class Output:
             "--format",
             "-f",
             metavar="FORMAT",
-            help="table, json, ndjson, csv, parquet or markdown.",
+            help="table, json, ndjson, csv, parquet or markdown; of `check` also junit and sarif.",
             rich_help_panel=_WRITE,
             show_default="table, or as FILE ends",
         ),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tokenaudit.store.facts import Facts
 
 __all__ = [
+    "built",
     "cache_folder",
     "load",
     "rate_card",
@@ -187,10 +188,19 @@ def _system_zone() -> ZoneInfo:
 def load(options: Options, settings: Settings) -> "Ledger":
     """Read the transcripts that *options* name, and price them."""
     card = rate_card(options.pricing)  # first: a mistake in it must not wait for the reading
-    facts = read_facts(options, settings)
+    return built(read_facts(options, settings), card, with_estimate=options.cut.estimate)
+
+
+def built(facts: "Facts", card: "RateCard", *, with_estimate: bool) -> "Ledger":
+    """Build the ledger of *facts*, with estimates of lost output beside it if they are wanted."""
     from tokenaudit import ledger
 
-    return ledger.build(facts, card)
+    plain = ledger.build(facts, card)
+    if not with_estimate:
+        return plain
+    from tokenaudit.audit.estimate import estimated
+
+    return estimated(plain, facts)
 
 
 def read_facts(options: Options, settings: Settings) -> "Facts":
@@ -320,6 +330,7 @@ def _question(name: str, options: Options, moment: _Moment, command: str) -> "Qu
         limit=cut.limit,
         with_cost=not cut.no_cost,
         full=cut.full,
+        with_estimate=cut.estimate,
         breakdown=cut.breakdown,
     )
     selection = moment.selection(options.chosen, PERIODS.get(name, "day"))

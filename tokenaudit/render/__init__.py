@@ -1,8 +1,9 @@
 """Reports as bytes: one file per format behind one function; nothing here counts, prices or reads."""
 
 from enum import StrEnum
+from importlib import import_module
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
 from tokenaudit.render.style import Style
 
@@ -21,6 +22,10 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     MARKDOWN = "markdown"
+    JUNIT = "junit"
+    """Findings alone."""
+    SARIF = "sarif"
+    """Findings alone."""
 
 
 _ENDINGS: Final = {
@@ -32,6 +37,7 @@ _ENDINGS: Final = {
     ".md": Format.MARKDOWN,
     ".markdown": Format.MARKDOWN,
     ".txt": Format.TABLE,
+    ".sarif": Format.SARIF,
 }
 
 
@@ -41,20 +47,10 @@ def format_of(path: str) -> Format | None:
 
 
 def render(report: "Report", format: Format, style: Style) -> bytes:  # noqa: A002 - the word of the field
-    """Write *report* in *format*; each renderer, and what it needs, is imported only when asked for."""
-    match format:
-        case Format.TABLE:
-            from tokenaudit.render.table import render as write
-        case Format.JSON:
-            from tokenaudit.render.json import render as write
-        case Format.NDJSON:
-            from tokenaudit.render.ndjson import render as write
-        case Format.CSV:
-            from tokenaudit.render.csv import render as write
-        case Format.PARQUET:
-            from tokenaudit.render.parquet import render as write
-        case Format.MARKDOWN:
-            from tokenaudit.render.markdown import render as write
-        case _:
-            assert_never(format)
-    return write(report, style)
+    """Write *report* in *format*; each renderer, and what it needs, is imported only when asked for.
+
+    The file of a format is called as the format is.
+    """
+    write = import_module(f"{__name__}.{format.value}").render
+    written: bytes = write(report, style)
+    return written

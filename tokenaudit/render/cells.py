@@ -40,12 +40,15 @@ _Writer = Callable[[_Row], str]
 
 
 def telling(section: Section) -> Section:
-    """Return *section* without the quiet columns in which no row says anything."""
+    """Return *section* without what no screen shows and without quiet columns in which no row says anything."""
     shown = tuple(
         column
         for column in section.columns
-        if not column.quiet
-        or section.rows.get_column(column.name).cast(pl.String).replace("0", None).count()
+        if column.screen
+        and (
+            not column.quiet
+            or section.rows.get_column(column.name).cast(pl.String).replace("0", None).count()
+        )
     )
     return replace(section, columns=shown)
 

@@ -7,6 +7,7 @@ import msgspec
 
 from tokenaudit.render import frames
 from tokenaudit.render.plain import described, encode, plain
+from tokenaudit.render.seal import UNSEALED, sealed
 from tokenaudit.render.style import Style
 from tokenaudit.reports.report import Report, Section
 
@@ -16,10 +17,14 @@ __all__ = ["render"]
 def render(report: Report, _style: Style, /) -> bytes:
     """Write *report* as JSON: its first section at the top, any others by name in `sections`."""
     first, *others = report.sections
-    document: dict[str, Any] = {"meta": described(report), **_section(first)}
+    meta = described(report)
+    if report.meta.provenance is not None:
+        meta = {"seal": UNSEALED, **meta}
+    document: dict[str, Any] = {"meta": meta, **_section(first)}
     if others:
         document["sections"] = {section.name: _section(section) for section in others}
-    return msgspec.json.format(encode(document), indent=2).encode() + b"\n"
+    data = msgspec.json.format(encode(document), indent=2).encode() + b"\n"
+    return data if report.meta.provenance is None else sealed(data)
 
 
 def _section(section: Section) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def _utc(value: datetime, precision: str) -> str:
 def described(report: Report) -> dict[str, Any]:
     """Return what *report* stands on (R12), as JSON's `meta` and Parquet's metadata hold it."""
     meta = report.meta
+    sealed = {} if meta.provenance is None else {"provenance": plain(meta.provenance)}
     return {
         "format": FORMAT,
         "tool": "tokenaudit",
@@ -72,6 +73,7 @@ def described(report: Report) -> dict[str, Any]:
         "intake": plain(meta.intake),
         "selected": plain(meta.selected),
         "cost_meaning": COST_MEANING,
+        **sealed,
     }
 
 

@@ -37,7 +37,7 @@ def notes(
 
     *today* decides whether the rate card is old.
     """
-    lines = [_read(ledger.intake), *_doubts(ledger), _quality(selected)]
+    lines = [_read(ledger.intake), *_doubts(ledger), _quality(selected), *_estimated(ledger, rows)]
     if with_cost:
         lines += [*_unpriced(rows, ledger.card), *_refused(refused), *_repriced(ledger, rows)]
         lines += [pricing_line(ledger.pricing), *_stale(ledger, rows, today)]
@@ -92,6 +92,35 @@ def _quality(selected: Selected) -> str:
     sure = selected.quality[Quality.FINAL] + selected.quality[Quality.REPAIRED]
     doubt = "" if sure == total else "; the true output and cost are higher"
     return f"Output counts: {', '.join(named)}{doubt}."
+
+
+def _estimated(ledger: Ledger, rows: pl.DataFrame) -> Iterator[str]:
+    """Say what estimates stand on, and how wrong they were where the truth is known."""
+    calibration = ledger.calibration
+    if calibration is None:
+        return
+    if calibration.is_empty():
+        yield "Estimates: none, for too few output counts are final to learn from; what is recorded stands."
+        return
+    told = [
+        f"{each['model']} ({format_count(each['finals'])} finals: {_signed(each['total_error'])} in total,"
+        f" {each['median_error']:.0%} in the median response)"
+        for each in calibration.iter_rows(named=True)
+    ]
+    yield (
+        "Estimates (est.) of lost output, by what was written: the recorded output is the low one,"
+        f" best is likely, and nine of ten finals keep to high. Their error on finals held out: {_named(told)}."
+    )
+    unknown = rows["est_unknown_responses"].sum()
+    if unknown:
+        yield (
+            f"Not to be estimated, with nothing written on any line: {_count(int(unknown), 'response')},"
+            " taken as recorded."
+        )
+
+
+def _signed(part: float) -> str:
+    return f"{round(100 * part):+d}%" if round(100 * part) else "0%"
 
 
 def _share(part: int, whole: int) -> str:

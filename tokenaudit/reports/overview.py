@@ -11,7 +11,7 @@ from tokenaudit.ledger import Ledger, measures
 from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.selection import DIMENSIONS, Selection, period_start, select
-from tokenaudit.reports.usage import LIST_COST, assemble, measure_columns, table
+from tokenaudit.reports.usage import assemble, measure_columns, more, table
 
 __all__ = ["overview"]
 
@@ -50,11 +50,11 @@ def _periods(rows: pl.DataFrame, selection: Selection, today: date, shape: Shape
     starts = {name: period_start(name, today, selection) for name in names}
     frames = [
         rows.filter((pl.col("day") >= starts[name]) & (pl.col("day") <= today)).select(
-            pl.lit(label).alias("period"), *measures(LIST_COST)
+            pl.lit(label).alias("period"), *measures(*more(shape))
         )
         for name, label in zip(names, ("today", "this week", "this month"), strict=True)
     ]
-    everything = rows.select(pl.lit("all time").alias("period"), *measures(LIST_COST))
+    everything = rows.select(pl.lit("all time").alias("period"), *measures(*more(shape)))
     columns = (Column("period", Unit.TEXT, "Period"), *measure_columns(shape))
     return Section(
         name="periods",

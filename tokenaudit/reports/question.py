@@ -26,6 +26,8 @@ class Shape:
     """Whether to add the parts of the cost."""
     with_list_cost: bool = False
     """Whether to show the list cost beside: set where a discount is in force."""
+    with_estimate: bool = False
+    """Whether to show estimates of lost output, and of what it cost, beside what is recorded."""
     breakdown: bool = False
     """Whether to split each row by model."""
 
@@ -42,7 +44,16 @@ class Question:
 
 
 def discounted(ledger: "Ledger", question: Question) -> Question:
-    """Return *question*, asking for the list cost too where a discount makes it another figure."""
-    if not ledger.card.discounts:
-        return question
-    return replace(question, shape=replace(question.shape, with_list_cost=True))
+    """Return *question*, asking for the list cost too where a discount makes it another figure.
+
+    And for no estimates of a ledger that has none.
+    """
+    shape = question.shape
+    return replace(
+        question,
+        shape=replace(
+            shape,
+            with_list_cost=shape.with_list_cost or bool(ledger.card.discounts),
+            with_estimate=shape.with_estimate and ledger.calibration is not None,
+        ),
+    )

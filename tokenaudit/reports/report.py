@@ -69,6 +69,8 @@ class Column:
     """Whether a narrow screen shows it."""
     quiet: bool = False
     """Whether a screen leaves it out where no row says more in it than nothing or zero."""
+    screen: bool = True
+    """Whether a screen shows it at all: a long text may stand in a section of its own there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class Meta:
     """The basis of every cost: rate card, its hash and the day through which it was verified."""
     intake: Intake
     selected: Selected
+    provenance: Mapping[str, Any] | None = None
+    """Of an export: what it takes to make it again, and digests of all that it stands on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """The ledger itself, row by row, and what could not be read: for exports."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.ledger import SCHEMA, Ledger
+from tokenaudit.ledger import ESTIMATES, SCHEMA, Ledger
 from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.selection import select
@@ -72,6 +73,8 @@ def _listing(
     title: str,
 ) -> Report:
     shape = question.shape
+    if shape.with_estimate and ESTIMATES[0] not in listed.columns:
+        shape = replace(shape, with_estimate=False)
     columns = tuple(
         Column(
             column,
@@ -80,9 +83,11 @@ def _listing(
             essential=column in _ESSENTIAL,
             quiet=column not in _ESSENTIAL,
         )
-        for column, dtype in SCHEMA.items()
+        for column, dtype in _schema(listed).items()
         if shape.with_cost
-        or not column.startswith(("cost_", "list_cost", "price_", "rate_", "recorded_cost"))
+        or not column.startswith(
+            ("cost_", "est_cost", "list_cost", "price_", "rate_", "recorded_cost")
+        )
     )
     shown = listed if shape.limit is None else listed.head(shape.limit)
     section = Section(
@@ -97,10 +102,15 @@ def _listing(
     return assemble(ledger, question, rows, (section,), title=title)
 
 
+def _schema(listed: pl.DataFrame) -> Mapping[str, Any]:
+    """Return the ledger's columns, and those of estimates where they were asked for."""
+    return {**SCHEMA, **{name: listed.schema[name] for name in ESTIMATES if name in listed.columns}}
+
+
 def _unit(column: str, dtype: Any) -> Unit:
     if column in _IDS:
         return Unit.ID
-    if column.startswith(("cost_", "list_cost")):
+    if column.startswith(("cost_", "est_cost", "list_cost")):
         return Unit.USD
     if column.endswith("_tokens"):
         return Unit.TOKENS

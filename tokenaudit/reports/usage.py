@@ -1,6 +1,6 @@
 """Usage by any dimensions: the question behind daily, weekly, sessions, models and all the others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -15,7 +15,7 @@ from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
 from tokenaudit.reports.selection import Dimension, dimension, select
 
-__all__ = ["LIST_COST", "assemble", "by", "measure_columns", "summed", "table"]
+__all__ = ["LIST_COST", "assemble", "by", "measure_columns", "more", "summed", "table"]
 
 _LABELS: Final = {
     "input_tokens": "Input",
@@ -33,6 +33,13 @@ _COST_LABELS: Final = {
     "cost_web_search_usd": "Search cost",
 }
 LIST_COST: Final = "list_cost_usd"
+_ESTIMATE_COLUMNS: Final = (
+    Column("est_output_best_tokens", Unit.TOKENS, "Est. output best"),
+    Column("est_output_high_tokens", Unit.TOKENS, "Est. output high"),
+    Column("est_cost_best_usd", Unit.USD, "Est. cost best"),
+    Column("est_cost_high_usd", Unit.USD, "Est. cost high"),
+    Column("est_unknown_responses", Unit.COUNT, "Est. unknown", essential=False, quiet=True),
+)
 
 
 def by(
@@ -103,7 +110,7 @@ def table(
     and the costliest comes first.
     """
     keys = [entry.name for entry in dimensions]
-    grouped = rows.group_by(keys).agg(measures(*_more(shape)))
+    grouped = rows.group_by(keys).agg(measures(*more(shape)))
     if facts is not None:
         grouped = grouped.join(facts, on=keys, how="left", nulls_equal=True)
     columns = (
@@ -138,20 +145,32 @@ def measure_columns(shape: Shape) -> tuple[Column, ...]:
         columns.append(
             Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True)
         )
-    return tuple(columns)
+    return (*columns, *_estimates(shape))
 
 
-def _more(shape: Shape) -> tuple[str, ...]:
-    """Return the columns of costs that *shape* asks for beside the cost."""
+def _estimates(shape: Shape) -> Iterator[Column]:
+    """Yield the columns of estimates, if *shape* asks for them."""
+    for column in _ESTIMATE_COLUMNS if shape.with_estimate else ():
+        if shape.with_cost or column.unit is not Unit.USD:
+            yield column
+
+
+def more(shape: Shape) -> tuple[str, ...]:
+    """Return the columns that *shape* asks to be summed beside the measures."""
+    estimates = tuple(column.name for column in _estimates(shape))
     if not shape.with_cost:
-        return ()
-    return (*(COSTS if shape.full else ()), *((LIST_COST,) if shape.with_list_cost else ()))
+        return estimates
+    return (
+        *(COSTS if shape.full else ()),
+        *((LIST_COST,) if shape.with_list_cost else ()),
+        *estimates,
+    )
 
 
 def summed(rows: pl.DataFrame, shape: Shape) -> Mapping[str, int | Decimal | None]:
     """Return the totals of *rows* for the columns that *shape* asks for."""
     names = [column.name for column in measure_columns(shape)]
-    totals = rows.select(measures(*_more(shape))).row(0, named=True)
+    totals = rows.select(measures(*more(shape))).row(0, named=True)
     return {name: totals[name] for name in names}
 
 
@@ -213,7 +232,7 @@ def _breakdown(
 ) -> pl.DataFrame:
     """Split the *shown* groups by model, in their order."""
     split = list(dict.fromkeys([*keys, "model"]))
-    parts = _narrowed(rows.group_by(split).agg(measures(*_more(shape))))
+    parts = _narrowed(rows.group_by(split).agg(measures(*more(shape))))
     order = shown.select(keys).with_row_index("order")
     names = [*split, *(column.name for column in measure_columns(shape))]
     return (

@@ -1,0 +1,436 @@
+"""Bridges: each step from files and transcripts made by hand; the steps of every bridge sum exactly."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_checks import evidence
+from transcripts_builder import (
+    FORK,
+    SESSION,
+    Line,
+    Regime,
+    agent_file,
+    prompt,
+    reply,
+    response,
+    session_file,
+    sidechain,
+    usage,
+    write,
+)
+
+from tokenaudit.audit.bridge import Basis, Bridge, Figure, Step, bridged
+from tokenaudit.audit.evidence import Evidence
+from tokenaudit.audit.hidden import Signs, hidden_calls
+from tokenaudit.audit.reconcile import reconciled
+from tokenaudit.claims import Claim, Counts, Shape, read_claims
+from tokenaudit.claims import Line as ClaimLine
+from tokenaudit.reports.selection import Selection, select
+
+OPUS, HAIKU = "claude-opus-4-6", "claude-haiku-4-5"
+
+
+def total(bridge: Bridge) -> Figure:
+    figure = bridge.theirs
+    for step in bridge.steps:
+        figure = figure + step.change
+    return figure
+
+
+def stated(
+    tmp_path: Path,
+    models: dict[str, tuple[int, int, int, int, str]],
+    *,
+    searches: int = 0,
+    **more: Any,
+) -> Claim:
+    """The claim of a result with these counts (input, output, read, write) and costs."""
+    names = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+    by_model = {
+        model: {**dict(zip(names, counts, strict=True)), "costUSD": float(cost)}
+        for model, (*counts, cost) in models.items()
+    }
+    if searches:
+        by_model[HAIKU]["webSearchRequests"] = searches
+    cost = sum(Decimal(each[-1]) for each in models.values())
+    document = {
+        "type": "result",
+        "session_id": SESSION,
+        "total_cost_usd": float(cost),
+        "modelUsage": by_model,
+        **more,
+    }
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(document))
+    (claim,), _ = read_claims(path)
+    return claim
+
+
+def bridge(tmp_path: Path, claim: Claim, *lines: Line) -> Bridge:
+    write(session_file(tmp_path / "claude"), *lines)
+    found = reconciled(claim, evidence(tmp_path / "claude"))
+    assert total(found) == found.ours
+    return found
+
+
+def changes(found: Bridge) -> dict[str, tuple[Counts | None, Decimal | None]]:
+    return {step.name: (step.change.counts, step.change.cost_usd) for step in found.steps}
+
+
+NOTHING = (Counts(), Decimal(0))
+# 10 input and 100 output tokens of Opus 4.6: 10 x $5 + 100 x $25 per million
+ONE = (10, 100, 0, 0, "0.00255")
+
+
+def test_the_same_total_needs_no_step(tmp_path: Path) -> None:
+    """But for the unexplained, which is nothing."""
+    found = bridge(tmp_path, stated(tmp_path, {OPUS: ONE}), reply())
+
+    assert {"unexplained": NOTHING} == changes(found)
+
+
+def test_lost_output(tmp_path: Path) -> None:
+    """A placeholder of 3 where 600 were billed: 597 x $25 per million are $0.014925."""
+    claim = stated(tmp_path, {OPUS: (10, 600, 0, 0, "0.01505")})
+    found = bridge(tmp_path, claim, *response(Regime.B, output=600))
+
+    assert changes(found) == {
+        f"output that no line tells ({OPUS})": (Counts(output=-597), Decimal("-0.014925")),
+        "unexplained": NOTHING,
+    }
+    assert [Basis.INFERRED, Basis.UNEXPLAINED] == [step.basis for step in found.steps]
+
+
+def test_more_output_where_all_is_final_stays_unexplained(tmp_path: Path) -> None:
+    """Nothing is made up."""
+    claim = stated(tmp_path, {OPUS: (10, 600, 0, 0, "0.01505")})
+    found = bridge(tmp_path, claim, reply())
+
+    assert {"unexplained": (Counts(output=-500), Decimal("-0.0125"))} == changes(found)
+
+
+def test_prompt_suggestions(tmp_path: Path) -> None:
+    """Two of 425: 850 x $5 + 32 x $25 + 80,000 x $0.5 per million are $0.04505."""
+    claim = stated(tmp_path, {OPUS: (860, 132, 80_000, 0, "0.0476")})
+    found = bridge(tmp_path, claim, reply())
+
+    assert changes(found) == {
+        f"prompt suggestions ({OPUS})": (Counts(-850, -32, -80_000), Decimal("-0.04505")),
+        "unexplained": NOTHING,
+    }
+
+
+def test_titles_and_searches_of_the_small_model(tmp_path: Path) -> None:
+    """A title costs what they say of the model; each search is a cent of that."""
+    claim = stated(tmp_path, {OPUS: ONE, HAIKU: (400, 20, 0, 0, "0.0305")}, searches=3)
+    found = bridge(tmp_path, claim, reply())
+
+    assert changes(found) == {
+        f"session titles ({HAIKU})": (Counts(-400, -20), Decimal("-0.0005")),
+        "web searches": (Counts(), Decimal("-0.03")),
+        "unexplained": NOTHING,
+    }
+    pages = stated(tmp_path, {OPUS: ONE, HAIKU: (9000, 700, 0, 0, "0.0125")})
+    assert f"web pages, searches, command checks ({HAIKU})" in changes(
+        bridge(tmp_path, pages, reply())
+    )
+
+
+def boundary() -> Line:
+    return {"type": "system", "subtype": "compact_boundary", "sessionId": SESSION}
+
+
+def test_compaction_and_recaps(tmp_path: Path) -> None:
+    """Only where the transcripts mark them: 2 in, the context written anew; 100 in and out."""
+    compaction = stated(tmp_path, {OPUS: (12, 3100, 0, 150_000, "1")})
+    found = bridge(tmp_path, compaction, reply(version="2.1.41"), boundary())
+    assert changes(found)[f"compaction ({OPUS})"] == (
+        Counts(-2, -3000, 0, -150_000),
+        # 2 x $5 + 3,000 x $25 + 150,000 x $6.25 per million
+        Decimal("-1.01251"),
+    )
+    assert ["unexplained"] == list(changes(bridge(tmp_path, compaction, reply())))
+
+    recap = stated(tmp_path, {OPUS: (110, 200, 30_000, 0, "0.0205")})
+    away = prompt("", at=5) | {"type": "system", "subtype": "away_summary"}
+    found = bridge(tmp_path, recap, reply(), away)
+    # 100 x $5 + 100 x $25 + 30,000 x $0.5 per million
+    assert changes(found)[f"recaps ({OPUS})"] == (Counts(-100, -100, -30_000), Decimal("-0.018"))
+
+
+def test_a_late_compaction_reads_its_context() -> None:
+    """1,762 input tokens each, from 2.1.114 on."""
+    signs = Signs(is_small=False, is_absent=False, has_lost_output=False, compactions=2, recaps=0)
+    (found,) = hidden_calls("m", Counts(3524, 8000, 300_000, 0), signs)
+
+    assert ("compaction (m)", Counts(3524, 8000, 300_000, 0)) == (found.name, found.counts)
+
+
+def test_a_model_that_transcripts_do_not_hold(tmp_path: Path) -> None:
+    """All of it, at the cost that they state."""
+    claim = stated(tmp_path, {OPUS: ONE, "claude-sonnet-4-6": (500, 50, 0, 1000, "0.007")})
+    found = bridge(tmp_path, claim, reply())
+
+    assert changes(found)["calls of claude-sonnet-4-6"] == (
+        Counts(-500, -50, 0, -1000),
+        Decimal("-0.007"),
+    )
+
+
+def hours(tokens: int) -> Line:
+    return usage(
+        100,
+        write=tokens,
+        cache_creation={"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": tokens},
+    )
+
+
+@pytest.mark.parametrize(("version", "is_cheap"), [("2.1.159", True), ("2.1.176", False)])
+def test_hour_writes_at_the_price_of_five_minutes(
+    tmp_path: Path,
+    version: str,
+    is_cheap: bool,  # noqa: FBT001
+) -> None:
+    """1,000 tokens at $6.25 instead of $10 per million: $0.00375."""
+    cost = "0.0088" if is_cheap else "0.01255"
+    claim = stated(tmp_path, {OPUS: (10, 100, 0, 1000, cost)})
+    found = bridge(tmp_path, claim, reply(counts=hours(1000), version=version))
+
+    expected = {"1-hour cache writes": (Counts(), Decimal("0.00375"))} if is_cheap else {}
+    assert {**expected, "unexplained": NOTHING} == changes(found)
+
+
+def test_models_that_claude_code_mispriced(tmp_path: Path) -> None:
+    """Sonnet 4.5 at $5/$25 for $3/$15: 10 x $2 + 100 x $10 per million are $0.00102 less."""
+    model = "claude-sonnet-4-5-20250929"
+    claim = stated(tmp_path, {model: ONE})
+    found = bridge(tmp_path, claim, reply(model=model, version="2.1.38"))
+    assert changes(found) == {
+        "models that Claude Code mispriced": (Counts(), Decimal("-0.00102")),
+        "unexplained": NOTHING,
+    }
+
+    for version in ("2.1.37", "2.1.69"):
+        found = bridge(tmp_path, claim, reply(model=model, version=version))
+        assert {"unexplained": (Counts(), Decimal("-0.00102"))} == changes(found)
+
+    opus = stated(tmp_path, {OPUS: (10, 100, 0, 0, "0.00765")})
+    found = bridge(tmp_path, opus, reply(version="2.1.29"))
+    assert changes(found)["models that Claude Code mispriced"] == (Counts(), Decimal("-0.0051"))
+
+
+def test_sessions_that_are_not_here(tmp_path: Path) -> None:
+    """Named in a note; nothing of ours is in the scope."""
+    claim = stated(tmp_path, {OPUS: ONE}, session_id=FORK)
+    found = bridge(tmp_path, claim, reply())
+
+    assert Counts() == found.ours.counts
+    assert "1 of its 1 sessions have no usage" in found.notes[0]
+
+
+def test_a_status_line_tells_a_cost_alone(tmp_path: Path) -> None:
+    """No tokens are compared, and none are shown as zero."""
+    path = tmp_path / "status.jsonl"
+    lines = [
+        {"session_id": SESSION, "version": "2.1.200", "cost": {"total_cost_usd": cost}}
+        for cost in (0.001, 0.00265)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (claim,), _ = read_claims(path)
+    found = bridge(tmp_path, claim, reply())
+
+    assert (None, Decimal("0.00265")) == (found.theirs.counts, found.theirs.cost_usd)
+    assert {"unexplained": (None, Decimal("-0.0001"))} == changes(found)
+
+
+def test_days_of_utc_and_of_the_user(tmp_path: Path) -> None:
+    """The Console's second of March holds both replies; ours in Tokyo only the first one."""
+    write(session_file(tmp_path), reply(), reply("msg_2", "req_2", at=7 * 3600))
+    path = tmp_path / "console.csv"
+    path.write_text(
+        "usage_date_utc,model_version,usage_input_tokens_no_cache,usage_input_tokens_cache_write_5m,"
+        "usage_input_tokens_cache_write_1h,usage_input_tokens_cache_read,usage_output_tokens\n"
+        "2026-03-02,claude-opus-4-6,20,0,0,0,200\n"
+    )
+    (claim,), _ = read_claims(path)
+    whole = evidence(tmp_path)
+    zone = "Asia/Tokyo"
+    rows = select(whole.ledger.frame, Selection(timezone=zone)).collect()
+    found = reconciled(claim, Evidence(whole.facts, whole.ledger, rows, whole.now, zone))
+
+    assert {
+        "time zone": (Counts(-10, -100), None),
+        "unexplained": (Counts(), None),
+    } == changes(found)
+    assert total(found) == found.ours
+
+
+def event(request_id: str, output: int, cost: str) -> Line:
+    attributes = {
+        "event.name": "api_request",
+        "request_id": request_id,
+        "model": OPUS,
+        "session.id": SESSION,
+        "input_tokens": "10",
+        "output_tokens": str(output),
+        "cost_usd": cost,
+    }
+    return {
+        "attributes": [
+            {"key": key, "value": {"stringValue": value}} for key, value in attributes.items()
+        ]
+    }
+
+
+def test_responses_without_an_event(tmp_path: Path) -> None:
+    """Telemetry was on for the first request only; an event that came twice counts once."""
+    path = tmp_path / "logs.json"
+    records = [event("req_1", 100, "0.00255"), event("req_1", 100, "0.00255")]
+    path.write_text(json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}))
+    (claim,), _ = read_claims(path)
+    found = bridge(tmp_path, claim, reply(), reply("msg_2", "req_2", at=1))
+
+    assert changes(found) == {
+        "responses without an event": (Counts(10, 100), Decimal("0.00255")),
+        "unexplained": NOTHING,
+    }
+
+
+def ccusage(tmp_path: Path, counts: Counts, cost: str) -> Claim:
+    figures = {
+        "inputTokens": counts.input,
+        "outputTokens": counts.output,
+        "cacheReadTokens": counts.cache_read,
+        "cacheCreationTokens": counts.cache_write,
+        "totalCost": float(cost),
+    }
+    document = {"daily": [{"date": "2026-03-02", **figures}], "totals": figures}
+    path = tmp_path / "ccusage.json"
+    path.write_text(json.dumps(document))
+    (claim,), _ = read_claims(path)
+    return claim
+
+
+def test_ccusage_that_merges_as_we_do(tmp_path: Path) -> None:
+    """Three lines of one response; the same price."""
+    claim = ccusage(tmp_path, Counts(10, 600), "0.01505")
+
+    assert {"unexplained": NOTHING} == changes(
+        bridge(tmp_path, claim, *response(Regime.D, output=600))
+    )
+
+
+def test_ccusage_that_takes_the_first_line(tmp_path: Path) -> None:
+    """3 tokens instead of 600."""
+    claim = ccusage(tmp_path, Counts(10, 3), "0.000125")
+
+    assert changes(bridge(tmp_path, claim, *response(Regime.D, output=600))) == {
+        "final counts instead of first lines": (Counts(output=597), Decimal("0.014925")),
+        "unexplained": NOTHING,
+    }
+
+
+def test_ccusage_that_adds_up_every_line(tmp_path: Path) -> None:
+    """3 + 3 + 600, and the input three times: 20 x $5 + 6 x $25 per million too much."""
+    claim = ccusage(tmp_path, Counts(30, 606), "0.0153")
+
+    assert changes(bridge(tmp_path, claim, *response(Regime.D, output=600))) == {
+        "copies merged": (Counts(-20, -6), Decimal("-0.00025")),
+        "unexplained": NOTHING,
+    }
+
+
+def test_ccusage_with_other_prices(tmp_path: Path) -> None:
+    """1-hour writes as 5-minute ones, and a tenth of a cent that is only theirs."""
+    claim = ccusage(tmp_path, Counts(10, 100, 0, 1000), "0.0078")
+    found = bridge(tmp_path, claim, reply(counts=hours(1000)))
+
+    assert changes(found) == {
+        "1-hour cache writes": (Counts(), Decimal("0.00375")),
+        "prices": (Counts(), Decimal("0.001")),
+        "unexplained": NOTHING,
+    }
+
+
+def test_stats_cache_counts_every_line_of_main_files(tmp_path: Path) -> None:
+    """Three lines of 100, of which one is a response; the subagent is not in it; nor is the next day."""
+    path = tmp_path / "stats-cache.json"
+    counts = {"inputTokens": 30, "outputTokens": 300, "costUSD": 0}
+    path.write_text(
+        json.dumps(
+            {
+                "version": 2,
+                "lastComputedDate": "2026-03-02",
+                "dailyActivity": [],
+                "modelUsage": {OPUS: counts},
+            }
+        )
+    )
+    (claim,), _ = read_claims(path)
+    write(agent_file(tmp_path / "claude"), sidechain(reply("msg_2", "req_2", 7), "a1b2c3d"))
+    later = reply("msg_3", "req_3", at=86_400)
+    found = bridge(tmp_path, claim, reply(), reply(at=1), reply(at=2), later)
+
+    assert changes(found) == {
+        "copies merged": (Counts(-20, -200), None),
+        "subagents": (Counts(10, 7), None),
+        "unexplained": (Counts(), None),
+    }
+
+
+def test_an_export_of_ours(tmp_path: Path) -> None:
+    """What came since is unexplained here; `verify` tells it apart."""
+    claim = Claim(
+        Shape.EXPORT, "x", (ClaimLine(None, Counts(10, 100), None),), cost_usd=Decimal("0.00255")
+    )
+    found = bridge(tmp_path, claim, reply(), reply("msg_2", "req_2", at=1))
+
+    assert {"unexplained": (Counts(10, 100), Decimal("0.00255"))} == changes(found)
+
+
+# the property
+
+whole = st.integers(-(10**12), 10**12)
+figures = st.builds(
+    Figure,
+    st.none() | st.builds(Counts, whole, whole, whole, whole),
+    st.none() | st.decimals(-(10**9), 10**9, places=12),
+)
+steps = st.builds(Step, st.text(max_size=3), st.just(Basis.MEASURED), figures, st.just(""))
+
+
+@given(figures, st.lists(steps, max_size=6), figures)
+def test_the_steps_of_every_bridge_sum_exactly(
+    theirs: Figure, given_steps: list[Step], ours: Figure
+) -> None:
+    """Whatever the figures: tokens as whole numbers, dollars to the twelfth place, or neither."""
+    claim = Claim(Shape.RESULT, "x", ())
+    found = bridged(claim, theirs, given_steps, ours)
+
+    assert total(found) == found.ours
+    assert (found.theirs.counts is None) == (theirs.counts is None or ours.counts is None)
+    assert (found.ours.cost_usd is None) == (theirs.cost_usd is None or ours.cost_usd is None)
+    if found.ours.counts is not None:
+        assert (theirs.counts, ours.counts) == (found.theirs.counts, found.ours.counts)
+
+
+natural = st.integers(0, 200_000)
+
+
+@given(
+    st.builds(Counts, natural, natural, natural, natural),
+    st.builds(Signs, *([st.booleans()] * 3), st.integers(0, 3), st.integers(0, 3)),
+)
+def test_what_is_told_of_a_residual_is_no_more_than_it(residual: Counts, signs: Signs) -> None:
+    """No call is made up: the parts of each class never exceed what is left over."""
+    parts = Counts()
+    for hidden in hidden_calls("m", residual, signs):
+        parts += hidden.counts
+    rest = residual - parts
+
+    assert min(rest.input, rest.output, rest.cache_read, rest.cache_write) >= 0

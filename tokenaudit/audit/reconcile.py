@@ -1,0 +1,360 @@
+"""Compares a claim with the ledger over the same scope, and names what lies between them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from tokenaudit.audit import formula
+from tokenaudit.audit.bridge import Basis, Bridge, Figure, Step, bridged
+from tokenaudit.audit.evidence import Evidence
+from tokenaudit.audit.hidden import Hidden, Signs, hidden_calls
+from tokenaudit.claims import Claim, Counts, Line, Shape
+from tokenaudit.ledger import TOKENS
+from tokenaudit.model import MAIN_AGENT, Quality
+from tokenaudit.pricing.cost import price
+from tokenaudit.transcripts.tellings import tellings
+
+__all__ = ["figure_of", "reconciled"]
+
+_TELLINGS: Final[Mapping[str, Any]] = {
+    "path": pl.String,
+    "line": pl.Int64,
+    "message_id": pl.String,
+    "request_id": pl.String,
+    "time": pl.Datetime("us", "UTC"),
+    "model": pl.String,
+    "stop_reason": pl.String,
+    "speed": pl.String,
+    "inference_geo": pl.String,
+    "service_tier": pl.String,
+    **dict.fromkeys(TOKENS, pl.Int64),
+    "web_searches": pl.Int64,
+}
+_UNSURE: Final = (Quality.PLACEHOLDER.value, Quality.LOWER_BOUND.value)
+
+
+def figure_of(rows: pl.DataFrame) -> Figure:
+    """Return the sum of *rows* of a ledger; its cost is that of the priced ones."""
+    sums = rows.select(
+        *(pl.col(name).cast(pl.Int128).sum() for name in TOKENS), cost=pl.col("cost_usd").sum()
+    ).row(0, named=True)
+    writes = sums["cache_write_5m_tokens"] + sums["cache_write_1h_tokens"]
+    counts = Counts(sums["input_tokens"], sums["output_tokens"], sums["cache_read_tokens"], writes)
+    return Figure(counts, sums["cost"] or Decimal(0))
+
+
+def reconciled(claim: Claim, evidence: Evidence) -> Bridge:
+    """Return the bridge from *claim* to the ledger's total over the same scope."""
+    match claim.shape:
+        case Shape.STATS_CACHE | Shape.CCUSAGE:
+            return _Merging(claim, evidence).bridge()
+        case Shape.EXPORT:
+            return bridged(claim, _theirs(claim), [], figure_of(evidence.rows), claim.notes)
+        case _:
+            return _Calls(claim, evidence).bridge()
+
+
+def _theirs(claim: Claim) -> Figure:
+    return Figure(claim.counts, claim.cost_usd)
+
+
+def _in_days(rows: pl.DataFrame, claim: Claim, day: pl.Expr) -> pl.DataFrame:
+    if claim.since is not None:
+        rows = rows.filter(day >= claim.since)
+    if claim.until is not None:
+        rows = rows.filter(day <= claim.until)
+    return rows
+
+
+_UTC_DAY: Final = pl.col("time").dt.date()
+
+
+class _Calls:
+    """Totals that hold every call which was made: what transcripts lack is told by its shape."""
+
+    def __init__(self, claim: Claim, evidence: Evidence) -> None:
+        self.claim = claim
+        self.card = evidence.ledger.card
+        rows = evidence.rows
+        self.notes = list(claim.notes)
+        if claim.sessions:
+            rows = rows.filter(pl.col("session_id").is_in(list(claim.sessions)))
+            gone = claim.sessions - set(rows["session_id"].unique())
+            if gone:
+                self.notes.append(
+                    f"{len(gone):,} of its {len(claim.sessions):,} sessions have no usage in these"
+                    f" transcripts, such as {min(gone)}."
+                )
+        self.rows = _in_days(rows, claim, pl.col("day"))
+        self.same = _in_days(rows, claim, _UTC_DAY) if claim.is_utc else self.rows
+        self.evidence = replace(evidence, rows=self.same)
+        self._add_doubts()
+
+    def _add_doubts(self) -> None:
+        unpriced = self.rows["cost_usd"].null_count()
+        if unpriced and self.claim.cost_usd is not None:
+            self.notes.append(f"{unpriced:,} responses of ours are unpriced, and not in our cost.")
+
+    def bridge(self) -> Bridge:
+        steps = [*self._without_event(), *self._hidden(), *self._searches(), *self._prices()]
+        zone = figure_of(self.rows) - figure_of(self.same)
+        steps.append(
+            Step(
+                "time zone",
+                Basis.MEASURED,
+                zone,
+                "Its days are those of UTC, ours those of your zone.",
+            )
+        )
+        return bridged(self.claim, _theirs(self.claim), steps, figure_of(self.rows), self.notes)
+
+    @property
+    def _matched(self) -> pl.DataFrame:
+        """The responses that their total is about: those with an event, where it names them."""
+        if not self.claim.request_ids:
+            return self.same
+        return self.same.filter(pl.col("request_id").is_in(list(self.claim.request_ids)))
+
+    def _without_event(self) -> Iterator[Step]:
+        if self.claim.request_ids:
+            change = figure_of(self.same) - figure_of(self._matched)
+            yield Step(
+                "responses without an event",
+                Basis.MEASURED,
+                change,
+                "They are in transcripts, but telemetry has no event of their request.",
+            )
+
+    def _hidden(self) -> Iterator[Step]:
+        rows = self._matched.with_columns(key=self._keys(self._matched))
+        named = [line for line in self.claim.lines if line.counts and line.model is not None]
+        lines = self._by_key(named)
+        compactions = self.evidence.facts.compactions.filter(pl.col("kind") == "compact").join(
+            self.evidence.facts.transcripts.filter(
+                pl.col("session_id").is_in(self.same["session_id"].unique().implode())
+            ),
+            on="path",
+            how="semi",
+        )
+        marked = compactions.height
+        recaps = self.evidence.traces.filter(pl.col("kind") == "recap").height if lines else 0
+        for key, line in lines.items():
+            ours = rows.filter(pl.col("key") == key)
+            counts = figure_of(ours).counts
+            assert line.counts is not None and counts is not None  # noqa: S101, PT018 - both are told
+            signs = Signs(
+                is_small="haiku" in key,
+                is_absent=ours.is_empty(),
+                has_lost_output=ours["quality"].is_in(list(_UNSURE)).any(),
+                compactions=marked,
+                recaps=recaps,
+            )
+            for hidden in hidden_calls(key, line.counts - counts, signs):
+                yield self._step(hidden, key, line, signs)
+
+    def _keys(self, rows: pl.DataFrame) -> pl.Series:
+        models = rows["model"].unique().drop_nulls()
+        keys = {model: self.card.key_of(model) for model in models}
+        return rows["model"].replace_strict(keys, default=None, return_dtype=pl.String)
+
+    def _by_key(self, lines: Sequence[Line]) -> dict[str, Line]:
+        from tokenaudit.claims.claim import summed
+
+        keyed = [replace(line, model=self.card.key_of(line.model or "")) for line in lines]
+        return {str(line.model): line for line in summed(keyed)}
+
+    def _step(self, hidden: Hidden, key: str, line: Line, signs: Signs) -> Step:
+        cost = self._cost_of(key, hidden.counts)
+        if signs.is_absent and line.cost_usd is not None:
+            # all that they say of the model: their own figure of its cost, without the searches
+            cost = line.cost_usd - line.web_searches * self.card.web_search_usd
+        return Step(hidden.name, Basis.INFERRED, -Figure(hidden.counts, cost), hidden.note)
+
+    def _cost_of(self, model: str, counts: Counts) -> Decimal:
+        """Price tokens that no line holds: at the last day of the scope, writes as 5-minute ones."""
+        at = self.same["time"].max() if self.same.height else self.evidence.now
+        row = pl.DataFrame(
+            {
+                "model": [model],
+                "time": [at],
+                "speed": [None],
+                "inference_geo": [None],
+                "service_tier": [None],
+                "web_searches": [0],
+                "input_tokens": [counts.input],
+                "output_tokens": [counts.output],
+                "cache_read_tokens": [counts.cache_read],
+                "cache_write_5m_tokens": [counts.cache_write],
+                "cache_write_1h_tokens": [0],
+            },
+            {
+                **dict.fromkeys(("model", "speed", "inference_geo", "service_tier"), pl.String),
+                "time": pl.Datetime("us", "UTC"),
+                **dict.fromkeys((*TOKENS, "web_searches"), pl.Int64),
+            },
+        )
+        return price(row, self.card)["cost_usd"].item() or Decimal(0)
+
+    def _searches(self) -> Iterator[Step]:
+        ours = self._matched["web_searches"].sum()
+        more = self.claim.web_searches - int(ours)
+        if more > 0:
+            yield Step(
+                "web searches",
+                Basis.MEASURED,
+                Figure(Counts(), -more * self.card.web_search_usd),
+                f"{more:,} searches that transcripts do not count, at ${self.card.web_search_usd} each.",
+            )
+
+    def _prices(self) -> Iterator[Step]:
+        """Yield what Claude Code's own formula makes of our tokens, against the price list."""
+        if not self.claim.is_of_claude_code or self.claim.cost_usd is None:
+            return
+        listed = formula.repriced(self._matched, self.card)
+        cheap = formula.with_cheap_hours(listed)
+        as_cheap = formula.repriced(cheap, self.card)
+        as_theirs = formula.repriced(formula.mispriced(cheap), self.card)
+        costs = [_cost(each) for each in (listed, as_cheap, as_theirs)]
+        yield Step(
+            "1-hour cache writes",
+            Basis.MEASURED,
+            Figure(Counts(), costs[0] - costs[1]),
+            "Claude Code up to 2.1.159 priced them at 1.25 times the input; the price list says 2 times.",
+        )
+        yield Step(
+            "models that Claude Code mispriced",
+            Basis.MEASURED,
+            Figure(Counts(), costs[1] - costs[2]),
+            "Sonnet 4.5 and 4.6 at $5/$25 in 2.1.38 to 2.1.68, Opus 4.6 at $15/$75 in 2.1.29.",
+        )
+        paid = figure_of(self._matched).cost_usd or Decimal(0)
+        yield Step(
+            "your own rates and discounts",
+            Basis.MEASURED,
+            Figure(Counts(), paid - costs[0]),
+            "Costs are at your rates; theirs are at list price.",
+        )
+
+
+def _cost(rows: pl.DataFrame) -> Decimal:
+    return rows["list_cost_usd"].sum() or Decimal(0)  # type: ignore[return-value]
+
+
+class _Merging:
+    """Totals from the same transcripts: what lies between is how lines are merged and priced."""
+
+    def __init__(self, claim: Claim, evidence: Evidence) -> None:
+        self.claim = claim
+        self.card = evidence.ledger.card
+        self.rows = _in_days(evidence.rows, claim, pl.col("day"))
+        self.main = self.rows.filter(pl.col("agent_id") == MAIN_AGENT)
+        known = evidence.facts.transcripts.select("path", "agent_id")
+        zone = evidence.zone
+        lines = pl.DataFrame(tellings(known["path"].sort()), _TELLINGS)
+        lines = lines.join(known, on="path", maintain_order="left").with_columns(
+            day=pl.col("time").dt.convert_time_zone(zone).dt.date()
+        )
+        self.lines = _in_days(lines, claim, pl.col("day"))
+
+    def bridge(self) -> Bridge:
+        theirs = _theirs(self.claim)
+        is_stats = self.claim.shape is Shape.STATS_CACHE
+        steps = self._stats_steps() if is_stats else self._ccusage_steps(theirs)
+        return bridged(self.claim, theirs, list(steps), figure_of(self.rows), self.claim.notes)
+
+    def _priced(self, lines: pl.DataFrame) -> Figure:
+        return figure_of(price(lines, self.card))
+
+    def _stats_steps(self) -> Iterator[Step]:
+        every = self._priced(self.lines.filter(pl.col("agent_id") == MAIN_AGENT))
+        ours = figure_of(self.main)
+        yield Step(
+            "copies merged",
+            Basis.MEASURED,
+            ours - every,
+            "It adds up every line of the sessions' own files: a response of three lines counts three times.",
+        )
+        yield Step(
+            "subagents",
+            Basis.MEASURED,
+            figure_of(self.rows) - ours,
+            "It leaves the files of subagents out.",
+        )
+
+    def _ccusage_steps(self, theirs: Figure) -> Iterator[Step]:
+        """Yield the steps from the way of merging that comes nearest to their tokens."""
+        policies = _policies(self.lines)
+        figures = {name: self._priced(lines) for name, lines in policies.items()}
+        nearest = min(figures, key=lambda name: _distance(figures[name], theirs))
+        ours = figure_of(self.rows)
+        yield from self._their_prices(theirs, policies[nearest], figures[nearest])
+        if nearest == "every line":
+            merged = figures["largest line"]
+            yield Step(
+                "copies merged",
+                Basis.MEASURED,
+                merged - figures[nearest],
+                "Theirs comes nearest to adding up every line, copies too.",
+            )
+            yield Step("repairs and iterations", Basis.MEASURED, ours - merged, _FINER)
+        elif nearest == "first line":
+            yield Step(
+                "final counts instead of first lines",
+                Basis.MEASURED,
+                ours - figures[nearest],
+                "Theirs comes nearest to taking the first line of a response, which is often a placeholder.",
+            )
+        else:
+            yield Step("repairs and iterations", Basis.MEASURED, ours - figures[nearest], _FINER)
+
+    def _their_prices(self, theirs: Figure, lines: pl.DataFrame, figure: Figure) -> Iterator[Step]:
+        if theirs.cost_usd is None or figure.counts != theirs.counts or figure.cost_usd is None:
+            return  # without the same tokens a difference of cost says nothing of prices
+        short = self._priced(formula.with_cheap_hours(lines, always=True)).cost_usd or Decimal(0)
+        hours = figure.cost_usd - short
+        is_cheap = abs(short - theirs.cost_usd) < abs(figure.cost_usd - theirs.cost_usd)
+        if is_cheap:
+            yield Step(
+                "1-hour cache writes",
+                Basis.MEASURED,
+                Figure(Counts(), hours),
+                "Theirs comes nearest to pricing them as 5-minute ones.",
+            )
+        rest = (short if is_cheap else figure.cost_usd) - theirs.cost_usd
+        yield Step(
+            "prices",
+            Basis.MEASURED,
+            Figure(Counts(), rest),
+            "The same tokens at the price list of their days, against their prices.",
+        )
+
+
+_FINER: Final = (
+    "Last lines that are finished, repairs from the parents' results, progress lines of agents without a"
+    " file, and inferences of advisors and compactions."
+)
+
+
+def _policies(lines: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return the lines that each way of merging keeps; those without ids are all kept."""
+    keys = ["message_id", "request_id"]
+    has_ids = pl.col("message_id").is_not_null()
+    named, others = lines.filter(has_ids), lines.filter(~has_ids)
+    largest = named.sort("output_tokens", descending=True, maintain_order=True)
+    return {
+        "largest line": pl.concat(
+            [largest.unique(keys, keep="first", maintain_order=True), others]
+        ),
+        "first line": pl.concat([named.unique(keys, keep="first", maintain_order=True), others]),
+        "every line": lines,
+    }
+
+
+def _distance(figure: Figure, theirs: Figure) -> int:
+    if figure.counts is None or theirs.counts is None:
+        return 0
+    off = figure.counts - theirs.counts
+    return sum(map(abs, (off.input, off.output, off.cache_read, off.cache_write)))

@@ -1,0 +1,304 @@
+"""Exports that can be made again, and the command that does so and compares."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from tokenaudit.cli.options import Options, Source
+from tokenaudit.errors import TokenauditError
+from tokenaudit.render import Format, Style, render
+from tokenaudit.render.seal import is_intact
+
+if TYPE_CHECKING:
+    from tokenaudit.audit.provenance import Asked, Change, Stated
+    from tokenaudit.config import Settings
+    from tokenaudit.reports.question import Question
+    from tokenaudit.reports.report import Report
+    from tokenaudit.reports.selection import Selection
+
+__all__ = ["Exported", "export", "read_export", "verify"]
+
+_MAGIC: Final = b"PAR1"
+
+
+class ExportError(TokenauditError):
+    """A file that is no export of ours that can be verified."""
+
+
+# writing
+
+
+def export(name: str, options: Options) -> None:
+    """Write the report called *name* with all that it takes to verify it later."""
+    import typer
+
+    from tokenaudit.cli.run import write
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        report, facts = _made(name, options, question, settings)
+        from tokenaudit.audit.provenance import provenance_of
+
+        asked = _asked(name, options, question)
+        meta = replace(report.meta, provenance=provenance_of(facts, asked))
+        return replace(report, meta=meta)
+
+    report = write(options, make, name=name, command=f"export {name}")
+    if options.gate.strict and report.meta.selected.unpriced_responses:
+        raise typer.Exit(1)
+
+
+def _made(
+    name: str, options: Options, question: "Question", settings: "Settings"
+) -> "tuple[Report, Any]":
+    from tokenaudit.cli.run import built, rate_card, read_facts
+
+    card = rate_card(options.pricing)
+    facts = read_facts(options, settings)
+    from tokenaudit.reports import answers
+
+    found = built(facts, card, with_estimate=question.shape.with_estimate)
+    return answers.answer(found, question, name), facts
+
+
+def _asked(name: str, options: Options, question: "Question") -> "Asked":
+    from tokenaudit.audit.provenance import Asked
+
+    shape, rates = question.shape, options.pricing.rates
+    return Asked(
+        report=name,
+        start_of_week=question.selection.start_of_week,
+        demo=options.source.demo,
+        roots=[str(root.absolute()) for root in options.source.root or ()],
+        rates=None if rates is None else str(rates.absolute()),
+        as_model=options.pricing.as_model,
+        sort=shape.sort,
+        descending=shape.descending,
+        limit=shape.limit,
+        with_cost=shape.with_cost,
+        full=shape.full,
+        breakdown=shape.breakdown,
+        with_estimate=shape.with_estimate,
+    )
+
+
+# reading
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An export as it was read."""
+
+    form: Format
+    meta: Mapping[str, Any]
+    data: bytes
+    is_intact: bool
+
+
+def read_export(path: Path) -> Exported:
+    """Read the export at *path*; raises ExportError for what cannot be verified."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read: {error.strerror}") from None
+    if not data:
+        raise ExportError(f"{path}: is empty")
+    form = Format.PARQUET if data.startswith(_MAGIC) or data.endswith(_MAGIC) else Format.JSON
+    meta = _parquet_meta(path, data) if form is Format.PARQUET else _json_meta(path, data)
+    if "provenance" not in meta or "seal" not in meta:
+        raise ExportError(
+            f"{path}: was not made by `tokenaudit export`, so it carries no digests",
+            hint="Only JSON and Parquet of `tokenaudit export` can be verified.",
+        )
+    seal = str(meta["seal"])
+    return Exported(form, meta, data, is_intact(data, seal, is_last=form is Format.PARQUET))
+
+
+def _json_meta(path: Path, data: bytes) -> Mapping[str, Any]:
+    try:
+        document = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ExportError(f"{path}: is neither Parquet nor JSON: {error}") from None
+    meta = document.get("meta") if isinstance(document, dict) else None
+    if not isinstance(meta, dict) or meta.get("tool") != "tokenaudit":
+        raise ExportError(f"{path}: is no export of tokenaudit")
+    return meta
+
+
+def _parquet_meta(path: Path, data: bytes) -> Mapping[str, Any]:
+    import io
+
+    import polars as pl
+
+    try:
+        found = pl.read_parquet_metadata(io.BytesIO(data))
+        pl.read_parquet(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        said = str(error).splitlines()[0]
+        raise ExportError(f"{path}: cannot be read as Parquet: {said}") from None
+    own = {
+        name.removeprefix("tokenaudit."): value
+        for name, value in found.items()
+        if name.startswith("tokenaudit.")
+    }
+    if not own:
+        raise ExportError(f"{path}: is no export of tokenaudit")
+    texts = {"seal", "version", "generated_at", "command", "timezone", "cost_meaning"}
+    try:
+        return {
+            name: value if name in texts else msgspec.json.decode(value)
+            for name, value in own.items()
+        }
+    except msgspec.DecodeError as error:
+        raise ExportError(f"{path}: its metadata cannot be read: {error}") from None
+
+
+# comparing
+
+
+def verify(path: Path, options: Options) -> "Report":
+    """Make the export at *path* anew and write what is the same and what is not."""
+    from tokenaudit.cli.run import write
+
+    found = read_export(path)
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        return _compared(path, found, options, question, settings)
+
+    return write(options, make, name="verify")
+
+
+def _compared(
+    path: Path, found: Exported, options: Options, question: "Question", settings: "Settings"
+) -> "Report":
+    from tokenaudit.audit import provenance
+    from tokenaudit.cli.run import built, rate_card, read_facts
+    from tokenaudit.reports import answers
+    from tokenaudit.reports.verify import verified
+
+    try:
+        then = provenance.stated(found.meta)
+        again = _again(then, question)
+    except (msgspec.ValidationError, KeyError, ValueError, OSError) as error:
+        raise ExportError(f"{path}: its metadata cannot be used: {error}") from None
+    options = _options_of(then.provenance.asked, options)
+    card = rate_card(options.pricing)
+    facts = read_facts(options, settings)
+    now = built(facts, card, with_estimate=again.shape.with_estimate)
+    report = answers.answer(now, again, then.provenance.asked.report)
+    changes: list[Change] = [
+        *_seal_and_rules(found, then),
+        *provenance.changes_of_pricing(then.pricing, now.pricing),
+        *provenance.changes_of_inputs(then.provenance.inputs, facts),
+        *_rows(found, report),
+    ]
+    return verified(now, replace(question, selection=again.selection), changes, path.name)
+
+
+def _seal_and_rules(found: Exported, then: "Stated") -> "Iterator[Change]":
+    from tokenaudit import ledger
+    from tokenaudit.audit.provenance import Change, Verdict
+
+    if found.is_intact:
+        yield Change("export", Verdict.SAME, "Its seal fits: no byte was changed.")
+    else:
+        said = "Its seal is broken: it was changed after it was written."
+        yield Change("export", Verdict.CHANGED, said)
+    rules = then.provenance.rules
+    if rules == ledger.RULES:
+        yield Change("rules", Verdict.SAME, f"Version {rules} of the accounting rules.")
+    else:
+        said = f"Version {rules} of the accounting rules; now {ledger.RULES}."
+        yield Change("rules", Verdict.CHANGED, said)
+
+
+def _again(then: "Stated", question: "Question") -> "Question":
+    """Return the question that was asked, once more."""
+    from tokenaudit.reports.question import Shape
+
+    asked = then.provenance.asked
+    return replace(
+        question,
+        command=then.command,
+        now=then.generated_at,
+        selection=_selection(then),
+        shape=Shape(
+            sort=asked.sort,
+            descending=asked.descending,
+            limit=asked.limit,
+            with_cost=asked.with_cost,
+            full=asked.full,
+            breakdown=asked.breakdown,
+            with_estimate=asked.with_estimate,
+        ),
+    )
+
+
+def _selection(then: "Stated") -> "Selection":
+    from zoneinfo import ZoneInfo
+
+    from tokenaudit.reports.selection import Selection
+
+    filters = then.filters
+    return Selection(
+        timezone=ZoneInfo(then.timezone).key,
+        start_of_week=then.provenance.asked.start_of_week,
+        since=filters.since,
+        until=filters.until,
+        projects=tuple(filters.project),
+        models=tuple(filters.model),
+        sessions=tuple(filters.session),
+        agents=tuple(filters.agent),
+        branches=tuple(filters.branch),
+    )
+
+
+def _options_of(asked: "Asked", options: Options) -> Options:
+    """Return the options by which the export was made, where those of today say nothing else."""
+    source, pricing = options.source, options.pricing
+    if not source.root and not source.demo:
+        roots = [Path(root) for root in asked.roots]
+        source = Source(root=roots or None, demo=asked.demo, jobs=source.jobs)
+    if pricing.rates is None and asked.rates is not None:
+        pricing = replace(pricing, rates=Path(asked.rates))
+    if pricing.as_model is None:
+        pricing = replace(pricing, as_model=asked.as_model)
+    return replace(options, source=source, pricing=pricing)
+
+
+def _rows(found: Exported, report: "Report") -> "Iterator[Change]":
+    from tokenaudit.audit.provenance import Change, Verdict
+
+    then, now = (
+        _content(found.form, found.data),
+        _content(found.form, render(report, found.form, Style())),
+    )
+    gone, new = then - now, now - then
+    if gone or new:
+        yield Change(
+            "rows",
+            Verdict.CHANGED,
+            f"{gone.total():,} of {then.total():,} rows are no longer given, {new.total():,} others are.",
+        )
+    else:
+        yield Change(
+            "rows", Verdict.SAME, f"{then.total():,} rows, worked out anew, are identical."
+        )
+
+
+def _content(form: Format, data: bytes) -> Counter[bytes]:
+    """Return the rows and totals of an export, each as a text that is equal for equal ones."""
+    if form is Format.PARQUET:
+        import io
+
+        import polars as pl
+
+        frame = pl.read_parquet(io.BytesIO(data))
+        return Counter(repr(row).encode() for row in frame.iter_rows())
+    document = msgspec.json.decode(data)
+    parts = [document, *document.get("sections", {}).values()]
+    rows = [row for part in parts for row in (*part["rows"], part.get("totals"))]
+    return Counter(msgspec.json.encode(row, order="deterministic") for row in rows)

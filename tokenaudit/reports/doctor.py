@@ -1,0 +1,53 @@
+"""The doctor's report: where it looked, what it found, and the next step, in plain language."""
+
+from typing import Final
+
+import polars as pl
+
+from tokenaudit.audit.doctor import Circumstances, State, symptoms
+from tokenaudit.model import Intake, Quality
+from tokenaudit.pricing.card import RateCard
+from tokenaudit.reports.question import Question
+from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.usage import selected
+
+__all__ = ["doctor", "is_ill"]
+
+_COLUMNS: Final = (
+    Column("topic", Unit.TEXT, "Topic"),
+    Column("state", Unit.TEXT, "State"),
+    Column("found", Unit.TEXT, "Found"),
+    Column("next_step", Unit.TEXT, "Next step", quiet=True),
+)
+_WELL: Final = "No problem; notes say what may be less than you expect. `tokenaudit check` doubts single figures."
+_ILL: Final = "What is marked as a problem explains why nothing, or less than there is, is seen."
+
+
+def doctor(circumstances: Circumstances, card: RateCard, question: Question) -> Report:
+    """Return what *circumstances* say of why there is nothing, or less than expected."""
+    rows = [
+        (each.topic, each.state.value, each.found, each.next_step)
+        for each in symptoms(circumstances)
+    ]
+    frame = pl.DataFrame(rows, {column.name: pl.String for column in _COLUMNS}, orient="row")
+    ledger, chosen = circumstances.ledger, circumstances.rows
+    meta = Meta(
+        command=question.command,
+        version=question.version,
+        generated_at=question.now,
+        timezone=question.selection.timezone,
+        filters=question.selection.filters(),
+        pricing=card.basis,
+        intake=Intake() if ledger is None else ledger.intake,
+        selected=Selected(0, 0, {quality.value: 0 for quality in Quality})
+        if chosen is None
+        else selected(chosen),
+    )
+    section = Section("doctor", "Why do I see nothing, or less than I expect?", _COLUMNS, frame)
+    report = Report(section.title, (section,), meta)
+    return Report(section.title, (section,), meta, (_ILL if is_ill(report) else _WELL,))
+
+
+def is_ill(report: Report) -> bool:
+    """Tell whether the doctor's *report* names a problem."""
+    return State.PROBLEM.value in report.sections[0].rows["state"]

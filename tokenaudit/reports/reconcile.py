@@ -1,0 +1,120 @@
+"""Bridges as a report: their figure, the steps, ours; rows of a claim sum exactly to its last one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, Final
+
+import polars as pl
+
+from tokenaudit.audit.bridge import Basis, Bridge, Figure
+from tokenaudit.audit.evidence import Evidence
+from tokenaudit.audit.reconcile import reconciled
+from tokenaudit.claims import Claim
+from tokenaudit.ledger import Ledger
+from tokenaudit.pricing.cost import USD
+from tokenaudit.reports.question import Question
+from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.selection import select
+from tokenaudit.reports.usage import assemble
+from tokenaudit.store.facts import Facts
+
+__all__ = ["reconcile"]
+
+_COLUMNS: Final = (
+    Column("source", Unit.TEXT, "Source"),
+    Column("shape", Unit.TEXT, "Shape", screen=False),
+    Column("step", Unit.TEXT, "Step"),
+    Column("basis", Unit.TEXT, "Basis"),
+    Column("input_tokens", Unit.TOKENS, "Input", quiet=True),
+    Column("output_tokens", Unit.TOKENS, "Output", quiet=True),
+    Column("cache_read_tokens", Unit.TOKENS, "Cache read", quiet=True),
+    Column("cache_write_tokens", Unit.TOKENS, "Cache write", quiet=True),
+    Column("cost_usd", Unit.PRICE, "Cost", quiet=True),
+    Column("note", Unit.TEXT, "Note", screen=False),
+)
+_TYPES: Final[Mapping[Unit, Any]] = {
+    Unit.TEXT: pl.String,
+    Unit.TOKENS: pl.Int128,
+    Unit.PRICE: USD,
+}
+_NOTES: Final = (
+    Column("step", Unit.TEXT, "Step"),
+    Column("note", Unit.TEXT, "What it is"),
+)
+
+
+def reconcile(
+    ledger: Ledger,
+    facts: Facts,
+    question: Question,
+    claims: Sequence[Claim],
+    others: Sequence[str] = (),
+) -> Report:
+    """Return the bridge of each of *claims* to the ledger over the same scope.
+
+    *others* says why further files are no claims; it goes to the foot.
+    """
+    rows = select(ledger.frame, question.selection).collect()
+    zone = question.selection.timezone
+    evidence = Evidence(facts, ledger, rows, question.now, zone)
+    bridges = [reconciled(claim, evidence) for claim in claims]
+    found = [row for bridge in bridges for row in _rows(bridge)]
+    columns = tuple(
+        Column(each.name, each.unit, each.label, screen=False)
+        if each.name == "source" and len(bridges) == 1
+        else each
+        for each in _COLUMNS
+    )
+    frame = pl.DataFrame(found, {each.name: _TYPES[each.unit] for each in _COLUMNS}, orient="row")
+    title = f"From {claims[0].shape} to ours" if len(claims) == 1 else "From theirs to ours"
+    sections = (Section("bridge", title, columns, frame), _explained(found))
+    report = assemble(ledger, question, rows, sections, title=title)
+    notes = [
+        f"{PurePath(each.claim.source).name}: {note}" for each in bridges for note in each.notes
+    ]
+    skipped = [f"Not compared: {other}" for other in others]
+    return Report(report.title, report.sections, report.meta, (*notes, *skipped, *report.notes))
+
+
+def _rows(bridge: Bridge) -> Iterator[tuple[Any, ...]]:
+    claim = bridge.claim
+    named = (PurePath(claim.source).name, claim.shape.value)
+    yield (*named, "theirs", Basis.STATED.value, *_figure(bridge.theirs), _scope(claim))
+    for step in bridge.steps:
+        yield (*named, step.name, step.basis.value, *_figure(step.change), step.note)
+    yield (
+        *named,
+        "ours",
+        Basis.OURS.value,
+        *_figure(bridge.ours),
+        "The ledger, over the same scope.",
+    )
+
+
+def _figure(figure: Figure) -> tuple[Any, ...]:
+    counts = figure.counts
+    if counts is None:
+        return (None, None, None, None, figure.cost_usd)
+    return (counts.input, counts.output, counts.cache_read, counts.cache_write, figure.cost_usd)
+
+
+def _scope(claim: Claim) -> str:
+    parts = [claim.shape.value[0].upper() + claim.shape.value[1:]]
+    if claim.sessions:
+        number = len(claim.sessions)
+        parts.append(f"session {min(claim.sessions)}" if number == 1 else f"{number:,} sessions")
+    if claim.version:
+        parts.append(f"Claude Code {claim.version}")
+    if claim.since or claim.until:
+        zone = " in UTC" if claim.is_utc else ""
+        parts.append(f"{claim.since or 'the beginning'} to {claim.until or 'now'}{zone}")
+    return ", ".join(parts) + "."
+
+
+def _explained(rows: Sequence[tuple[Any, ...]]) -> Section:
+    """Return what the steps are, each name once."""
+    notes = {row[2]: row[-1] for row in rows if row[2] != "unexplained"}
+    frame = pl.DataFrame(
+        list(notes.items()), {column.name: pl.String for column in _NOTES}, orient="row"
+    )
+    return Section("explained", "What the steps are", _NOTES, frame)

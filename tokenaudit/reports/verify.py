@@ -1,0 +1,48 @@
+"""Whether an export is still what its basis gives: identical, or what changed and why."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tokenaudit.audit.provenance import Change, Verdict, frame_of
+from tokenaudit.ledger import Ledger
+from tokenaudit.reports.question import Question
+from tokenaudit.reports.report import Column, Meta, Report, Section, Unit
+from tokenaudit.reports.selection import select
+from tokenaudit.reports.usage import selected
+
+__all__ = ["is_identical", "verified"]
+
+_COLUMNS: Final = (
+    Column("part", Unit.TEXT, "Part"),
+    Column("verdict", Unit.TEXT, "Verdict"),
+    Column("said", Unit.TEXT, "What was compared"),
+)
+
+
+def verified(ledger: Ledger, question: Question, changes: Sequence[Change], path: str) -> Report:
+    """Return what *changes* say of the export at *path*."""
+    section = Section("verify", f"Verification of {path}", _COLUMNS, frame_of(changes))
+    rows = select(ledger.frame, question.selection).collect()
+    meta = Meta(
+        command=question.command,
+        version=question.version,
+        generated_at=question.now,
+        timezone=question.selection.timezone,
+        filters=question.selection.filters(),
+        pricing=ledger.pricing,
+        intake=ledger.intake,
+        selected=selected(rows),
+    )
+    report = Report(section.title, (section,), meta)
+    return Report(section.title, (section,), meta, (_verdict(report),))
+
+
+def _verdict(report: Report) -> str:
+    if is_identical(report):
+        return "Identical: the same inputs, rules and rates give the same rows, and no byte of it was changed."
+    return "Not identical: see what is marked as changed."
+
+
+def is_identical(report: Report) -> bool:
+    """Tell whether nothing has changed that the export stands on or says."""
+    return Verdict.CHANGED.value not in report.sections[0].rows["verdict"]
