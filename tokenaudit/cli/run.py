@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from tokenaudit.reports.selection import Selection
     from tokenaudit.store import Facts
 
-__all__ = ["cache_folder", "load", "rate_card", "read_facts", "run", "spoken", "write"]
+__all__ = [
+    "cache_folder",
+    "data_folder",
+    "load",
+    "rate_card",
+    "read_facts",
+    "run",
+    "spoken",
+    "write",
+]
 
 _PATIENCE_S = 1.0
 """How long a user waits before a progress bar is shown."""
@@ -79,6 +88,13 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("tokenaudit", appauthor=False)
+
+
+def data_folder() -> Path:
+    """Return the folder of what cannot be made again."""
+    from platformdirs import user_data_path
+
+    return user_data_path("tokenaudit", appauthor=False)
 
 
 # options

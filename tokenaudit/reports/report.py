@@ -53,6 +53,8 @@ class Unit(StrEnum):
     """An aware moment; shown in the report's zone."""
     DURATION = "duration"
     """Seconds."""
+    PERCENT = "percent"
+    """A share of a hundred; may be more than that."""
     FLAG = "flag"
     """True or false."""
 
