@@ -46,3 +46,54 @@ def blocks(
         )
 
     write(options, make, name="blocks")
+
+
+@app.command(
+    "context",
+    epilog="Examples: tokenaudit context -n 5; tokenaudit context 0cf1;"
+    " tokenaudit context a7c1 --near-limit 60 --json",
+)
+@command
+def context(
+    options: Options,
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SESSION|AGENT]", help="Id of either, or how it begins.", show_default=False
+        ),
+    ] = None,
+    *,
+    near_limit: Annotated[
+        float,
+        typer.Option(
+            "--near-limit", min=0, metavar="PERCENT", help="From where it is nearly full."
+        ),
+    ] = 80.0,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            "--window",
+            min=1,
+            metavar="TOKENS",
+            help="Size of the window, where you know it.",
+            show_default="as models and prompts tell",
+        ),
+    ] = None,
+) -> None:
+    """How full contexts are; of one session or agent the curve, and what the context came from."""
+    from tokenaudit.cli.run import write
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        from tokenaudit.cli import contents
+        from tokenaudit.reports import context as reports
+
+        facts, ledger = contents.facts_and_ledger(options, settings)
+        if subject is None:
+            return reports.contexts(ledger, question, near_limit=near_limit, window=window)
+        found = reports.find_subject(ledger, subject)
+        pieces = contents.pieces(facts, found.session_id, reports.chosen_agent(ledger, found))
+        return reports.context(
+            ledger, question, found, pieces, near_limit=near_limit, window=window
+        )
+
+    write(options, make, name="context")

@@ -6,6 +6,7 @@ from typing import Final
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
 from tokenaudit.reports.blocks import blocks
+from tokenaudit.reports.context import contexts
 from tokenaudit.reports.overview import overview
 from tokenaudit.reports.periods import over_time
 from tokenaudit.reports.question import Question, discounted
@@ -32,6 +33,7 @@ REPORTS: Final[Mapping[str, Answer]] = {
     "overview": overview,
     **{name: _over_time(name) for name in PERIODS},
     "blocks": blocks,
+    "context": contexts,
     "sessions": sessions,
     "agents": agents,
     "projects": _by("project"),

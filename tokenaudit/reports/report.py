@@ -16,6 +16,7 @@ __all__ = [
     "FORMAT",
     "WARNING",
     "Column",
+    "Curve",
     "Meta",
     "Report",
     "Section",
@@ -74,6 +75,18 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """How a screen shows rows as a picture: one bar for each, in their order."""
+
+    values: str
+    """The column of tokens that the bars are as high as."""
+    marks: str
+    """A column that tells which rows are marked below their bars."""
+    meaning: str
+    """What a mark means."""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """One table of a report."""
 
@@ -88,6 +101,8 @@ class Section:
     """Rows that split each row of `rows` by model: its dimensions, `model`, and the measures."""
     dimensions: tuple[str, ...] = ()
     """The columns that name a row: the keys that `breakdown` shares with `rows`."""
+    curve: Curve | None = None
+    """The picture that stands for the rows on a screen; every other format has the rows."""
     cut_rows: int = 0
     """Rows that a limit left out; the totals hold them all the same."""
 

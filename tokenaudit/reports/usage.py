@@ -15,7 +15,7 @@ from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
 from tokenaudit.reports.selection import Dimension, dimension, select
 
-__all__ = ["LIST_COST", "assemble", "by", "measure_columns", "summed", "table"]
+__all__ = ["LIST_COST", "assemble", "by", "column_named", "measure_columns", "summed", "table"]
 
 _LABELS: Final = {
     "input_tokens": "Input",
@@ -178,7 +178,7 @@ def _ordered(
 ) -> pl.DataFrame:
     keys = [entry.name for entry in dimensions]
     if shape.sort:
-        sort = _column_named(shape.sort, columns)
+        sort = column_named(shape.sort, columns)
         falling = _is_figure(next(column for column in columns if column.name == sort))
     elif order is not None:
         sort, falling = order
@@ -199,7 +199,7 @@ def _is_figure(column: Column) -> bool:
     return column.unit in {Unit.USD, Unit.TOKENS, Unit.COUNT, Unit.DURATION}
 
 
-def _column_named(name: str, columns: Sequence[Column]) -> str:
+def column_named(name: str, columns: Sequence[Column]) -> str:
     """Find the column that a user means by *name*: with or without `_tokens`, `_usd`, `_id`."""
     names = [column.name for column in columns]
     for candidate in (name, f"{name}_tokens", f"{name}_usd", f"{name}_id"):
