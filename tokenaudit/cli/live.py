@@ -97,3 +97,26 @@ def context(
         )
 
     write(options, make, name="context")
+
+
+@app.command(
+    "tools",
+    epilog="Examples: tokenaudit tools; tokenaudit tools --project webshop --sort errors;"
+    " tokenaudit tools --since this-month --json",
+)
+@command
+def tools(options: Options) -> None:
+    """Which tools filled contexts, and what carrying their results cost afterwards (an estimate)."""
+    from tokenaudit.cli.run import write
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        from tokenaudit.cli import contents
+        from tokenaudit.reports import tools as reports
+        from tokenaudit.reports.selection import select
+        from tokenaudit.reports.steps import AGENT
+
+        facts, ledger = contents.facts_and_ledger(options, settings)
+        agents = select(ledger.frame, question.selection).select(AGENT).unique().collect()
+        return reports.tools(ledger, question, contents.pieces_of_all(facts, agents))
+
+    write(options, make, name="tools")

@@ -21,6 +21,7 @@ __all__ = [
     "UNKNOWN",
     "growth",
     "pieces_of",
+    "placed",
     "prompts",
 ]
 
@@ -115,7 +116,7 @@ def growth(responses: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
     *responses* are those of `prompts`, *pieces* those of `pieces_of`. One row per piece of a step
     that grew, and one for each first prompt, each step with a compaction, each that shrank, and
     each without content: `session_id, agent_id, number` (of the response whose prompt first holds
-    it), `cause`, `tool`, `is_error`, `characters`, `tokens`.
+    it), `position` of the piece, `cause`, `tool`, `characters`, `tokens`.
     """
     steps = responses.select(
         *AGENT,
@@ -128,7 +129,8 @@ def growth(responses: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
         .when(pl.col("step_tokens") < 0)
         .then(pl.lit(SHRUNK)),
     )
-    inner = _placed(responses, pieces).join(
+    texts = placed(responses, pieces).filter(pl.col("characters") > 0)
+    inner = texts.join(
         steps.filter(pl.col("whole").is_null()).drop("whole"),
         on=[*AGENT, "number"],
         nulls_equal=True,
@@ -138,17 +140,21 @@ def growth(responses: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
     others = steps.join(is_known, on=[*AGENT, "number"], how="anti", nulls_equal=True).select(
         *AGENT,
         "number",
+        position=pl.lit(None, pl.Int64),
         cause=pl.coalesce("whole", pl.lit(UNKNOWN)),
         tool=pl.lit(None, pl.String),
-        is_error=pl.lit(value=False),
         characters=pl.lit(None, pl.Int64),
         tokens="tokens",
     )
     return pl.concat([shared, others]).sort(*AGENT, "number", maintain_order=True)
 
 
-def _placed(responses: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
-    """Return the *pieces* that hold text, each with the number of the prompt that first holds it."""
+def placed(responses: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
+    """Return the *pieces* from the first of *responses* on, each with the number of its prompt.
+
+    That is the one after the response in whose wake the piece came. What a fork repeats of another
+    session stands before its first response, and is left out.
+    """
     begins = pieces.filter(pl.col("cause") == Cause.RESPONSE).join(
         responses.select(*AGENT, "response_id", "request_id", "number"),
         on=[*AGENT, "response_id", "request_id"],
@@ -163,8 +169,8 @@ def _placed(responses: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
             maintain_order="left",
         )
         .with_columns(number=pl.col("number").forward_fill().over(AGENT) + 1)
-        .filter(pl.col("number").is_not_null() & (pl.col("characters") > 0))
-        .select(*AGENT, "number", "cause", "tool", "is_error", "characters")
+        .filter(pl.col("number").is_not_null() & (pl.col("cause") != Cause.RESPONSE))
+        .select(*AGENT, "number", "position", "cause", "tool", "is_error", "characters")
     )
 
 
@@ -177,5 +183,5 @@ def _shared(inner: pl.DataFrame) -> pl.DataFrame:
     upto = (whole * so_far).floordiv(all_of_it)
     before = (whole * (so_far - pl.col("characters"))).floordiv(all_of_it)
     return inner.with_columns(tokens=(upto - before).cast(pl.Int64)).select(
-        *step, "cause", "tool", "is_error", "characters", "tokens"
+        *step, "position", "cause", "tool", "characters", "tokens"
     )
