@@ -120,3 +120,41 @@ def tools(options: Options) -> None:
         return reports.tools(ledger, question, contents.pieces_of_all(facts, agents))
 
     write(options, make, name="tools")
+
+
+@app.command(
+    "statusline",
+    epilog="Examples: tokenaudit statusline; tokenaudit statusline --no-color;"
+    " tokenaudit statusline --format '{model} {today}'",
+)
+def statusline(
+    *,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="TEMPLATE",
+            help="Fields in braces: {model} {session} {claude} {today} {block} {left} {burn} {pace}"
+            " {context} {limits} {budget}; parts between ' · ' of which nothing is known go.",
+        ),
+    ] = None,
+    no_color: Annotated[bool, typer.Option("--no-color", help="Without colours.")] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="Show what to put into Claude Code's settings.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put it there; the former settings are kept beside.")
+    ] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Show the line of a sample.")] = False,
+) -> None:
+    """One line for Claude Code's status bar, from the JSON that it writes to stdin."""
+    if write or install:
+        from tokenaudit import statusline_setup as setup
+
+        typer.echo(setup.write() if write else setup.install(), nl=False)
+        return
+    from tokenaudit import statusline as lines
+
+    words = [*(["--format", template] if template is not None else []), *["--no-color"] * no_color]
+    lines.main([*words, *["--demo"] * demo])
