@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -314,3 +315,10 @@ def test_the_command_line_installs(
     assert str(tmp_path / "settings.json") in capfd.readouterr().out
     assert main(["statusline", "--write"]) == 0
     assert (tmp_path / "settings.json").exists()
+
+
+def test_no_alarm_is_left_behind(capfd: pytest.CaptureFixture[str]) -> None:
+    """A program that asks for the line goes on living afterwards."""
+    assert main(["statusline", "--demo"]) == 0
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert capfd.readouterr().out.startswith("Sonnet 5.5")

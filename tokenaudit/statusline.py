@@ -67,8 +67,17 @@ def main(argv: Sequence[str]) -> int:
         _keep(os.path.join(folder, _LAST), line)  # noqa: PTH118 - no pathlib here
     except BaseException:  # noqa: BLE001 - whatever it is, a status bar has no use for it
         line = _last(folder)
+    _clear_alarm()
     _print(line)
     return 0
+
+
+def _clear_alarm() -> None:
+    import signal
+
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 def _set_alarm(folder: str) -> None:
