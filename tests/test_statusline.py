@@ -322,3 +322,18 @@ def test_no_alarm_is_left_behind(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["statusline", "--demo"]) == 0
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     assert capfd.readouterr().out.startswith("Sonnet 5.5")
+
+
+def test_budgets_are_shown(home: Path) -> None:
+    """$1.0051 of $2 a day is half; a project's own budget is a matter of reports."""
+    path = home / ".config" / "tokenaudit" / "tokenaudit.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "[budget]\nday = 2\nmonth = 1\nblock = 4.0\nsession = '$10'\n"
+        "[budget.project]\napp = '1/day'\n"
+    )
+    line = shown(home, told(session_file(home / ".claude")), "--format", "{budget}")
+
+    assert line == (
+        "50 % of $2.00/day, 101 % of $1.00/month, 25 % of $4.00/block, 10 % of $10.00/session"
+    )

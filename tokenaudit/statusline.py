@@ -278,7 +278,7 @@ def _figures(
         is_all = tally.refresh(
             basis["roots"],
             transcript if isinstance(transcript, str) else None,
-            day_start=basis["day"][0],
+            day_start=basis["since"],
             now=now,
             deadline=time.monotonic() + _READ_S,
         )
@@ -292,6 +292,7 @@ def _figures(
         block = tally.block(now)
         if block is not None:
             fields |= _block(tally, block, now, is_all=is_all)
+        fields["budget"] = _budgets(basis["budgets"], tally, now, {"session": own, "block": block})
         return fields, tally.prompt(session) if session else None
     finally:
         tally.close()
@@ -310,6 +311,23 @@ def _block(tally: Tally, start: int, now: int, *, is_all: bool) -> dict[str, tup
         "burn": (f"{_money(hourly)}/h",),
         "pace": (f"{_short(per(used.tokens, elapsed, 60))} tok/min",),
     }
+
+
+def _budgets(
+    budgets: Sequence[Sequence[Any]], tally: Tally, now: int, known: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Return how much of each budget is used: `62 % of $25.00/day`."""
+    texts, worst = [], 0.0
+    for amount, period, since in budgets:
+        start = known["block"] if period == "block" else since
+        used = known["session"] if period == "session" else None
+        if start is not None:
+            used = tally.since(start, now + 1)
+        if used is not None:
+            percent = 100 * used.cost / amount
+            worst = max(worst, percent)
+            texts.append(f"{percent:.0f} % of {_money(amount)}/{period}")
+    return (", ".join(texts), worst)
 
 
 def _usd(used: Sum, *, is_all: bool) -> str:

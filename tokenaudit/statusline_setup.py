@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tokenaudit import config
+from tokenaudit import budgets, config
+from tokenaudit.budgets import Period
 from tokenaudit.errors import ConfigError, OutputError
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.rates import CLASSES, Prices, Tariff
 from tokenaudit.pricing.sources import rates_in_force
 from tokenaudit.pricing.user_rates import FILE_NAME
+from tokenaudit.reports.selection import WEEKDAYS, Selection, period_start
 
 __all__ = ["basis", "install", "setting", "tariffs", "write"]
 
@@ -37,11 +39,28 @@ def basis(now: int) -> dict[str, Any]:
     zone = _zone(settings.timezone)
     today = datetime.fromtimestamp(now / 10**6, zone).date()
     bounds = [_midnight(today, zone), _midnight(today + timedelta(days=1), zone)]
+    known = list(_budgets(settings, today, zone))
     return {
         "roots": _roots(settings),
         "day": bounds,
+        "since": min([bounds[0], *(since for _, _, since in known if since is not None)]),
+        "budgets": known,
         "files": [str(path) for path in _files(folder)],
     }
+
+
+def _budgets(
+    settings: config.Settings, today: date, zone: ZoneInfo
+) -> Iterator[tuple[int, str, int | None]]:
+    """Yield the budgets of all projects together: picodollars, period, since when if a day tells."""
+    start = settings.start_of_week.lower()
+    selection = Selection(start_of_week=start if start in WEEKDAYS else WEEKDAYS[0])
+    for text in settings.budget:
+        budget = budgets.parse(text)
+        if budget.project is None:
+            has_day = budget.period in {Period.DAY, Period.WEEK, Period.MONTH}
+            since = _midnight(period_start(budget.period, today, selection), zone)
+            yield int(budget.amount_usd * _PICO), budget.period.value, since if has_day else None
 
 
 def _config_folder() -> Path:

@@ -126,9 +126,14 @@ class Tally:
         *transcript* is that of the session that asks. *day_start* and *now* are microseconds since
         1970, *deadline* is one of `time.monotonic`.
         """
-        horizon = min(day_start, now - _DAY, self._get("horizon") or now)
-        if self._get("horizon") is None:
-            self._set("horizon", horizon)
+        wanted, kept = min(day_start, now - _DAY), self._get("horizon")
+        if (
+            kept is None or kept < wanted - 2 * _FARTHEST_DAYS * _DAY
+        ):  # else it would only ever grow
+            self._forget()
+            self._is_restarted = False
+            self._set("horizon", wanted)
+        horizon = min(wanted, self._get("horizon"))
         own = os.path.realpath(transcript) if transcript else None
         if own is not None:
             self._want_whole(own)

@@ -123,6 +123,19 @@ def tools(options: Options) -> None:
 
 
 @app.command(
+    "forecast",
+    epilog="Examples: tokenaudit forecast; tokenaudit forecast --project webshop;"
+    " tokenaudit forecast --json",
+)
+@command
+def forecast(options: Options) -> None:
+    """Show what today and this month will have cost at the pace so far, with a range and its basis."""
+    from tokenaudit.cli.run import run
+
+    run("forecast", options)
+
+
+@app.command(
     "statusline",
     epilog="Examples: tokenaudit statusline; tokenaudit statusline --no-color;"
     " tokenaudit statusline --format '{model} {today}'",

@@ -6,6 +6,7 @@ from typing import Final
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
 from tokenaudit.reports.blocks import blocks
+from tokenaudit.reports.budgets import forecast
 from tokenaudit.reports.context import contexts
 from tokenaudit.reports.overview import overview
 from tokenaudit.reports.periods import over_time
@@ -34,6 +35,7 @@ REPORTS: Final[Mapping[str, Answer]] = {
     **{name: _over_time(name) for name in PERIODS},
     "blocks": blocks,
     "context": contexts,
+    "forecast": forecast,
     "sessions": sessions,
     "agents": agents,
     "projects": _by("project"),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -141,3 +142,5 @@ class Report:
     meta: Meta
     notes: tuple[str, ...] = field(default=())
     """Lines for the foot: what was read, how far it can be trusted, what could not be priced."""
+    cost_usd: Decimal | None = None
+    """What all the selected responses cost, shown or not; None where none is priced."""

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from tokenaudit.errors import UsageError
-from tokenaudit.ledger import TOKENS, Ledger, measures
+from tokenaudit.ledger import TOKENS, Ledger, measures, totals
 from tokenaudit.model import Quality
 from tokenaudit.pricing.cost import COSTS
 from tokenaudit.reports.foot import notes
@@ -83,6 +83,7 @@ def assemble(
             today=question.now.date(),
             with_cost=question.shape.with_cost,
         ),
+        cost_usd=totals(rows).cost_usd,
     )
 
 
@@ -151,8 +152,8 @@ def _more(shape: Shape) -> tuple[str, ...]:
 def summed(rows: pl.DataFrame, shape: Shape) -> Mapping[str, int | Decimal | None]:
     """Return the totals of *rows* for the columns that *shape* asks for."""
     names = [column.name for column in measure_columns(shape)]
-    totals = rows.select(measures(*_more(shape))).row(0, named=True)
-    return {name: totals[name] for name in names}
+    sums = rows.select(measures(*_more(shape))).row(0, named=True)
+    return {name: sums[name] for name in names}
 
 
 def selected(rows: pl.DataFrame) -> Selected:
