@@ -19,6 +19,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
         "CLAUDE_CONFIG_DIR",
         "XDG_CONFIG_HOME",
         "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
         "NO_COLOR",
         "FORCE_COLOR",
         "TOKENAUDIT_CONFIG",

@@ -260,3 +260,15 @@ def test_two_at_once_do_not_spoil_each_other(tmp_path: Path) -> None:
     second.rollback()
     second.close()
     refreshed(first, tmp_path)
+
+
+def test_a_state_of_another_version_is_made_anew(tmp_path: Path) -> None:
+    """Its tables may have other columns."""
+    root = tmp_path / "root"
+    write(session_file(root), reply())
+    refreshed(tally(tmp_path), root).close()
+    other = sqlite3.connect(tmp_path / "state" / "statusline.db")
+    other.execute("pragma user_version = 99")
+    other.close()
+
+    assert figures(refreshed(tally(tmp_path), root)) == expected(root)

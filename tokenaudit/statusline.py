@@ -192,11 +192,12 @@ def _number(value: Any) -> float | None:
 
 def _line(argv: list[str], folder: str) -> str:
     template, color = _options(argv)
-    told = _told(_stdin())
+    now = int(time.time() * _SECOND)
     if "--demo" in argv:
         told = _told(_DEMO)
-    now = int(time.time() * _SECOND)
-    _record(told, now)
+    else:
+        told = _told(_stdin())
+        _record(told, now)
     fields = _fields(told, folder, now)
     written = {name: _painted(*value) if color else value[0] for name, value in fields.items()}
     return _filled(template, written)

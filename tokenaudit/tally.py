@@ -44,22 +44,22 @@ _NOT_TRANSCRIPTS = ("journal.jsonl", "audit.jsonl", "history.jsonl")
 _UUID = 36
 
 _SCHEMA = """
-create table meta(key text primary key, value);
-create table file(
+create table if not exists meta(key text primary key, value);
+create table if not exists file(
   path text primary key, identity text, offset integer, grown real, session text, agent text,
   is_whole integer, first integer);
-create table response(
+create table if not exists response(
   key text primary key, base text, message text, uuid text, path text, owner_first integer, owner_path text,
   session text, agent text, time integer, said_time integer, is_final integer, said integer, is_progress integer, is_sidechain integer,
   kind text, counts text, iterations text, searches integer, is_free integer,
   tokens integer, prompt integer, cost integer);
-create index response_time on response(time);
-create index response_message on response(message);
-create index response_session on response(session);
-create index response_base on response(base);
-create table alias(key text primary key, other text);
-create table result(agent text, counts text, output integer);
-create table tariff(kind text, first integer, until integer, value text);
+create index if not exists response_time on response(time);
+create index if not exists response_message on response(message);
+create index if not exists response_session on response(session);
+create index if not exists response_base on response(base);
+create table if not exists alias(key text primary key, other text);
+create table if not exists result(agent text, counts text, output integer);
+create table if not exists tariff(kind text, first integer, until integer, value text);
 """
 
 
@@ -91,13 +91,17 @@ class Tally:
         self._is_restarted = self._has_news = False
         self._rates: dict[str, list[tuple[int, int, Mapping[str, Any] | None]]] = {}
         self._db = _opened(path)
-        if self._get("basis") != [VERSION, basis]:
-            self._db.close()
-            for end in ("", "-wal", "-shm", "-journal"):
-                _remove(path + end)
-            self._db = _opened(path)
-            self._set("basis", [VERSION, basis])
-            self._db.commit()
+        if self._get("basis") != basis:
+            self._begin_anew(basis)
+
+    def _begin_anew(self, basis: str) -> None:
+        """Throw away what stands on another basis, unless another call has done so meanwhile."""
+        self._db.execute("begin immediate")
+        if self._get("basis") != basis:
+            for table in ("meta", "file", "response", "alias", "result", "tariff"):
+                self._db.execute(f"delete from {table}")  # noqa: S608 - ours
+            self._set("basis", basis)
+        self._db.commit()
 
     def close(self) -> None:
         """Close the file."""
@@ -613,8 +617,11 @@ def _prepared(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=0.5)
     db.execute("pragma synchronous = off")  # after a crash of the machine it is made again
     db.execute("pragma journal_mode = truncate")
-    if not db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
-        db.executescript(f"begin immediate; {_SCHEMA} commit;")
+    version = db.execute("pragma user_version").fetchone()[0]
+    if version not in {0, VERSION}:
+        raise sqlite3.DatabaseError(f"made by another version: {version}")
+    if not version:
+        db.executescript(f"begin immediate; {_SCHEMA} pragma user_version = {VERSION}; commit;")
     return db
 
 

@@ -39,7 +39,8 @@ def blocks(
         from tokenaudit.reports import blocks as reports
         from tokenaudit.reports.question import discounted
 
-        known = limits.latest(limits.read_all(str(data_folder() / limits.FOLDER)))
+        folder = str(data_folder() / limits.FOLDER)
+        known = [] if options.source.demo else limits.latest(limits.read_all(folder))
         ledger = load(options, settings)
         return reports.blocks(
             ledger, discounted(ledger, question), known, only_active=active, only_recent=recent
