@@ -89,11 +89,12 @@ def test_every_setting_has_a_variable(folder: Path) -> None:
         "TOKENAUDIT_START_OF_WEEK": "saturday",
         "TOKENAUDIT_JOBS": "2",
         "TOKENAUDIT_STORE": "/three",
+        "TOKENAUDIT_BUDGET": "25/day, shop=10/month",
     }
 
-    assert Settings(("/one", "/two"), "Asia/Tokyo", "saturday", 2, "/three") == load(
-        folder, environ
-    )
+    assert Settings(
+        ("/one", "/two"), "Asia/Tokyo", "saturday", 2, "/three", ("25/day", "shop=10/month")
+    ) == load(folder, environ)
     assert len(environ) == len(fields(Settings))
 
 
@@ -194,7 +195,7 @@ def test_a_file_that_cannot_be_read_is_not_passed_over(folder: Path) -> None:
         ("Jobs", "Did you mean jobs?"),
         ("roots", "Did you mean root?"),
         ("start-of-week", "Did you mean start_of_week?"),
-        ("xyz", "There are: root, timezone, start_of_week, jobs, store."),
+        ("xyz", "There are: root, timezone, start_of_week, jobs, store, budget."),
     ],
 )
 def test_an_unknown_key_names_the_nearest(folder: Path, key: str, hint: str) -> None:
@@ -215,7 +216,7 @@ def test_an_unknown_key_names_the_nearest(folder: Path, key: str, hint: str) -> 
             "TOKENAUDIT_XYZ",
             (
                 "There are: TOKENAUDIT_ROOT, TOKENAUDIT_TIMEZONE, TOKENAUDIT_START_OF_WEEK,"
-                " TOKENAUDIT_JOBS, TOKENAUDIT_STORE."
+                " TOKENAUDIT_JOBS, TOKENAUDIT_STORE, TOKENAUDIT_BUDGET."
             ),
         ),
     ],

@@ -10,6 +10,7 @@ from tokenaudit.model import Usage
 from tokenaudit.units import (
     format_cost,
     format_count,
+    format_percent,
     format_tokens,
     format_usage_compact,
     format_usage_detailed,
@@ -229,3 +230,17 @@ def test_a_usage_adds_up(one: int, two: int, three: int, four: int, five: int) -
     assert sum((one, two, three, four, five)) == usage.total_tokens
     assert usage.total_tokens == usage.prompt_tokens + two
     assert three == usage.cached_tokens
+
+
+def test_a_share_of_a_hundred_has_one_decimal() -> None:
+    """What is a little more than nothing is not called nothing."""
+    shares = (0.0, 0.04, 0.1, 15.44, 100.0, 1234.5)
+
+    assert [format_percent(share) for share in shares] == [
+        "0.0%",
+        "<0.1%",
+        "0.1%",
+        "15.4%",
+        "100.0%",
+        "1,234.5%",
+    ]

@@ -13,6 +13,9 @@ from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
 from tokenaudit.model import Transcript
+from tokenaudit.store import facts_without_store
+from tokenaudit.store.facts import Facts
+from tokenaudit.transcripts import Discovery, extents_of, read
 from tokenaudit.transcripts.parse import Extent, Parsed, parse
 
 Line = dict[str, Any]
@@ -175,6 +178,12 @@ def encoded(line: Line | bytes) -> bytes:
 def parsed(path: Path) -> Parsed:
     """Return what the transcript at *path* says, as that of a session's main agent."""
     return parse(Extent(Transcript(str(path), str(path.parent), PROJECT, None, "main")))
+
+
+def facts_of(discovery: Discovery) -> Facts:
+    """Return what the transcripts of *discovery* say, read without a store."""
+    extents = extents_of(discovery.transcripts)
+    return facts_without_store(discovery, read(extents))
 
 
 def session_file(root: Path, session: str = SESSION, project: str = PROJECT) -> Path:

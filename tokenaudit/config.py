@@ -12,13 +12,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from tokenaudit import budgets
 from tokenaudit.errors import ConfigError
 
 __all__ = ["FILE_NAME", "Settings", "load"]
 
 FILE_NAME: Final = "tokenaudit.toml"
 _PREFIX: Final = "TOKENAUDIT_"
-_LISTS: Final = frozenset({"root"})
+_LISTS: Final = frozenset({"root", "budget"})
 _OUTSIDE: Final = frozenset({"TOKENAUDIT_CONFIG"})
 
 
@@ -35,6 +36,8 @@ class Settings:
     """Processes to read with; None means one per core."""
     store: str | None = None
     """Where what has been read is kept; None means the platform's data folder."""
+    budget: tuple[str, ...] = ()
+    """Budgets, as `--budget` takes them; in the file a table."""
 
 
 def load(folder: Path, environ: Mapping[str, str]) -> Settings:
@@ -90,6 +93,8 @@ def _with(
 
 
 def _value(key: str, value: Any, place: str) -> Any:
+    if key == "budget" and isinstance(value, dict):
+        return _checked_budgets(value, place)
     if key in _LISTS:
         parts = [value] if isinstance(value, str) else value
         if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
@@ -100,6 +105,14 @@ def _value(key: str, value: Any, place: str) -> Any:
     if not isinstance(value, str):
         raise ConfigError(f"{place} must be a text")
     return value
+
+
+def _checked_budgets(table: dict[str, Any], place: str) -> tuple[str, ...]:
+    try:
+        found = budgets.texts(table)
+        return tuple(str(budgets.parse(text)) for text in found)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from None
 
 
 def _whole(value: Any, place: str) -> int:

@@ -8,6 +8,7 @@ from tokenaudit.model import Usage
 __all__ = [
     "format_cost",
     "format_count",
+    "format_percent",
     "format_price",
     "format_tokens",
     "format_usage_compact",
@@ -15,6 +16,7 @@ __all__ = [
 ]
 
 _THOUSAND: Final = 1000
+_LEAST_PERCENT: Final = 0.1
 _STEPS: Final = ((10**3, "K"), (10**6, "M"), (10**9, "B"), (10**12, "T"))
 
 
@@ -35,6 +37,13 @@ def format_tokens(tokens: int) -> str:
 def format_count(number: int) -> str:
     """Write a whole number exactly, with thousands separated: `1,234,567`."""
     return f"{number:,}"
+
+
+def format_percent(percent: float) -> str:
+    """Write a share of a hundred with one decimal: `15.4%`; `<0.1%` for a little more than none."""
+    if 0 < percent < _LEAST_PERCENT:
+        return f"<{_LEAST_PERCENT}%"
+    return f"{percent:,.1f}%"
 
 
 def format_cost(cost: Decimal | float | None, *, places: int = 2) -> str:

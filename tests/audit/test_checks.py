@@ -14,6 +14,7 @@ from transcripts_builder import (
     Regime,
     agent_file,
     agent_result,
+    facts_of,
     moment,
     progress,
     prompt,
@@ -26,7 +27,7 @@ from transcripts_builder import (
 )
 
 from tokenaudit import ledger as ledgers
-from tokenaudit import store, transcripts
+from tokenaudit import transcripts
 from tokenaudit.audit.checks import findings
 from tokenaudit.audit.evidence import Evidence
 from tokenaudit.audit.finding import Finding, Severity
@@ -38,8 +39,7 @@ NOW = datetime(2026, 3, 3, tzinfo=UTC)
 
 def evidence(*roots: Path, now: datetime = NOW) -> Evidence:
     discovery = transcripts.discover(roots)
-    extents = transcripts.extents_of(discovery.transcripts)
-    facts = store.facts_without_store(discovery, transcripts.read(extents))
+    facts = facts_of(discovery)
     ledger = ledgers.build(facts, rates_in_force())
     return Evidence(facts, ledger, select(ledger.frame, Selection()).collect(), now)
 

@@ -40,6 +40,7 @@ TYPES: Mapping[Unit, Any] = {
     Unit.DATE: pl.Date,
     Unit.TIME: pl.Datetime("us", "UTC"),
     Unit.DURATION: pl.Int64,
+    Unit.PERCENT: pl.Float64,
     Unit.FLAG: pl.Boolean,
 }
 

@@ -277,6 +277,25 @@ class Gate:
             "--strict", help="Exit with 1 if anything is unpriced.", rich_help_panel=_PRICE
         ),
     ] = False
+    fail_over: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-over",
+            metavar="AMOUNT",
+            help="Exit with 1 if what is counted costs more than AMOUNT US dollars.",
+            rich_help_panel=_PRICE,
+        ),
+    ] = None
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--budget",
+            metavar="AMOUNT/PERIOD",
+            help="Budget, shown in the overview: 25/day, webshop=100/month; day, week, month, block,"
+            " session. Repeatable.",
+            rich_help_panel=_PRICE,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time_ns
@@ -25,6 +25,9 @@ from tokenaudit.store import Store, facts_without_store
 from tokenaudit.transcripts import DEMO, Discovery, Progress
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from tokenaudit.budgets import Budget
     from tokenaudit.cli.bar import Bar
     from tokenaudit.ledger import Ledger
     from tokenaudit.pricing.card import RateCard
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "built",
     "cache_folder",
+    "data_folder",
     "load",
     "rate_card",
     "read_facts",
@@ -75,9 +79,33 @@ def write(
     if path is not None:
         targets.check(path)
     moment = _Moment.of(options.chosen, settings)
-    report = make(_question(name, options, moment, command or name), settings)
+    most = _most(options.gate.fail_over)
+    question = _question(name, options, moment, command or name)
+    report = make(replace(question, budgets=_budgets(options, settings)), settings)
     _write(report, form, path, options.output)
+    if most is not None and report.cost_usd is not None and report.cost_usd > most:
+        sys.stderr.write(f"tokenaudit: {report.cost_usd:f} USD is over {most:f} USD\n")
+        raise typer.Exit(1)
     return report
+
+
+def _most(text: str | None) -> "Decimal | None":
+    from tokenaudit import budgets
+
+    try:
+        return None if text is None else budgets.amount(text)
+    except ValueError as error:
+        raise UsageError(f"--fail-over: {error}") from None
+
+
+def _budgets(options: Options, settings: Settings) -> "tuple[Budget, ...]":
+    """Return the budgets of the command line, else those of the settings."""
+    from tokenaudit import budgets
+
+    try:
+        return tuple(budgets.parse(text) for text in options.gate.budget or settings.budget)
+    except ValueError as error:
+        raise UsageError(f"budget: {error}") from None
 
 
 def _config_folder() -> Path:
@@ -91,6 +119,13 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("tokenaudit", appauthor=False)
+
+
+def data_folder() -> Path:
+    """Return the folder of what cannot be made again."""
+    from platformdirs import user_data_path
+
+    return user_data_path("tokenaudit", appauthor=False)
 
 
 # options

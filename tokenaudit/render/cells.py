@@ -14,7 +14,7 @@ import polars as pl
 from tokenaudit.render.clean import ascii_only, visible
 from tokenaudit.render.frames import parts_of_rows
 from tokenaudit.reports.report import Column, Section, Unit
-from tokenaudit.units import format_cost, format_count, format_price, format_tokens
+from tokenaudit.units import format_cost, format_count, format_percent, format_price, format_tokens
 
 __all__ = [
     "NO_ROWS",
@@ -28,7 +28,9 @@ __all__ = [
     "telling",
 ]
 
-NUMBERS: Final = frozenset({Unit.COUNT, Unit.TOKENS, Unit.USD, Unit.PRICE, Unit.DURATION})
+NUMBERS: Final = frozenset(
+    {Unit.COUNT, Unit.TOKENS, Unit.USD, Unit.PRICE, Unit.DURATION, Unit.PERCENT}
+)
 """What stands at the right of its column."""
 
 NO_ROWS: Final = "nothing in this selection"
@@ -223,8 +225,8 @@ def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:
             words = format_cost if unit is Unit.USD else format_price
         case Unit.TIME:
             words = partial(_local_time, zone=writing.zone)
-        case Unit.DURATION:
-            words = format_duration
+        case Unit.DURATION | Unit.PERCENT:
+            words = format_duration if unit is Unit.DURATION else format_percent
         case _:
             assert_never(unit)
     return words

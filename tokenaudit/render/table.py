@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from tokenaudit.render import grid, stacked
+from tokenaudit.render import grid, picture, stacked
 from tokenaudit.render.cells import NO_ROWS, Writing, cut_rows, telling
 from tokenaudit.render.layout import Fitting
 from tokenaudit.render.looks import Look, Run, painted
@@ -54,6 +54,9 @@ def _section(section: Section, writing: Writing, width: int) -> Iterator[list[Ru
     yield []
     if section.rows.is_empty():
         yield from _text(NO_ROWS, writing, width, Look.DIM)
+        return
+    if section.curve is not None:
+        yield from picture.draw(section.rows, section.curve, writing, width)
         return
     words = cut_rows(section, writing)
     cut = fold(words, width) if words else []

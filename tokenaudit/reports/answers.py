@@ -5,6 +5,9 @@ from typing import Final
 
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
+from tokenaudit.reports.blocks import blocks
+from tokenaudit.reports.budgets import forecast
+from tokenaudit.reports.context import contexts
 from tokenaudit.reports.overview import overview
 from tokenaudit.reports.periods import over_time
 from tokenaudit.reports.question import Question, discounted
@@ -30,6 +33,9 @@ def _over_time(name: str) -> Answer:
 REPORTS: Final[Mapping[str, Answer]] = {
     "overview": overview,
     **{name: _over_time(name) for name in PERIODS},
+    "blocks": blocks,
+    "context": contexts,
+    "forecast": forecast,
     "sessions": sessions,
     "agents": agents,
     "projects": _by("project"),

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from tokenaudit.ledger import Ledger, measures
+from tokenaudit.reports.budgets import standing
 from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.selection import DIMENSIONS, Selection, period_start, select
@@ -28,8 +29,10 @@ def overview(ledger: Ledger, question: Question) -> Report:
     today = question.now.astimezone(ZoneInfo(selection.timezone)).date()
     top = replace(shape, sort=None, descending=None, limit=shape.limit or _TOP, breakdown=False)
     titles = ledger.sessions.select("session_id", "title")
+    budgets = standing(ledger, question)
     sections = (
         _periods(rows, selection, today, shape),
+        *((budgets,) if budgets is not None else ()),
         table(
             rows,
             [DIMENSIONS["session_id"]],

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tokenaudit.budgets import Budget
 from tokenaudit.reports.selection import Selection
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Question:
     now: datetime
     selection: Selection = field(default_factory=Selection)
     shape: Shape = field(default_factory=Shape)
+    budgets: tuple[Budget, ...] = ()
+    """Budgets of the user, for reports that show how much of them is used."""
 
 
 def discounted(ledger: "Ledger", question: Question) -> Question:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "FORMAT",
     "WARNING",
     "Column",
+    "Curve",
     "Meta",
     "Report",
     "Section",
@@ -53,6 +55,8 @@ class Unit(StrEnum):
     """An aware moment; shown in the report's zone."""
     DURATION = "duration"
     """Seconds."""
+    PERCENT = "percent"
+    """A share of a hundred; may be more than that."""
     FLAG = "flag"
     """True or false."""
 
@@ -74,6 +78,18 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """How a screen shows rows as a picture: one bar for each, in their order."""
+
+    values: str
+    """The column of tokens that the bars are as high as."""
+    marks: str
+    """A column that tells which rows are marked below their bars."""
+    meaning: str
+    """What a mark means."""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """One table of a report."""
 
@@ -88,6 +104,8 @@ class Section:
     """Rows that split each row of `rows` by model: its dimensions, `model`, and the measures."""
     dimensions: tuple[str, ...] = ()
     """The columns that name a row: the keys that `breakdown` shares with `rows`."""
+    curve: Curve | None = None
+    """The picture that stands for the rows on a screen; every other format has the rows."""
     cut_rows: int = 0
     """Rows that a limit left out; the totals hold them all the same."""
 
@@ -128,3 +146,5 @@ class Report:
     meta: Meta
     notes: tuple[str, ...] = field(default=())
     """Lines for the foot: what was read, how far it can be trusted, what could not be priced."""
+    cost_usd: Decimal | None = None
+    """What all the selected responses cost, shown or not; None where none is priced."""

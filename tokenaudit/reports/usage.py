@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from tokenaudit.errors import UsageError
-from tokenaudit.ledger import TOKENS, Ledger, measures
+from tokenaudit.ledger import TOKENS, Ledger, measures, totals
 from tokenaudit.model import Quality
 from tokenaudit.pricing.cost import COSTS
 from tokenaudit.reports.foot import notes
@@ -15,7 +15,16 @@ from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
 from tokenaudit.reports.selection import Dimension, dimension, select
 
-__all__ = ["LIST_COST", "assemble", "by", "measure_columns", "more", "summed", "table"]
+__all__ = [
+    "LIST_COST",
+    "assemble",
+    "by",
+    "column_named",
+    "measure_columns",
+    "more",
+    "summed",
+    "table",
+]
 
 _LABELS: Final = {
     "input_tokens": "Input",
@@ -90,6 +99,7 @@ def assemble(
             today=question.now.date(),
             with_cost=question.shape.with_cost,
         ),
+        cost_usd=totals(rows).cost_usd,
     )
 
 
@@ -170,8 +180,8 @@ def more(shape: Shape) -> tuple[str, ...]:
 def summed(rows: pl.DataFrame, shape: Shape) -> Mapping[str, int | Decimal | None]:
     """Return the totals of *rows* for the columns that *shape* asks for."""
     names = [column.name for column in measure_columns(shape)]
-    totals = rows.select(measures(*more(shape))).row(0, named=True)
-    return {name: totals[name] for name in names}
+    sums = rows.select(measures(*more(shape))).row(0, named=True)
+    return {name: sums[name] for name in names}
 
 
 def selected(rows: pl.DataFrame) -> Selected:
@@ -197,7 +207,7 @@ def _ordered(
 ) -> pl.DataFrame:
     keys = [entry.name for entry in dimensions]
     if shape.sort:
-        sort = _column_named(shape.sort, columns)
+        sort = column_named(shape.sort, columns)
         falling = _is_figure(next(column for column in columns if column.name == sort))
     elif order is not None:
         sort, falling = order
@@ -218,7 +228,7 @@ def _is_figure(column: Column) -> bool:
     return column.unit in {Unit.USD, Unit.TOKENS, Unit.COUNT, Unit.DURATION}
 
 
-def _column_named(name: str, columns: Sequence[Column]) -> str:
+def column_named(name: str, columns: Sequence[Column]) -> str:
     """Find the column that a user means by *name*: with or without `_tokens`, `_usd`, `_id`."""
     names = [column.name for column in columns]
     for candidate in (name, f"{name}_tokens", f"{name}_usd", f"{name}_id"):

@@ -1,6 +1,7 @@
 """The only part that knows Claude Code's format: finds its transcripts and reads what they say."""
 
 from tokenaudit.transcripts.columns import Columns, Reading
+from tokenaudit.transcripts.content import Cause, Content, Piece, read_content
 from tokenaudit.transcripts.digests import Digests, still_holds
 from tokenaudit.transcripts.discover import (
     DEMO,
@@ -15,10 +16,13 @@ from tokenaudit.transcripts.values import micros
 
 __all__ = [
     "DEMO",
+    "Cause",
     "Columns",
+    "Content",
     "Digests",
     "Discovery",
     "Extent",
+    "Piece",
     "Progress",
     "Reading",
     "default_roots",
@@ -28,5 +32,6 @@ __all__ = [
     "is_session_id",
     "micros",
     "read",
+    "read_content",
     "still_holds",
 ]

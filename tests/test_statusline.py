@@ -1,0 +1,339 @@
+"""The status line as Claude Code runs it: in a process of its own, with whatever stands on stdin."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from platformdirs import user_cache_dir, user_data_dir
+from transcripts_builder import SESSION, reply, session_file, usage, write
+
+from tokenaudit import limits, statusline, statusline_setup
+from tokenaudit.__main__ import main
+from tokenaudit.errors import ConfigError
+from tokenaudit.units import format_cost
+
+PROGRAM = [sys.executable, "-m", "tokenaudit", "statusline"]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    return {**kept, "HOME": str(home), "TZ": "UTC", "NO_COLOR": "1", **more}
+
+
+def shown(home: Path, data: bytes, *argv: str, **more: str) -> str:
+    """Return the line; that there is one, and the exit code is 0, holds always."""
+    done = subprocess.run(
+        [*PROGRAM, *argv],
+        input=data,
+        capture_output=True,
+        check=True,
+        timeout=60,
+        env=environment(home, **more),
+    )
+    assert done.stderr == b""
+    assert done.stdout.count(b"\n") == 1
+    return done.stdout.decode().rstrip("\n")
+
+
+def told(path: Path | None = None, **more: Any) -> bytes:
+    """Return what Claude Code says."""
+    found = {
+        "session_id": SESSION,
+        "model": {"id": "claude-opus-4-6", "display_name": "Opus 4.6"},
+        "cost": {"total_cost_usd": 1.5},
+        **({"transcript_path": str(path)} if path else {}),
+        **more,
+    }
+    return json.dumps(found).encode()
+
+
+def gauge(used: int, size: int = 200_000) -> dict[str, Any]:
+    current = {
+        "input_tokens": 3,
+        "cache_creation_input_tokens": 890,
+        "cache_read_input_tokens": used - 893,
+        "output_tokens": 5000,
+    }
+    return {"context_window": {"context_window_size": size, "current_usage": current}}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Today two responses of Opus 4.6: 10 in, 100 out, 1,000,000 read: $0.50255 each."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    lines = [
+        reply(f"msg_{n}", f"req_{n}", counts=usage(100, read=10**6), timestamp=now)
+        for n in range(2)
+    ]
+    write(session_file(tmp_path / ".claude"), *lines)
+    return tmp_path
+
+
+def test_the_line_has_the_figures_of_the_reports(home: Path) -> None:
+    """Session, today and block are 2 x $0.50255 = $1.0051; the gauge is that of the documentation."""
+    path = session_file(home / ".claude")
+    line = shown(home, told(path, **gauge(30_893)))
+
+    assert line.startswith("Opus 4.6 · $1.01 session · $1.01 today · $1.01 block ")
+    assert re.search(r"block \dh \d\dm left · \$[\d.]+/h · 30,893 / 200k \(15\.4 %\)$", line)
+    daily = subprocess.run(
+        [sys.executable, "-m", "tokenaudit", "daily", "--json"],
+        capture_output=True,
+        check=True,
+        env=environment(home),
+    )
+    assert json.loads(daily.stdout)["totals"]["cost_usd"] == "1.0051"
+
+
+def test_it_imports_neither_frames_nor_terminals_nor_a_command_line(home: Path) -> None:
+    """Not the first time, when rates are looked up, and from then on next to nothing."""
+    code = (
+        "import sys; sys.argv = ['tokenaudit', 'statusline']; from tokenaudit.__main__ import main;"
+        "main(); sys.stderr.write(' '.join(sorted(sys.modules)))"
+    )
+    loaded = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            input=told(session_file(home / ".claude")),
+            capture_output=True,
+            check=True,
+            env=environment(home),
+        )
+        loaded.append(set(done.stderr.decode().split()))
+
+    for modules in loaded:
+        assert "tokenaudit.statusline" in modules
+        assert not modules & {"polars", "rich", "typer", "pydantic"}
+    heavy = {"msgspec", "typing", "dataclasses", "pathlib", "decimal", "platformdirs", "zoneinfo"}
+    assert not loaded[1] & heavy
+    assert "tokenaudit.transcripts" not in loaded[1]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe\x00", b"[" * 100_000, b'{"model": 7, "cost": []}'],
+    ids=["nothing", "half", "list", "null", "no-text", "deep", "odd"],
+)
+def test_broken_input_still_gives_a_line(home: Path, data: bytes) -> None:
+    """What is known without Claude Code is shown: today, and the block."""
+    assert "$1.01 today" in shown(home, data)
+
+
+def test_silent_stdin_is_not_waited_for(home: Path) -> None:
+    """A pipe that nobody writes to, and nobody closes."""
+    reader, writer = os.pipe()
+    try:
+        start = time.monotonic()
+        done = subprocess.run(
+            PROGRAM, stdin=reader, capture_output=True, check=True, env=environment(home)
+        )
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+    assert b"today" in done.stdout
+    assert time.monotonic() - start < 8
+
+
+def test_endless_stdin_comes_to_an_end(home: Path) -> None:
+    """A writer that never stops is not read to its end."""
+    with subprocess.Popen(["yes", "{"], stdout=subprocess.PIPE) as endless:
+        done = subprocess.run(
+            PROGRAM, stdin=endless.stdout, capture_output=True, check=True, env=environment(home)
+        )
+        endless.kill()
+
+    assert b"today" in done.stdout
+
+
+def test_huge_input_is_cut(home: Path) -> None:
+    """Two megabytes of it: no figure of it is used, and there is a line."""
+    assert "today" in shown(home, told(name="x" * (2 << 20)))
+
+
+def test_the_last_good_line_is_printed_when_nothing_else_can_be(home: Path) -> None:
+    """A program that breaks down prints what it printed before, and says it went well."""
+    good = shown(home, told(session_file(home / ".claude")))
+    code = (
+        "import sys; from tokenaudit import statusline;"
+        "statusline._line = lambda argv, folder: 1 / 0; sys.exit(statusline.main([]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=environment(home)
+    )
+
+    assert done.stdout.decode().rstrip("\n") == good
+
+
+def test_a_call_that_hangs_ends_with_the_last_line(home: Path) -> None:
+    """A folder on a network that does not answer must not freeze the status bar."""
+    code = (
+        "import sys, time; from tokenaudit import statusline; statusline._ALARM_S = 0.2;"
+        "statusline._line = lambda argv, folder: time.sleep(60); sys.exit(statusline.main([]))"
+    )
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=environment(home)
+    )
+
+    assert done.stdout == b"tokenaudit\n"
+    assert time.monotonic() - start < 20
+
+
+def test_a_state_that_cannot_be_used_leaves_what_claude_code_says(home: Path) -> None:
+    """Its own total stands for ours, and the gauge is there."""
+    cache = home / ".cache" / "tokenaudit"
+    (cache / "statusline.db").mkdir(parents=True)
+
+    line = shown(home, told(session_file(home / ".claude"), **gauge(30_893)))
+
+    assert line == "Opus 4.6 · $1.50 session · 30,893 / 200k (15.4 %)"
+
+
+def test_templates_and_colours(home: Path) -> None:
+    """Fields stand where they are named; near a limit they turn yellow, then red."""
+    data = told(session_file(home / ".claude"), **gauge(170_000))
+
+    assert shown(home, data, "--format", "{today}|{claude}|{nonsense}") == "$1.01|$1.50|{nonsense}"
+    assert shown(home, data, "--format={context}") == "⚠ 170,000 / 200k (85.0 %)"
+    assert shown(home, data, "--format", "{context}", NO_COLOR="") == (
+        "\x1b[31m⚠ 170,000 / 200k (85.0 %)\x1b[0m"
+    )
+    yellow = told(**gauge(700_000, 10**6))
+    assert shown(home, yellow, "--format", "{context}", NO_COLOR="") == (
+        "\x1b[33m700,000 / 1M (70.0 %)\x1b[0m"
+    )
+    assert shown(home, yellow, "--format", "{context}", "--no-color", NO_COLOR="")[0] == "7"
+
+
+def test_a_name_cannot_command_the_terminal(home: Path) -> None:
+    """Escapes in what Claude Code repeats come out as blanks."""
+    data = told(model={"display_name": "Evil\x1b]0;title\x07\nmodel"})
+
+    assert shown(home, data, "--format", "{model}") == "Evil ]0;title model"
+
+
+def test_limits_and_totals_are_kept_as_evidence(home: Path) -> None:
+    """One small file a session, rewritten only for news; reports read the limits from it."""
+    rate_limits = {"five_hour": {"used_percentage": 23.5, "resets_at": 1_900_000_000}}
+    data = told(rate_limits=rate_limits, version="2.1.300")
+    assert "5h 24 %" in shown(home, data)
+    (file,) = (home / ".local" / "share" / "tokenaudit" / "evidence").iterdir()
+    evidence = json.loads(file.read_text())
+    before = file.stat().st_mtime_ns
+    shown(home, data)
+
+    assert file.stat().st_mtime_ns == before
+    assert evidence["total_cost_usd"] == "1.5"
+    assert (evidence["session_id"], evidence["version"]) == (SESSION, "2.1.300")
+    (limit,) = limits.latest(limits.read_all(str(file.parent)))
+    assert (limit.name, limit.used_percent, limit.resets_at) == ("five_hour", 23.5, 1_900_000_000)
+    blocks = subprocess.run(
+        [sys.executable, "-m", "tokenaudit", "blocks", "--json"],
+        capture_output=True,
+        check=True,
+        env=environment(home),
+    )
+    (row,) = json.loads(blocks.stdout)["sections"]["limits"]["rows"]
+    assert (row["limit"], row["used_percent"], row["state"]) == ("five_hour", 23.5, "in force")
+
+
+def test_odd_evidence_is_passed_by(tmp_path: Path) -> None:
+    """No file of another shape, or of another program, makes a report fail; the latest counts."""
+    good = {"format": 1, "recorded_at": 5, "rate_limits": {"five_hour": {"used_percentage": 1}}}
+    for name, text in (
+        ("a.json", json.dumps(good)),
+        ("b.json", json.dumps({**good, "recorded_at": 9, "session_id": "s"})),
+        ("c.json", "{"),
+        ("d.json", json.dumps({**good, "format": 2})),
+        ("e.json", json.dumps({**good, "rate_limits": {"x": 1, "y": {"used_percentage": True}}})),
+        ("f.json", json.dumps({**good, "rate_limits": []})),
+    ):
+        (tmp_path / name).write_text(text)
+
+    (limit,) = limits.latest(limits.read_all(str(tmp_path)))
+    assert (limit.recorded_at, limit.session_id, limit.resets_at) == (9, "s", None)
+    assert list(limits.read_all(str(tmp_path / "no"))) == []
+
+
+def test_folders_are_those_of_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Found without platformdirs where that is simple, and the same."""
+    for value in ("", str(tmp_path / "x")):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        monkeypatch.setenv("XDG_DATA_HOME", value)
+        assert statusline._folders() == (
+            user_cache_dir("tokenaudit", appauthor=False),
+            user_data_dir("tokenaudit", appauthor=False),
+        )
+
+
+@pytest.mark.parametrize("picodollars", [0, 1, 10**10 - 1, 10**10, 5 * 10**9, 15 * 10**9, 10**18])
+def test_money_is_written_as_in_reports(picodollars: int) -> None:
+    """The twin of `format_cost`, which the status line has no time to import."""
+    assert statusline._money(picodollars) == format_cost(Decimal(picodollars).scaleb(-12))
+
+
+def test_installing_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line is added to the settings, the former ones stand beside; twice changes nothing."""
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "config"))
+    path = tmp_path / "config" / "settings.json"
+    assert "statusLine" in statusline_setup.install()
+    assert statusline_setup.write().startswith(f"Wrote the status line into {path}.")
+    path.write_text('{"theme": "dark"}')
+    statusline_setup.write()
+    found = json.loads(path.read_text())
+    backups = sorted(path.parent.glob("settings.json.before-tokenaudit-*"))
+
+    assert found["theme"] == "dark"
+    assert found["statusLine"]["command"].endswith("statusline")
+    assert [backup.read_text() for backup in backups] == ['{"theme": "dark"}']
+    assert "already" in statusline_setup.write()
+    path.write_text("[1]")
+    with pytest.raises(ConfigError, match="not a JSON object"):
+        statusline_setup.write()
+    path.write_text("{")
+    with pytest.raises(ConfigError, match="not JSON"):
+        statusline_setup.write()
+
+
+def test_the_command_line_installs(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--install shows, --write does."""
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path))
+    assert main(["statusline", "--install"]) == 0
+    assert str(tmp_path / "settings.json") in capfd.readouterr().out
+    assert main(["statusline", "--write"]) == 0
+    assert (tmp_path / "settings.json").exists()
+
+
+def test_no_alarm_is_left_behind(capfd: pytest.CaptureFixture[str]) -> None:
+    """A program that asks for the line goes on living afterwards."""
+    assert main(["statusline", "--demo"]) == 0
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert capfd.readouterr().out.startswith("Sonnet 5.5")
+
+
+def test_budgets_are_shown(home: Path) -> None:
+    """$1.0051 of $2 a day is half; a project's own budget is a matter of reports."""
+    path = home / ".config" / "tokenaudit" / "tokenaudit.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "[budget]\nday = 2\nmonth = 1\nblock = 4.0\nsession = '$10'\n"
+        "[budget.project]\napp = '1/day'\n"
+    )
+    line = shown(home, told(session_file(home / ".claude")), "--format", "{budget}")
+
+    assert line == (
+        "50 % of $2.00/day, 101 % of $1.00/month, 25 % of $4.00/block, 10 % of $10.00/session"
+    )

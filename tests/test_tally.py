@@ -1,0 +1,275 @@
+"""The status line's state: the same figures as the ledger's, whatever grows, moves or breaks."""
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+from stories import STORIES, Story
+from transcripts_builder import (
+    FORK,
+    MODEL,
+    Regime,
+    agent_file,
+    encoded,
+    facts_of,
+    prompt,
+    reply,
+    response,
+    session_file,
+    write,
+)
+
+from tokenaudit import ledger as ledgers
+from tokenaudit import transcripts
+from tokenaudit.glance import Said, glance
+from tokenaudit.ledger import Ledger
+from tokenaudit.pricing.card import shipped_card
+from tokenaudit.reports.blocks import active_pace, with_blocks
+from tokenaudit.statusline_setup import tariffs
+from tokenaudit.tally import Tally
+
+Figures = tuple[int, int, int, int]
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+FAR = 10**18
+
+
+def micros(moment: datetime) -> int:
+    return int(moment.timestamp()) * 10**6
+
+
+def loaded(root: Path) -> Ledger:
+    found = transcripts.discover([root])
+    return ledgers.build(facts_of(found), shipped_card())
+
+
+def expected(root: Path) -> Figures:
+    frame = loaded(root).frame.filter(pl.col("time").is_not_null())
+    cost = frame["cost_usd"].sum()
+    return (
+        frame.height,
+        int(frame["total_tokens"].sum()),
+        int(Decimal(cost).scaleb(12)),
+        frame["cost_usd"].null_count(),
+    )
+
+
+def tally(folder: Path, basis: str = "basis") -> Tally:
+    return Tally(str(folder / "state" / "statusline.db"), basis, tariffs)
+
+
+def refreshed(
+    state: Tally, root: Path, own: Path | None = None, *, now: datetime | None = None
+) -> Tally:
+    """Read everything that is there, however old: today began in 1970."""
+    moment = micros(now or datetime.now(UTC))
+    assert state.refresh(
+        [str(root)],
+        str(own) if own else None,
+        day_start=0,
+        now=moment,
+        deadline=time.monotonic() + 60,
+    )
+    return state
+
+
+def figures(state: Tally) -> Figures:
+    total = state.since(0, FAR)
+    return (total.responses, total.tokens, total.cost, total.unpriced)
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_every_story_sums_to_the_ledger(story: Story, tmp_path: Path) -> None:
+    """Forks, sidechains, gateways, iterations, repairs, damage: the same responses and dollars."""
+    state = refreshed(tally(tmp_path), story.root)
+
+    assert figures(state) == expected(story.root)
+
+
+def test_real_histories_sum_to_the_ledger_session_by_session(tmp_path: Path) -> None:
+    """Fifteen thousand responses of 226 sessions, where the shared data is at hand."""
+    root = Path(__file__).parents[2] / "shared" / "data" / "real"
+    if not root.is_dir():
+        pytest.skip("the shared data is not here")
+    state = refreshed(tally(tmp_path), root)
+    sessions = loaded(root).frame.group_by("session_id").agg(pl.col("cost_usd").sum())
+
+    assert figures(state) == expected(root)
+    for session, cost in sessions.iter_rows():
+        assert state.session(session).cost == int(cost.scaleb(12)), session
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_appending_in_any_pieces_gives_the_same(seed: int, tmp_path: Path) -> None:
+    """A writer that stops anywhere, in the middle of a line and of a character too."""
+    chance = random.Random(seed)
+    root = tmp_path / "root"
+    lines = [
+        line
+        for number in range(20)
+        for line in (
+            *response(chance.choice(list(Regime)), f"msg_{number}", f"req_{number}", at=number * 9),
+            prompt("äöü€", at=number * 9 + 5),
+        )
+    ]
+    data = b"".join(encoded(line) + b"\n" for line in lines)
+    path = write(session_file(root))
+    state = tally(tmp_path)
+    while data:
+        cut = min(chance.randrange(1, 3000), len(data))
+        with path.open("ab") as file:
+            file.write(data[:cut])
+        data = data[cut:]
+        refreshed(state, root, path)
+    assert figures(state) == expected(root)
+    assert figures(state)[0] == 20
+
+
+def test_a_rewritten_transcript_is_read_again(tmp_path: Path) -> None:
+    """Shorter, or another file of the name: nothing of the old one stays."""
+    root = tmp_path / "root"
+    path = write(session_file(root), reply("msg_1", "req_1"), reply("msg_2", "req_2"))
+    write(session_file(root, FORK), reply("msg_2", "req_2"), reply("msg_3", "req_3"))
+    state = refreshed(tally(tmp_path), root)
+    write(path, reply("msg_9", "req_9"))
+
+    assert figures(refreshed(state, root, path)) == expected(root)
+    path.unlink()
+    write(path, reply("msg_7", "req_7"), reply("msg_8", "req_8"), reply("msg_6", "req_6"))
+    assert figures(refreshed(state, root, path)) == expected(root)
+
+
+def test_only_appended_bytes_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second look at a transcript begins where the first one ended."""
+    root = tmp_path / "root"
+    path = write(session_file(root), *(reply(f"msg_{n}", f"req_{n}") for n in range(50)))
+    state = refreshed(tally(tmp_path), root, path)
+    seen: list[int] = []
+
+    def watched(data: bytes) -> Iterator[Said]:
+        seen.append(len(data))
+        return glance(data)
+
+    monkeypatch.setattr("tokenaudit.tally.glance", watched)
+    line = encoded(reply("msg_new", "req_new")) + b"\n"
+    with path.open("ab") as file:
+        file.write(line)
+    refreshed(state, root, path)
+
+    assert seen == [len(line)]
+    assert figures(state)[0] == 51
+
+
+def test_the_block_is_that_of_the_report(tmp_path: Path) -> None:
+    """Its start and what was used in it, as `blocks` says, at every hour of two days."""
+    root = tmp_path / "root"
+    hours = (0.2, 1, 4.9, 5.3, 9.9, 11.1, 20, 23, 26, 31)
+    path = write(
+        session_file(root),
+        *(reply(f"msg_{at}", f"req_{at}", at=at * 3600) for at in hours),
+    )
+    frame = with_blocks(loaded(root).frame)
+    state = refreshed(tally(tmp_path), root, path)
+    open_ones = 0
+    for hour in range(40):
+        now = START + timedelta(hours=hour, minutes=30)
+        pace, start = active_pace(frame, now), state.block(micros(now))
+        assert start == (None if pace is None else micros(pace.start))
+        if pace is not None and start is not None:
+            used = state.since(start, micros(now) + 1)
+            assert pace.usage.cost_usd is not None
+            assert used.tokens == pace.usage.total_tokens
+            assert used.cost == int(pace.usage.cost_usd.scaleb(12))
+            open_ones += 1
+    assert open_ones > 20
+
+
+def test_old_responses_of_others_are_left_out_and_those_of_the_own_session_are_not(
+    tmp_path: Path,
+) -> None:
+    """A session's cost is that of all its days; another's old lines are none of today's business."""
+    root = tmp_path / "root"
+    own = write(session_file(root), reply("msg_1", "req_1"))
+    agent = write(agent_file(root), reply("msg_2", "req_2", isSidechain=True, agentId="a1b2c3d"))
+    other = write(session_file(root, FORK), reply("msg_3", "req_3", sessionId=FORK))
+    today = micros(datetime.now(UTC))
+    state = tally(tmp_path)
+    deadline = time.monotonic() + 60
+    state.refresh([str(root)], str(own), day_start=today, now=today, deadline=deadline)
+
+    assert state.session(own.stem).responses == 2
+    assert state.session(FORK).responses == 0
+    state.refresh([str(root)], str(other), day_start=today, now=today, deadline=deadline)
+    assert state.session(FORK).responses == 1
+    assert agent.exists()
+
+
+def test_the_prompt_is_that_of_the_sessions_own_last_response(tmp_path: Path) -> None:
+    """Not a subagent's, however late."""
+    root = tmp_path / "root"
+    path = write(
+        session_file(root),
+        reply("msg_1", "req_1", at=0),
+        reply("msg_2", "req_2", at=5, counts={"input_tokens": 77, "output_tokens": 1}),
+        reply("msg_3", "req_3", at=9, isSidechain=True, agentId="a1b2c3d"),
+    )
+    state = refreshed(tally(tmp_path), root, path)
+
+    assert state.prompt(path.stem) == 77
+    assert state.prompt("nobody") is None
+
+
+def test_time_that_is_up_leaves_the_rest_for_the_next_call(tmp_path: Path) -> None:
+    """What was read stays read."""
+    root = tmp_path / "root"
+    path = write(session_file(root), reply("msg_1", "req_1"))
+    write(session_file(root, FORK), reply("msg_2", "req_2"))
+    state = tally(tmp_path)
+    now = micros(datetime.now(UTC))
+
+    for _ in range(3):
+        state.refresh([str(root)], str(path), day_start=0, now=now, deadline=0)
+    assert figures(refreshed(state, root, path)) == expected(root)
+
+
+def test_another_basis_and_a_broken_file_begin_anew(tmp_path: Path) -> None:
+    """Other rates price all again; what is no database is replaced."""
+    root = tmp_path / "root"
+    write(session_file(root), reply(at=0, model=MODEL))
+    refreshed(tally(tmp_path), root).close()
+    other = tally(tmp_path, "other rates")
+    assert figures(other)[0] == 0
+    other.close()
+    (tmp_path / "state" / "statusline.db").write_bytes(b"this is no database" * 100)
+
+    assert figures(refreshed(tally(tmp_path), root)) == expected(root)
+
+
+def test_two_at_once_do_not_spoil_each_other(tmp_path: Path) -> None:
+    """One writes, the other waits, or fails in a way that its caller knows."""
+    first = tally(tmp_path)
+    second = sqlite3.connect(tmp_path / "state" / "statusline.db", timeout=0)
+    second.execute("begin immediate")
+
+    with pytest.raises(sqlite3.OperationalError):
+        refreshed(first, tmp_path)
+    second.rollback()
+    second.close()
+    refreshed(first, tmp_path)
+
+
+def test_a_state_of_another_version_is_made_anew(tmp_path: Path) -> None:
+    """Its tables may have other columns."""
+    root = tmp_path / "root"
+    write(session_file(root), reply())
+    refreshed(tally(tmp_path), root).close()
+    other = sqlite3.connect(tmp_path / "state" / "statusline.db")
+    other.execute("pragma user_version = 99")
+    other.close()
+
+    assert figures(refreshed(tally(tmp_path), root)) == expected(root)

@@ -1,0 +1,488 @@
+"""One line for Claude Code's status bar: reads its JSON on stdin, never fails, never waits long.
+
+Neither Polars nor Rich nor Typer is imported here, and what takes long (settings, rates, time zones)
+only when it has changed. Whatever goes wrong, the last good line is printed and the exit code is 0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from tokenaudit.tally import Sum, Tally
+
+__all__ = ["DEFAULT_FORMAT", "FIELDS", "main"]
+
+FIELDS = (
+    "model",
+    "session",
+    "claude",
+    "today",
+    "block",
+    "left",
+    "burn",
+    "pace",
+    "context",
+    "limits",
+    "budget",
+)
+"""What a template may name in braces."""
+
+DEFAULT_FORMAT = (
+    "{model} · {session} session · {today} today · {block} block {left} · {burn} · {context}"
+    " · {limits} · {budget}"
+)
+"""What is shown without a template; a part of which nothing is known is left out."""
+
+_SEPARATOR = " · "
+_STDIN_S = 1.0
+_READ_S = 1.5
+_ALARM_S = 4
+_MOST_BYTES = 1 << 20
+_SECOND = 10**6
+_HOUR_S = 3600
+_BLOCK_S = 5 * _HOUR_S
+_PICO = 10**12
+_NEAR, _FULL = 60.0, 80.0
+_RED, _YELLOW, _DIM, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+_LAST = "statusline.txt"
+_STATE = "statusline.db"
+_BASIS = "statusline.json"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the line; *argv* may hold `--format TEMPLATE`, `--no-color` and `--demo`. Returns 0."""
+    folder = ""
+    try:
+        folder = _folders()[0]
+        _set_alarm(folder)
+        line = _line(list(argv), folder)
+        _keep(os.path.join(folder, _LAST), line)  # noqa: PTH118 - no pathlib here
+    except BaseException:  # noqa: BLE001 - whatever it is, a status bar has no use for it
+        line = _last(folder)
+    _clear_alarm()
+    _print(line)
+    return 0
+
+
+def _clear_alarm() -> None:
+    import signal
+
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def _set_alarm(folder: str) -> None:
+    """Let nothing, not even a network folder that does not answer, keep the status bar waiting."""
+    import signal
+
+    def give_up(_number: int, _frame: object) -> None:
+        _print(_last(folder))
+        os._exit(0)
+
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, give_up)
+        signal.setitimer(signal.ITIMER_REAL, _ALARM_S)
+
+
+def _print(line: str) -> None:
+    try:
+        os.write(1, (line + "\n").encode("utf-8", "replace"))
+    except OSError:
+        return
+
+
+def _last(folder: str) -> str:
+    """Return the line that was printed last, or the name of this where there is none."""
+    try:
+        with open(os.path.join(folder, _LAST), "rb") as file:  # noqa: PTH118, PTH123 - no pathlib here
+            return file.read(_MOST_BYTES).decode("utf-8", "replace").strip("\n") or "tokenaudit"
+    except OSError:
+        return "tokenaudit"
+
+
+def _keep(path: str, text: str) -> None:
+    """Write a small file: afterwards it holds all of *text*, or what it held before."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as file:  # noqa: PTH123 - no pathlib here
+            file.write(text.encode("utf-8", "replace"))
+        os.replace(temporary, path)  # noqa: PTH105 - no pathlib here
+    except OSError:
+        try:
+            os.remove(temporary)  # noqa: PTH107 - no pathlib here
+        except OSError:
+            return
+
+
+def _folders() -> tuple[str, str]:
+    """Return the folders of what can be made again and of what cannot; as platformdirs does."""
+    if sys.platform == "linux":
+        home = os.path.expanduser("~")  # noqa: PTH111 - no pathlib here
+        cache = os.environ.get("XDG_CACHE_HOME", "").strip() or f"{home}/.cache"
+        data = os.environ.get("XDG_DATA_HOME", "").strip() or f"{home}/.local/share"
+        found = (f"{cache}/tokenaudit", f"{data}/tokenaudit")
+    else:
+        from platformdirs import user_cache_dir, user_data_dir
+
+        found = (
+            user_cache_dir("tokenaudit", appauthor=False),
+            user_data_dir("tokenaudit", appauthor=False),
+        )
+    os.makedirs(found[0], exist_ok=True)  # noqa: PTH103 - no pathlib here
+    return found
+
+
+# what Claude Code says
+
+
+def _stdin() -> bytes:
+    """Return what stands on stdin, but wait for it no longer than a second, and take no more than 1 MB."""
+    import select
+
+    if sys.stdin is None or os.isatty(0):
+        return b""
+    parts, size = [], 0
+    deadline = time.monotonic() + _STDIN_S
+    while size < _MOST_BYTES and (left := deadline - time.monotonic()) > 0:
+        if os.name == "posix" and not select.select([0], [], [], left)[0]:
+            break
+        data = os.read(0, 1 << 16)
+        if not data:
+            break
+        parts.append(data)
+        size += len(data)
+    return b"".join(parts)
+
+
+def _told(data: bytes) -> dict[str, Any]:
+    """Return what Claude Code says; nothing where that is no JSON object."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _part(told: Mapping[str, Any], *names: str) -> Any:
+    """Return the value at the end of *names*; None where there is none."""
+    found: Any = told
+    for name in names:
+        if not isinstance(found, dict):
+            return None
+        found = found.get(name)
+    return found
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and 0 <= value < 10**15 else None
+
+
+# the line
+
+
+def _line(argv: list[str], folder: str) -> str:
+    template, color = _options(argv)
+    now = int(time.time() * _SECOND)
+    if "--demo" in argv:
+        told = _told(_DEMO)
+    else:
+        told = _told(_stdin())
+        _record(told, now)
+    fields = _fields(told, folder, now)
+    written = {name: _painted(*value) if color else value[0] for name, value in fields.items()}
+    return _filled(template, written)
+
+
+def _options(argv: list[str]) -> tuple[str, bool]:
+    template, color = DEFAULT_FORMAT, not os.environ.get("NO_COLOR")
+    for at, word in enumerate(argv):
+        if word in {"--format", "-f"} and at + 1 < len(argv):
+            template = argv[at + 1]
+        elif word.startswith("--format="):
+            template = word.partition("=")[2]
+        elif word == "--no-color":
+            color = False
+    return template, color
+
+
+def _painted(text: str, percent: float | None = None) -> str:
+    """Return *text* in the colour of how much of something is used."""
+    if not text or percent is None or percent < _NEAR:
+        return text
+    return f"{_RED if percent >= _FULL else _YELLOW}{text}{_PLAIN}"
+
+
+def _filled(template: str, fields: Mapping[str, str]) -> str:
+    """Put *fields* into *template*; of parts between separators those that know nothing go."""
+    parts = []
+    for part in template.split(_SEPARATOR):
+        names = [name for name in FIELDS if f"{{{name}}}" in part]
+        if names and not any(fields.get(name) for name in names):
+            continue
+        for name in names:
+            part = part.replace(f"{{{name}}}", fields.get(name, ""))  # noqa: PLW2901 - step by step
+        parts.append(" ".join(part.split()))
+    return _visible(_SEPARATOR.join(parts)) or "tokenaudit"
+
+
+def _visible(text: str) -> str:
+    """Return *text* with what commands a terminal taken out, but for the colours set here."""
+    kept = "".join(each if each.isprintable() or each == "\x1b" else " " for each in text)
+    for code in (_RED, _YELLOW, _DIM, _PLAIN):
+        kept = kept.replace(code, f"\0{code[1:]}")
+    return kept.replace("\x1b", " ").replace("\0", "\x1b")
+
+
+def _fields(told: Mapping[str, Any], folder: str, now: int) -> dict[str, tuple[Any, ...]]:
+    """Return each field as its text and, where it has one, the percentage that colours it."""
+    session = _part(told, "session_id")
+    fields: dict[str, tuple[Any, ...]] = {
+        "model": (_plain(_part(told, "model", "display_name") or _part(told, "model", "id")),),
+        "claude": (_claude(_number(_part(told, "cost", "total_cost_usd"))),),
+        "limits": _limits(_part(told, "rate_limits")),
+    }
+    prompt = None
+    try:
+        figures, prompt = _figures(told, folder, now, session if isinstance(session, str) else None)
+        fields |= figures
+    except Exception:  # noqa: BLE001 - without our state, what Claude Code says is still worth a line
+        fields["session"] = fields["claude"]
+    fields["context"] = _context(told, prompt)
+    return fields
+
+
+def _plain(text: Any) -> str:
+    return (
+        "".join(each if each.isprintable() else " " for each in text)[:80]
+        if isinstance(text, str)
+        else ""
+    )
+
+
+def _figures(
+    told: Mapping[str, Any], folder: str, now: int, session: str | None
+) -> tuple[dict[str, tuple[Any, ...]], int | None]:
+    basis = _basis(folder, now)
+    tally = _tally(folder, basis)
+    try:
+        transcript = _part(told, "transcript_path")
+        is_all = tally.refresh(
+            basis["roots"],
+            transcript if isinstance(transcript, str) else None,
+            day_start=basis["since"],
+            now=now,
+            deadline=time.monotonic() + _READ_S,
+        )
+        start, end = basis["day"]
+        today = tally.since(start, end)
+        fields: dict[str, tuple[Any, ...]] = {"today": (_usd(today, is_all=is_all),)}
+        own = None
+        if session is not None:
+            own = tally.session(session)
+            fields["session"] = (_usd(own, is_all=is_all),)
+        block = tally.block(now)
+        if block is not None:
+            fields |= _block(tally, block, now, is_all=is_all)
+        fields["budget"] = _budgets(basis["budgets"], tally, now, {"session": own, "block": block})
+        return fields, tally.prompt(session) if session else None
+    finally:
+        tally.close()
+
+
+def _block(tally: Tally, start: int, now: int, *, is_all: bool) -> dict[str, tuple[Any, ...]]:
+    from tokenaudit.blocks import per
+
+    used = tally.since(start, now + 1)
+    left = (start + _BLOCK_S * _SECOND - now) // _SECOND
+    elapsed = (now - (used.first or now)) // _SECOND
+    hourly = per(used.cost, elapsed, _HOUR_S)
+    return {
+        "block": (_usd(used, is_all=is_all),),
+        "left": (f"{left // _HOUR_S}h {left % _HOUR_S // 60:02}m left",),
+        "burn": (f"{_money(hourly)}/h",),
+        "pace": (f"{_short(per(used.tokens, elapsed, 60))} tok/min",),
+    }
+
+
+def _budgets(
+    budgets: Sequence[Sequence[Any]], tally: Tally, now: int, known: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Return how much of each budget is used: `62 % of $25.00/day`."""
+    texts, worst = [], 0.0
+    for amount, period, since in budgets:
+        start = known["block"] if period == "block" else since
+        used = known["session"] if period == "session" else None
+        if start is not None:
+            used = tally.since(start, now + 1)
+        if used is not None:
+            percent = 100 * used.cost / amount
+            worst = max(worst, percent)
+            texts.append(f"{percent:.0f} % of {_money(amount)}/{period}")
+    return (", ".join(texts), worst)
+
+
+def _usd(used: Sum, *, is_all: bool) -> str:
+    """Write what was used; as the least it can be where something is unpriced or not read yet."""
+    if used.responses and used.unpriced == used.responses:
+        return "n/a"
+    return f"{'' if is_all and not used.unpriced else '≥ '}{_money(used.cost)}"
+
+
+def _money(picodollars: int) -> str:
+    """Write US dollars as reports do: `$1.23`, `<$0.01`."""
+    if 0 < picodollars < _PICO // 100:
+        return "<$0.01"
+    cents, rest = divmod(picodollars, _PICO // 100)
+    twice = rest * 2
+    cents += twice > _PICO // 100 or (twice == _PICO // 100 and cents % 2 == 1)
+    return f"${cents // 100:,}.{cents % 100:02}"
+
+
+def _claude(usd: float | None) -> str:
+    return "" if usd is None else _money(round(usd * _PICO))
+
+
+def _short(tokens: int) -> str:
+    """Write a count of tokens or the size of a window: `200k`, `1M`, `1.5k`."""
+    for size, sign in ((10**6, "M"), (10**3, "k")):
+        if tokens >= size:
+            whole, rest = divmod(tokens, size)
+            tenth = rest * 10 // size
+            return f"{whole}.{tenth}{sign}" if tenth else f"{whole}{sign}"
+    return str(tokens)
+
+
+def _context(told: Mapping[str, Any], prompt: int | None) -> tuple[Any, ...]:
+    """Return the gauge: what Claude Code says of the context, else the last prompt that is known."""
+    window = _part(told, "context_window")
+    current = _part(window or {}, "current_usage")
+    names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+    counts = [_number(_part(current or {}, name)) for name in names]
+    used = int(sum(count or 0 for count in counts)) if current else prompt
+    size = _number(_part(window or {}, "context_window_size"))
+    if used is None:
+        return ("",)
+    if not size:
+        return (f"{used:,}",)
+    percent = 100 * used / size
+    sign = "⚠ " if percent >= _FULL else ""
+    return (f"{sign}{used:,} / {_short(int(size))} ({percent:.1f} %)", percent)
+
+
+def _limits(found: Any) -> tuple[Any, ...]:
+    """Return the official limits: `5h 23 %, 7d 41 %`."""
+    names = {"five_hour": "5h", "seven_day": "7d"}
+    used = {
+        short: percent
+        for name, short in names.items()
+        if (percent := _number(_part(found or {}, name, "used_percentage"))) is not None
+    }
+    text = ", ".join(f"{short} {percent:.0f} %" for short, percent in used.items())
+    return (text, max(used.values(), default=None))
+
+
+# what is known from before
+
+
+def _basis(folder: str, now: int) -> dict[str, Any]:
+    """Return settings, roots and the bounds of today: kept, or worked out where something changed."""
+    path = os.path.join(folder, _BASIS)  # noqa: PTH118 - no pathlib here
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
+            basis: dict[str, Any] = json.loads(file.read())
+        if basis["stamp"] == _stamp(basis["files"]) and basis["day"][0] <= now < basis["day"][1]:
+            return basis
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    from tokenaudit.statusline_setup import basis as worked_out
+
+    basis = worked_out(now)
+    basis["stamp"] = _stamp(basis["files"])
+    _keep(path, json.dumps(basis))
+    return basis
+
+
+def _stamp(files: Iterable[str]) -> list[Any]:
+    """Return what must not have changed: this program, the environment, files of settings and rates."""
+    from tokenaudit import __version__
+
+    names = ("CLAUDE_CONFIG_DIR", "HOME", "TZ", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    said = [os.environ.get(name) for name in names]
+    own = sorted(item for item in os.environ.items() if item[0].startswith("TOKENAUDIT_"))
+    found: list[Any] = [__version__, said, [list(item) for item in own]]
+    for path in files:
+        try:
+            stat = os.stat(path)  # noqa: PTH116 - no pathlib here
+            found.append([stat.st_mtime_ns, stat.st_size, stat.st_ino])
+        except OSError:
+            found.append(None)
+    return found
+
+
+def _tally(folder: str, basis: Mapping[str, Any]) -> Tally:
+    from tokenaudit.tally import Tally
+
+    def tariffs(kinds: Iterable[tuple[Any, ...]]) -> Iterable[Mapping[str, Any]]:
+        from tokenaudit.statusline_setup import tariffs as looked_up
+
+        return looked_up(kinds)
+
+    path = os.path.join(folder, _STATE)  # noqa: PTH118 - no pathlib here
+    return Tally(path, json.dumps([basis["stamp"], basis["roots"]]), tariffs)
+
+
+# evidence
+
+
+def _record(told: Mapping[str, Any], now: int) -> None:
+    """Keep what Claude Code says of limits and of its own total, where that has changed."""
+    session, limits = _part(told, "session_id"), _part(told, "rate_limits")
+    total = _number(_part(told, "cost", "total_cost_usd"))
+    if not isinstance(session, str) or (total is None and not isinstance(limits, dict)):
+        return
+    import binascii
+
+    from tokenaudit.limits import FOLDER, FORMAT
+
+    evidence = {
+        "format": FORMAT,
+        "session_id": session[:200],
+        "recorded_at": now // _SECOND,
+        "model": _plain(_part(told, "model", "id")),
+        "version": _plain(_part(told, "version")),
+        "total_cost_usd": None if total is None else repr(total),
+        "rate_limits": limits if isinstance(limits, dict) else {},
+    }
+    name = session.encode("utf-8", "replace")
+    # no path is built from an id: two checksums of it name the file
+    digest = f"{binascii.crc32(name):08x}{binascii.crc32(name[::-1]):08x}"
+    folder = os.path.join(_folders()[1], FOLDER)  # noqa: PTH118 - no pathlib here
+    path = os.path.join(folder, f"{digest}.json")  # noqa: PTH118 - no pathlib here
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
+            known = json.loads(file.read(_MOST_BYTES))
+        if {**known, "recorded_at": 0} == {**evidence, "recorded_at": 0}:
+            return
+    except (OSError, ValueError, TypeError):
+        pass
+    try:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - no pathlib here
+    except OSError:
+        return
+    _keep(path, json.dumps(evidence))
+
+
+_DEMO = b"""{"session_id": "demo", "model": {"id": "claude-sonnet-5-5", "display_name": "Sonnet 5.5"},
+"cost": {"total_cost_usd": 1.23}, "context_window": {"context_window_size": 200000,
+"current_usage": {"input_tokens": 4, "cache_creation_input_tokens": 889,
+"cache_read_input_tokens": 30000}}}"""

@@ -1,0 +1,210 @@
+"""What the status line needs only when something has changed: settings, today's bounds, rates.
+
+And how it gets into Claude Code's settings. All of it slower than the status line may be each time.
+"""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tokenaudit import budgets, config
+from tokenaudit.budgets import Period
+from tokenaudit.errors import ConfigError, OutputError
+from tokenaudit.pricing.card import RateCard
+from tokenaudit.pricing.rates import CLASSES, Prices, Tariff
+from tokenaudit.pricing.sources import rates_in_force
+from tokenaudit.pricing.user_rates import FILE_NAME
+from tokenaudit.reports.selection import WEEKDAYS, Selection, period_start
+
+__all__ = ["basis", "install", "setting", "tariffs", "write"]
+
+_EPOCH: Final = date(1970, 1, 1)
+_NEVER: Final = 10**6
+"""A day that is later than any, in days since 1970."""
+_PICO: Final = Decimal(10**12)
+_COMMAND: Final = "statusLine"
+
+
+def basis(now: int) -> dict[str, Any]:
+    """Return the roots, the bounds of the day of *now* (microseconds) and the files these stand on."""
+    folder = _config_folder()
+    settings = config.load(folder, os.environ)
+    zone = _zone(settings.timezone)
+    today = datetime.fromtimestamp(now / 10**6, zone).date()
+    bounds = [_midnight(today, zone), _midnight(today + timedelta(days=1), zone)]
+    known = list(_budgets(settings, today, zone))
+    return {
+        "roots": _roots(settings),
+        "day": bounds,
+        "since": min([bounds[0], *(since for _, _, since in known if since is not None)]),
+        "budgets": known,
+        "files": [str(path) for path in _files(folder)],
+    }
+
+
+def _budgets(
+    settings: config.Settings, today: date, zone: ZoneInfo
+) -> Iterator[tuple[int, str, int | None]]:
+    """Yield the budgets of all projects together: picodollars, period, since when if a day tells."""
+    start = settings.start_of_week.lower()
+    selection = Selection(start_of_week=start if start in WEEKDAYS else WEEKDAYS[0])
+    for text in settings.budget:
+        budget = budgets.parse(text)
+        if budget.project is None:
+            has_day = budget.period in {Period.DAY, Period.WEEK, Period.MONTH}
+            since = _midnight(period_start(budget.period, today, selection), zone)
+            yield int(budget.amount_usd * _PICO), budget.period.value, since if has_day else None
+
+
+def _config_folder() -> Path:
+    from platformdirs import user_config_path
+
+    return user_config_path("tokenaudit", appauthor=False)
+
+
+def _cache_folder() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("tokenaudit", appauthor=False)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield all files whose change changes figures."""
+    yield Path(os.environ.get("TOKENAUDIT_CONFIG") or folder / config.FILE_NAME)
+    yield _rates(folder)
+    yield Path("/etc/localtime")
+    yield from sorted(_cache_folder().glob("genai*.json"))
+
+
+def _rates(folder: Path) -> Path:
+    named = os.environ.get("TOKENAUDIT_CONFIG")
+    return (Path(named).parent if named else folder) / FILE_NAME
+
+
+def _zone(name: str | None) -> ZoneInfo:
+    try:
+        if name:
+            return ZoneInfo(name)
+        import tzlocal
+
+        return ZoneInfo(tzlocal.get_localzone_name() or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def _midnight(day: date, zone: ZoneInfo) -> int:
+    """Return when *day* begins in *zone*, in microseconds since 1970."""
+    start = datetime.combine(day, time(), zone).astimezone(UTC)
+    return int(start.timestamp()) * 10**6
+
+
+def _roots(settings: config.Settings) -> list[str]:
+    from tokenaudit import transcripts
+
+    named = [Path(root).expanduser() for root in settings.root]
+    roots = named or transcripts.default_roots(os.environ, Path.home())
+    return [str(root) for root in roots if root.exists()]
+
+
+# rates
+
+
+def tariffs(kinds: Iterable[tuple[Any, ...]]) -> Iterator[Mapping[str, Any]]:
+    """Yield for each (model, speed, geography, tier, day) its rates and the days on which they hold.
+
+    `{first, until, tariff}`: days since 1970, and what `picodollars.cost` takes; None if unpriced.
+    A day of -1 stands for none.
+    """
+    card = rates_in_force(default_rates=_rates(_config_folder()), cache=_cache_folder())
+    for model, speed, geo, tier, number in kinds:
+        day = None if number < 0 else _EPOCH + timedelta(days=number)
+        tariff = card.tariff(model, speed, day, geo, tier)
+        first, until = (-1, 0) if day is None else _span(card, day)
+        yield {"first": first, "until": until, "tariff": tariff and _plain(tariff, card)}
+
+
+def _span(card: RateCard, day: date) -> tuple[int, int]:
+    """Return the days between which no price changes, around *day*."""
+    turns = card.turning_days
+    first = max((turn for turn in turns if turn <= day), default=_EPOCH)
+    until = min((turn for turn in turns if turn > day), default=None)
+    return max((first - _EPOCH).days, 0), _NEVER if until is None else (until - _EPOCH).days
+
+
+def _plain(tariff: Tariff, card: RateCard) -> dict[str, Any]:
+    part, whole = tariff.discount.as_integer_ratio()
+    return {
+        "prices": _picodollars(tariff.prices),
+        "long_prompt": tariff.rate.long_prompt,
+        "long_prices": tariff.long_prices and _picodollars(tariff.long_prices),
+        "discount": [part, whole],
+        "web_search": int(card.web_search_usd * _PICO),
+    }
+
+
+def _picodollars(prices: Prices) -> list[int]:
+    return [int(getattr(prices, name) * _PICO) for name in CLASSES]
+
+
+# installing
+
+
+def setting() -> dict[str, Any]:
+    """Return what Claude Code's settings must say."""
+    script = Path(sys.executable).with_name("tokenaudit")  # `-m` takes half as long again
+    starter = [str(script)] if script.exists() else [sys.executable, "-m", "tokenaudit"]
+    command = shlex.join([*starter, "statusline"])
+    return {_COMMAND: {"type": "command", "command": command, "padding": 0}}
+
+
+def install() -> str:
+    """Return the settings to paste, and where."""
+    return f"Put this into {_settings_path()}:\n\n{json.dumps(setting(), indent=2)}\n"
+
+
+def _settings_path() -> Path:
+    named = os.environ.get("CLAUDE_CONFIG_DIR", "").split(",")[0].strip()
+    return (Path(named).expanduser() if named else Path.home() / ".claude") / "settings.json"
+
+
+def write() -> str:
+    """Add the status line to Claude Code's settings, the former ones beside; return what was done.
+
+    Raises ConfigError for settings that are no JSON object, OutputError if they cannot be written.
+    """
+    from tokenaudit.render import target
+
+    path = _settings_path()
+    try:
+        former = path.read_bytes()
+    except FileNotFoundError:
+        former = None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        known = {} if former is None else json.loads(former)
+    except ValueError as error:
+        raise ConfigError(f"{path}: not JSON: {error}") from None
+    if not isinstance(known, dict):
+        raise ConfigError(f"{path}: not a JSON object")
+    if known.get(_COMMAND) == setting()[_COMMAND]:
+        return f"{path} has the status line already.\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent}: cannot be made: {error.strerror}") from None
+    told = f"Wrote the status line into {path}.\n"
+    if former is not None:
+        backup = path.with_name(f"{path.name}.before-tokenaudit-{datetime.now(UTC):%Y%m%d%H%M%S%f}")
+        target.write(former, str(backup))
+        told += f"The former settings are in {backup}.\n"
+    document = json.dumps({**known, **setting()}, indent=2, ensure_ascii=False)
+    target.write(f"{document}\n".encode(), str(path))
+    return told
