@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tokenaudit import __version__
-from tokenaudit.cli import prices
+from tokenaudit.cli import audit, prices
 from tokenaudit.cli.options import Options, command
 
 __all__ = ["app"]
@@ -180,4 +180,5 @@ def export(
     _run(report, options, command=f"export {report}")
 
 
+audit.register(app)
 app.add_typer(prices.app)

@@ -1,0 +1,67 @@
+"""The auditor's commands, run as a user runs them."""
+
+import json
+
+import pytest
+
+from tokenaudit.__main__ import main
+
+
+def run(capfd: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    code = main([*argv, "--demo"])
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def test_explain_writes_json_with_every_part(capfd: pytest.CaptureFixture[str]) -> None:
+    """The lines are the rows; the rest stands by name."""
+    code, out, _ = run(capfd, "explain", "msg_01Z6n", "--all-rules", "--json")
+    document = json.loads(out)
+
+    assert code == 0
+    assert document["meta"]["command"] == "explain"
+    assert {"path", "line", "byte_offset", "verdict"} <= document["rows"][0].keys()
+    assert document["sections"].keys() == {
+        *("decisions", "transcripts", "terms", "grounds", "all_rules")
+    }
+
+
+def test_explain_takes_a_period_for_an_id(capfd: pytest.CaptureFixture[str]) -> None:
+    """A day, given either way, is the same cell."""
+    _, by_id, _ = run(capfd, "explain", "2026-10-08", "-n", "1")
+    _, by_option, _ = run(capfd, "explain", "--day", "2026-10-08", "-n", "1")
+
+    assert by_id == by_option
+    assert by_id.startswith("2026-10-08\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("explain", "zzz"), "no response, request, session or agent begins with 'zzz'"),
+        (("explain", "msg_"), "92 things begin with 'msg_'"),
+        (("explain", "--day", "2026-10-08", "--since", "today"), "--day excludes --since"),
+        (("explain", "2026-10", "--since", "2026-10-02"), "2026-10: a period, and --day"),
+        (("explain", "--day", "soon"), "--since: not a day: soon"),
+    ],
+)
+def test_mistakes_are_one_line(
+    capfd: pytest.CaptureFixture[str], argv: tuple[str, ...], said: str
+) -> None:
+    code, out, err = run(capfd, *argv)
+
+    assert (code, out) == (2, "")
+    assert err.startswith(f"tokenaudit: error: {said}")
+    assert len(err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("width", ["40", "80", "120", "200"])
+def test_screens_are_no_wider_than_the_terminal(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    for argv in (("explain", "msg_01Z6n", "--all-rules"), ("explain", "0cf1", "--all-rules")):
+        code, out, _ = run(capfd, *argv)
+
+        assert code == 0
+        assert max(map(len, out.splitlines())) <= int(width)

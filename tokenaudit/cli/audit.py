@@ -1,0 +1,120 @@
+"""The commands of the auditor that question figures: explain, cache, diff, query."""
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tokenaudit.cli.options import Cut, Filter, Options, Output, Pricing, Source, command
+from tokenaudit.errors import UsageError
+
+if TYPE_CHECKING:
+    from tokenaudit.config import Settings
+    from tokenaudit.reports.question import Question
+    from tokenaudit.reports.report import Report
+
+__all__ = ["register"]
+
+_GROUPS = (Source, Filter, Pricing, Output)
+_questioning = partial(command, groups=_GROUPS)
+
+_Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        "-n",
+        min=1,
+        metavar="N",
+        help="List the first N rows of each part; totals stay whole.",
+        rich_help_panel="What to show",
+        show_default="20",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to *app*."""
+    app.command(
+        epilog="Examples: tokenaudit explain msg_01Z6n; tokenaudit explain 0cf1 --all-rules;"
+        " tokenaudit explain --day 2026-10-08 --model claude-sonnet-5-5"
+    )(explain)
+
+
+@_questioning
+def explain(
+    options: Options,
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ID]",
+            help="Response, request, session, agent or SESSION/AGENT, or how its id begins; or a day,"
+            " week or month. Without it, the cell that the filters leave.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    day: Annotated[
+        str | None,
+        typer.Option(
+            "--day", metavar="DAY", help="This day alone.", rich_help_panel="What to count"
+        ),
+    ] = None,
+    all_rules: Annotated[
+        bool,
+        typer.Option(
+            "--all-rules",
+            help="Add what other rules of counting would have given.",
+            rich_help_panel="What to show",
+        ),
+    ] = False,
+    limit: _Limit = None,
+) -> None:
+    """Show what stands behind a figure: its lines, which count by which rule, and the sum of its cost."""
+    from tokenaudit.cli.run import rate_card, read_facts, write
+
+    options = replace(options, chosen=_on(options.chosen, day), cut=Cut(limit=limit))
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        card = rate_card(options.pricing)
+        facts = read_facts(options, settings)
+        from tokenaudit import evidence, ledger
+        from tokenaudit.reports import explain as report
+        from tokenaudit.reports.subject import find_subject
+
+        built = ledger.build(facts, card)
+        question, name = _narrowed(question, what)
+        subject = find_subject(built, question, name)
+        found = None
+        if subject.is_one or all_rules:
+            found = evidence.gather(facts, built.frame, subject.rows)
+        return report.explain(built, question, subject, found, with_all_rules=all_rules)
+
+    write(options, make, name="explain")
+
+
+def _on(chosen: Filter, day: str | None) -> Filter:
+    if day is None:
+        return chosen
+    if chosen.since or chosen.until or chosen.last:
+        raise UsageError("--day excludes --since, --until and --last")
+    return replace(chosen, since=day, until=day)
+
+
+def _narrowed(question: "Question", what: str | None) -> "tuple[Question, str | None]":
+    """Take *what* as a period of days, where it is one: the question is then about these."""
+    from zoneinfo import ZoneInfo
+
+    from tokenaudit.cli.spans import find_span
+    from tokenaudit.reports.selection import WEEKDAYS
+
+    selection = question.selection
+    today = question.now.astimezone(ZoneInfo(selection.timezone)).date()
+    span = what and find_span(what, today, WEEKDAYS.index(selection.start_of_week))
+    if not span:
+        return question, what
+    if selection.since or selection.until:
+        raise UsageError(
+            f"{what}: a period, and --day, --since, --until or --last, exclude each other"
+        )
+    return replace(question, selection=replace(selection, since=span.since, until=span.until)), None
