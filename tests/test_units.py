@@ -10,6 +10,7 @@ from tokenaudit.model import Usage
 from tokenaudit.units import (
     format_cost,
     format_count,
+    format_share,
     format_tokens,
     format_usage_compact,
     format_usage_detailed,
@@ -27,6 +28,23 @@ USAGE = Usage(
     cost_usd=Decimal("0.0402"),
 )
 """In: 1,200 + 400 + 600 + 500 = 2,700; with 1,400 out that makes 4,100."""
+
+
+# shares
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0, "0.0%"),
+        (0.0001, "<0.1%"),
+        (0.934, "93.4%"),
+        (0.9996, ">99.9%"),
+        (1, "100.0%"),
+    ],
+)
+def test_shares_are_in_per_cent_and_whole_only_where_they_are(share: float, words: str) -> None:
+    assert words == format_share(share)
 
 
 # tokens

@@ -55,12 +55,26 @@ def test_mistakes_are_one_line(
     assert len(err.splitlines()) <= 2
 
 
+@pytest.mark.parametrize("form", ["csv", "ndjson", "markdown", "json"])
+def test_cache_is_written_in_every_format(capfd: pytest.CaptureFixture[str], form: str) -> None:
+    """The hit rate is a number for programs and per cent for people."""
+    code, out, _ = run(capfd, "cache", "--format", form)
+
+    assert code == 0
+    assert ("84.6%" in out) == (form == "markdown")
+    assert ("0.846" in out) == (form == "json")
+
+
 @pytest.mark.parametrize("width", ["40", "80", "120", "200"])
 def test_screens_are_no_wider_than_the_terminal(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", width)
-    for argv in (("explain", "msg_01Z6n", "--all-rules"), ("explain", "0cf1", "--all-rules")):
+    for argv in (
+        ("explain", "msg_01Z6n", "--all-rules"),
+        ("explain", "0cf1", "--all-rules"),
+        ("cache",),
+    ):
         code, out, _ = run(capfd, *argv)
 
         assert code == 0

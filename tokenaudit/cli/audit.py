@@ -28,7 +28,7 @@ _Limit = Annotated[
         metavar="N",
         help="List the first N rows of each part; totals stay whole.",
         rich_help_panel="What to show",
-        show_default="20",
+        show_default="10, of explain 20",
     ),
 ]
 
@@ -36,9 +36,15 @@ _Limit = Annotated[
 def register(app: typer.Typer) -> None:
     """Add these commands to *app*."""
     app.command(
+        "explain",
         epilog="Examples: tokenaudit explain msg_01Z6n; tokenaudit explain 0cf1 --all-rules;"
-        " tokenaudit explain --day 2026-10-08 --model claude-sonnet-5-5"
+        " tokenaudit explain --day 2026-10-08 --model claude-sonnet-5-5",
     )(explain)
+    app.command(
+        "cache",
+        epilog="Examples: tokenaudit cache; tokenaudit cache --since this-month --project webshop;"
+        " tokenaudit cache --session 0cf1 -n 50",
+    )(cache)
 
 
 @_questioning
@@ -91,6 +97,19 @@ def explain(
         return report.explain(built, question, subject, found, with_all_rules=all_rules)
 
     write(options, make, name="explain")
+
+
+@_questioning
+def cache(options: Options, *, limit: _Limit = None) -> None:
+    """Show how well prompt caching worked: what it saved, and what was built again, and why."""
+    from tokenaudit.cli.run import load, write
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        from tokenaudit.reports.cache import cache as report
+
+        return report(load(options, settings), question)
+
+    write(replace(options, cut=Cut(limit=limit)), make, name="cache")
 
 
 def _on(chosen: Filter, day: str | None) -> Filter:

@@ -14,7 +14,7 @@ import polars as pl
 from tokenaudit.render.clean import ascii_only, visible
 from tokenaudit.render.frames import parts_of_rows
 from tokenaudit.reports.report import Column, Section, Unit
-from tokenaudit.units import format_cost, format_count, format_price, format_tokens
+from tokenaudit.units import format_cost, format_count, format_price, format_share, format_tokens
 
 __all__ = [
     "NO_ROWS",
@@ -28,7 +28,9 @@ __all__ = [
     "telling",
 ]
 
-NUMBERS: Final = frozenset({Unit.COUNT, Unit.TOKENS, Unit.USD, Unit.PRICE, Unit.DURATION})
+NUMBERS: Final = frozenset(
+    {Unit.COUNT, Unit.TOKENS, Unit.USD, Unit.PRICE, Unit.DURATION, Unit.SHARE}
+)
 """What stands at the right of its column."""
 
 NO_ROWS: Final = "nothing in this selection"
@@ -210,8 +212,8 @@ def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:
     match unit:
         case Unit.TEXT | Unit.ID | Unit.DATE:
             words = partial(_text, writing=writing)
-        case Unit.FLAG:
-            words = _yes_or_no
+        case Unit.FLAG | Unit.SHARE:
+            words = _yes_or_no if unit is Unit.FLAG else format_share
         case Unit.COUNT:
             words = format_count
         case Unit.TOKENS:

@@ -53,6 +53,8 @@ class Unit(StrEnum):
     """An aware moment; shown in the report's zone."""
     DURATION = "duration"
     """Seconds."""
+    SHARE = "share"
+    """A part of one: 0.25 is shown as 25.0%."""
     FLAG = "flag"
     """True or false."""
 
