@@ -43,6 +43,9 @@ def test_explain_takes_a_period_for_an_id(capfd: pytest.CaptureFixture[str]) -> 
         (("explain", "--day", "2026-10-08", "--since", "today"), "--day excludes --since"),
         (("explain", "2026-10", "--since", "2026-10-02"), "2026-10: a period, and --day"),
         (("explain", "--day", "soon"), "--since: not a day: soon"),
+        (("diff", "2026-10", "soon"), "diff: not a period: soon"),
+        (("diff", "2026-10", "2026-11", "--last", "3"), "diff: the periods say the days"),
+        (("diff", "2026-11-02..2026-11-01", "today"), "diff: ends before it begins"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -74,6 +77,7 @@ def test_screens_are_no_wider_than_the_terminal(
         ("explain", "msg_01Z6n", "--all-rules"),
         ("explain", "0cf1", "--all-rules"),
         ("cache",),
+        ("diff", "2026-10", "2026-11"),
     ):
         code, out, _ = run(capfd, *argv)
 

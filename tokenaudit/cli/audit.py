@@ -10,6 +10,8 @@ from tokenaudit.cli.options import Cut, Filter, Options, Output, Pricing, Source
 from tokenaudit.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from tokenaudit.config import Settings
     from tokenaudit.reports.question import Question
     from tokenaudit.reports.report import Report
@@ -19,6 +21,10 @@ __all__ = ["register"]
 _GROUPS = (Source, Filter, Pricing, Output)
 _questioning = partial(command, groups=_GROUPS)
 
+_PERIOD = (
+    "The period to compare with: 2026-02, 2026-W09, 2026-03-02, 2026-03-01..2026-03-07, today,"
+    " this-week, last-month, 7d."
+)
 _Limit = Annotated[
     int | None,
     typer.Option(
@@ -45,6 +51,11 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: tokenaudit cache; tokenaudit cache --since this-month --project webshop;"
         " tokenaudit cache --session 0cf1 -n 50",
     )(cache)
+    app.command(
+        "diff",
+        epilog="Examples: tokenaudit diff 2026-10 2026-11; tokenaudit diff last-week this-week;"
+        " tokenaudit diff 2026-10-05 2026-10-08..2026-10-09 --project webshop",
+    )(diff)
 
 
 @_questioning
@@ -112,6 +123,46 @@ def cache(options: Options, *, limit: _Limit = None) -> None:
     write(replace(options, cut=Cut(limit=limit)), make, name="cache")
 
 
+@_questioning
+def diff(
+    options: Options,
+    first: Annotated[str, typer.Argument(metavar="PERIOD", help=_PERIOD)],
+    second: Annotated[
+        str, typer.Argument(metavar="PERIOD", help="The period to explain.", show_default=False)
+    ],
+    *,
+    limit: _Limit = None,
+) -> None:
+    """Show why the second period cost more or less than the first: effects that sum to the difference."""
+    from tokenaudit.cli.run import load, write
+    from tokenaudit.cli.spans import parse_span
+
+    if options.chosen.since or options.chosen.until or options.chosen.last:
+        raise UsageError("diff: the periods say the days: --since, --until and --last do not")
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        today, start = _day(question)
+        spans = [parse_span(text, today, start, option="diff") for text in (first, second)]
+        from tokenaudit.reports.diff import Period
+        from tokenaudit.reports.diff import diff as report
+
+        periods = [Period(text, *span) for text, span in zip((first, second), spans, strict=True)]
+        return report(load(options, settings), question, *periods)
+
+    write(replace(options, cut=Cut(limit=limit)), make, name="diff")
+
+
+def _day(question: "Question") -> "tuple[date, int]":
+    """Return the day of *question* in its zone, and the weekday on which its weeks start."""
+    from zoneinfo import ZoneInfo
+
+    from tokenaudit.reports.selection import WEEKDAYS
+
+    selection = question.selection
+    today = question.now.astimezone(ZoneInfo(selection.timezone)).date()
+    return today, WEEKDAYS.index(selection.start_of_week)
+
+
 def _on(chosen: Filter, day: str | None) -> Filter:
     if day is None:
         return chosen
@@ -122,14 +173,10 @@ def _on(chosen: Filter, day: str | None) -> Filter:
 
 def _narrowed(question: "Question", what: str | None) -> "tuple[Question, str | None]":
     """Take *what* as a period of days, where it is one: the question is then about these."""
-    from zoneinfo import ZoneInfo
-
     from tokenaudit.cli.spans import find_span
-    from tokenaudit.reports.selection import WEEKDAYS
 
     selection = question.selection
-    today = question.now.astimezone(ZoneInfo(selection.timezone)).date()
-    span = what and find_span(what, today, WEEKDAYS.index(selection.start_of_week))
+    span = what and find_span(what, *_day(question))
     if not span:
         return question, what
     if selection.since or selection.until:

@@ -46,10 +46,15 @@ def telling(section: Section) -> Section:
     shown = tuple(
         column
         for column in section.columns
-        if not column.quiet
-        or section.rows.get_column(column.name).cast(pl.String).replace("0", None).count()
+        if not column.quiet or _says_something(section.rows.get_column(column.name))
     )
     return replace(section, columns=shown)
+
+
+def _says_something(values: pl.Series) -> bool:
+    if values.dtype.is_numeric():
+        return bool((values != 0).any())
+    return values.count() > 0
 
 
 class Role(StrEnum):

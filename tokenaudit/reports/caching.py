@@ -31,9 +31,10 @@ import polars as pl
 
 from tokenaudit.ledger import Ledger
 from tokenaudit.model import MAIN_AGENT, Kind
+from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import USD, unit_prices
 
-__all__ = ["SMALLEST", "Cause", "studied"]
+__all__ = ["FIVE_MINUTES_S", "HOUR_S", "SMALLEST", "Cause", "studied", "write_costs"]
 
 SMALLEST: Final = 1024
 """Tokens: the shortest prompt that the API caches; fewer are no rebuild."""
@@ -201,6 +202,27 @@ def _priced(frame: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
     )
     first = pl.min_horizontal("rebuilt_tokens", "cache_write_1h_tokens")
     longer = write_1h - write_5m
+    return (
+        write_costs(frame, ledger.card)
+        .hstack(units)
+        .with_columns(
+            rebuild_usd=_paid(
+                _times(first, write_1h)
+                + _times(pl.col("rebuilt_tokens") - first, write_5m)
+                - _times("rebuilt_tokens", read)
+            ),
+            premium_5m_usd=_paid(_times("cache_write_5m_tokens", longer)),
+            premium_1h_usd=_paid(_times("cache_write_1h_tokens", longer)),
+            reread_usd=_paid(_times("cache_read_tokens", write_5m - read)),
+        )
+        .drop(units.columns)
+    )
+
+
+def write_costs(frame: pl.DataFrame, card: RateCard) -> pl.DataFrame:
+    """Return rows of the ledger with `write_5m_usd` and `write_1h_usd`: the two parts of their writes' cost."""
+    units = unit_prices(frame, card)
+    write_5m = pl.col("usd_cache_write_5m")
     both = (pl.col("cache_write_5m_tokens") > 0) & (pl.col("cache_write_1h_tokens") > 0)
     of_5m = (
         pl.when(both)
@@ -211,17 +233,7 @@ def _priced(frame: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
     )
     return (
         frame.hstack(units)
-        .with_columns(
-            rebuild_usd=_paid(
-                _times(first, write_1h)
-                + _times(pl.col("rebuilt_tokens") - first, write_5m)
-                - _times("rebuilt_tokens", read)
-            ),
-            write_5m_usd=pl.when(pl.col("cost_usd").is_not_null()).then(of_5m),
-            premium_5m_usd=_paid(_times("cache_write_5m_tokens", longer)),
-            premium_1h_usd=_paid(_times("cache_write_1h_tokens", longer)),
-            reread_usd=_paid(_times("cache_read_tokens", write_5m - read)),
-        )
+        .with_columns(write_5m_usd=pl.when(pl.col("cost_usd").is_not_null()).then(of_5m))
         .with_columns(write_1h_usd=pl.col("cost_cache_write_usd") - pl.col("write_5m_usd"))
         .drop(units.columns)
     )
