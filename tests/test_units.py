@@ -10,6 +10,7 @@ from tokenaudit.model import Usage
 from tokenaudit.units import (
     format_cost,
     format_count,
+    format_number,
     format_share,
     format_tokens,
     format_usage_compact,
@@ -28,6 +29,23 @@ USAGE = Usage(
     cost_usd=Decimal("0.0402"),
 )
 """In: 1,200 + 400 + 600 + 500 = 2,700; with 1,400 out that makes 4,100."""
+
+
+# numbers
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0.0, "0"),
+        (12.0, "12"),
+        (1234.56789, "1,234.568"),
+        (-0.25, "-0.25"),
+        (0.00001234, "1.23e-05"),
+    ],
+)
+def test_numbers_have_three_decimals_at_most(number: float, words: str) -> None:
+    assert words == format_number(number)
 
 
 # shares

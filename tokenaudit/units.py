@@ -8,6 +8,7 @@ from tokenaudit.model import Usage
 __all__ = [
     "format_cost",
     "format_count",
+    "format_number",
     "format_price",
     "format_share",
     "format_tokens",
@@ -57,6 +58,13 @@ def format_price(price: Decimal) -> str:
     """Write US dollars to their last digit, and at least two decimals: `$0.0125`, `$3.00`."""
     whole, _, fraction = f"{abs(price):,f}".partition(".")
     return f"{'-' if price < 0 else ''}${whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def format_number(number: float) -> str:
+    """Write a number that need not be whole with up to three decimals: `1,234.5`; tiny ones as `1e-05`."""
+    if number and abs(number) < 1 / _THOUSAND:
+        return f"{number:.3g}"
+    return f"{number:,.3f}".rstrip("0").rstrip(".")
 
 
 def format_share(share: float) -> str:

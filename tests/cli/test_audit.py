@@ -1,7 +1,10 @@
 """The auditor's commands, run as a user runs them."""
 
+import io
 import json
+from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tokenaudit.__main__ import main
@@ -44,6 +47,8 @@ def test_explain_takes_a_period_for_an_id(capfd: pytest.CaptureFixture[str]) -> 
         (("explain", "2026-10", "--since", "2026-10-02"), "2026-10: a period, and --day"),
         (("explain", "--day", "soon"), "--since: not a day: soon"),
         (("diff", "2026-10", "soon"), "diff: not a period: soon"),
+        (("query", "DROP TABLE usage"), "query: only queries are answered, not DROP"),
+        (("query", "SELECT * FROM read_csv('/etc/passwd')"), "query: read_csv: no name may"),
         (("diff", "2026-10", "2026-11", "--last", "3"), "diff: the periods say the days"),
         (("diff", "2026-11-02..2026-11-01", "today"), "diff: ends before it begins"),
     ],
@@ -68,6 +73,40 @@ def test_cache_is_written_in_every_format(capfd: pytest.CaptureFixture[str], for
     assert ("0.846" in out) == (form == "json")
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "ndjson", "markdown", "json"])
+def test_query_is_written_in_every_format(capfd: pytest.CaptureFixture[str], form: str) -> None:
+    sql = "SELECT project, SUM(cost_usd) AS cost_usd FROM usage GROUP BY project ORDER BY project"
+    code, out, _ = run(capfd, "query", sql, "--format", form)
+
+    assert code == 0
+    assert "webshop" in out
+    assert "$2.86" in out.replace("\\", "") if form in {"table", "markdown"} else "cost_usd" in out
+
+
+def test_query_writes_parquet_with_money_as_decimals(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "answer.parquet"
+    sql = "SELECT AVG(output_tokens) AS mean, SUM(cost_usd) AS cost_usd, COUNT(*) AS n FROM usage"
+    code, _, _ = run(capfd, "query", sql, "-o", str(path))
+
+    assert code == 0
+    assert pl.read_parquet(path).schema == {
+        "mean": pl.Float64(),
+        "cost_usd": pl.Decimal(38, 12),
+        "n": pl.Int64(),
+    }
+
+
+def test_query_reads_standard_input(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT COUNT(*) AS n FROM usage\n"))
+    code, out, _ = run(capfd, "query", "-", "--format", "csv")
+
+    assert (code, out) == (0, "n\n92\n")
+
+
 @pytest.mark.parametrize("width", ["40", "80", "120", "200"])
 def test_screens_are_no_wider_than_the_terminal(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str
@@ -78,6 +117,7 @@ def test_screens_are_no_wider_than_the_terminal(
         ("explain", "0cf1", "--all-rules"),
         ("cache",),
         ("diff", "2026-10", "2026-11"),
+        ("query", "SELECT * FROM usage"),
     ):
         code, out, _ = run(capfd, *argv)
 

@@ -56,6 +56,12 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: tokenaudit diff 2026-10 2026-11; tokenaudit diff last-week this-week;"
         " tokenaudit diff 2026-10-05 2026-10-08..2026-10-09 --project webshop",
     )(diff)
+    app.command(
+        "query",
+        epilog="Examples: tokenaudit query 'SELECT project, SUM(cost_usd) AS cost_usd FROM usage GROUP BY project';"
+        " tokenaudit query 'SELECT title, versions FROM sessions' --json;"
+        " tokenaudit query 'SHOW TABLES'",
+    )(query)
 
 
 @_questioning
@@ -150,6 +156,41 @@ def diff(
         return report(load(options, settings), question, *periods)
 
     write(replace(options, cut=Cut(limit=limit)), make, name="diff")
+
+
+@_questioning
+def query(
+    options: Options,
+    sql: Annotated[
+        str,
+        typer.Argument(metavar="SQL", help="A query, such as SELECT ...; - reads it from stdin."),
+    ],
+    *,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            min=1,
+            metavar="N",
+            help="Show the first N rows.",
+            rich_help_panel="What to show",
+        ),
+    ] = None,
+) -> None:
+    """Answer a query in SQL over the tables usage, sessions, agents and rejects. Read-only."""
+    import sys
+
+    from tokenaudit.cli.run import load, write
+
+    asked = sys.stdin.read() if sql == "-" else sql
+
+    def make(question: "Question", settings: "Settings") -> "Report":
+        from tokenaudit.reports.query import query as report
+
+        return report(load(options, settings), question, asked)
+
+    write(replace(options, cut=Cut(limit=limit)), make, name="query")
 
 
 def _day(question: "Question") -> "tuple[date, int]":

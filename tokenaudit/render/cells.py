@@ -14,7 +14,14 @@ import polars as pl
 from tokenaudit.render.clean import ascii_only, visible
 from tokenaudit.render.frames import parts_of_rows
 from tokenaudit.reports.report import Column, Section, Unit
-from tokenaudit.units import format_cost, format_count, format_price, format_share, format_tokens
+from tokenaudit.units import (
+    format_cost,
+    format_count,
+    format_number,
+    format_price,
+    format_share,
+    format_tokens,
+)
 
 __all__ = [
     "NO_ROWS",
@@ -29,7 +36,7 @@ __all__ = [
 ]
 
 NUMBERS: Final = frozenset(
-    {Unit.COUNT, Unit.TOKENS, Unit.USD, Unit.PRICE, Unit.DURATION, Unit.SHARE}
+    {Unit.COUNT, Unit.TOKENS, Unit.USD, Unit.PRICE, Unit.DURATION, Unit.SHARE, Unit.NUMBER}
 )
 """What stands at the right of its column."""
 
@@ -219,8 +226,8 @@ def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:
             words = partial(_text, writing=writing)
         case Unit.FLAG | Unit.SHARE:
             words = _yes_or_no if unit is Unit.FLAG else format_share
-        case Unit.COUNT:
-            words = format_count
+        case Unit.COUNT | Unit.NUMBER:
+            words = format_count if unit is Unit.COUNT else format_number
         case Unit.TOKENS:
             words = format_count if writing.exact else format_tokens
         case Unit.USD | Unit.PRICE:

@@ -66,7 +66,7 @@ def _typed(series: pl.Series, unit: Unit) -> pl.Series:
             wanted = pl.String() if series.dtype == pl.String else pl.Date()  # 2026-03 is no day
         case Unit.TIME:
             wanted = _MOMENT
-        case Unit.FLAG | Unit.SHARE:
+        case Unit.FLAG | Unit.SHARE | Unit.NUMBER:
             wanted = pl.Boolean() if unit is Unit.FLAG else pl.Float64()
         case Unit.DURATION:
             wanted = series.dtype if series.dtype.is_numeric() else pl.Int64()
@@ -92,7 +92,7 @@ def _plain(column: Column) -> pl.Expr:
     match column.unit:
         case Unit.TEXT | Unit.ID | Unit.DATE:
             return values.cast(pl.String)
-        case Unit.COUNT | Unit.TOKENS | Unit.DURATION | Unit.SHARE | Unit.FLAG:
+        case Unit.COUNT | Unit.TOKENS | Unit.DURATION | Unit.SHARE | Unit.NUMBER | Unit.FLAG:
             return values
         case Unit.USD | Unit.PRICE:
             digits = values.cast(_MONEY).cast(pl.String)

@@ -55,6 +55,8 @@ class Unit(StrEnum):
     """Seconds."""
     SHARE = "share"
     """A part of one: 0.25 is shown as 25.0%."""
+    NUMBER = "number"
+    """A number that need not be whole: an average, a ratio."""
     FLAG = "flag"
     """True or false."""
 
