@@ -5,6 +5,7 @@ from typing import Final
 
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
+from tokenaudit.reports.cache import cache
 from tokenaudit.reports.overview import overview
 from tokenaudit.reports.periods import over_time
 from tokenaudit.reports.question import Question, discounted
@@ -35,6 +36,7 @@ REPORTS: Final[Mapping[str, Answer]] = {
     "projects": _by("project"),
     "models": _by("model"),
     "branches": _by("project", "branch"),
+    "cache": cache,
     "ledger": ledger_rows,
     "refused": refused_rows,
     "rejects": reject_rows,

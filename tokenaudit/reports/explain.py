@@ -101,7 +101,7 @@ def _one(
         ]
     verdict = judge(said)
     paths = list(dict.fromkeys([verdict.owner.path, *sorted(each.path for each in said)]))
-    told = [line for line in evidence.results if row["quality"] == Quality.REPAIRED]
+    told = [line for line in evidence.results if _repairs(line, row)]
     paths += sorted({line.path for line in told} - {*paths})
     sections = (
         _lines(said, told, verdict, paths),
@@ -112,6 +112,20 @@ def _one(
         *arithmetic,
     )
     return sections, [*_disagreement(row, verdict), *_gone(evidence)]
+
+
+def _repairs(result: EvidenceLine, row: Mapping[str, Any]) -> bool:
+    """Tell whether *result* is the tool result that gave the row its output count (R4)."""
+    if row["quality"] != Quality.REPAIRED:
+        return False
+    writes = result.counts.cache_write_5m_tokens + result.counts.cache_write_1h_tokens
+    said = (result.counts.input_tokens, result.counts.cache_read_tokens, writes)
+    kept = (
+        row["input_tokens"],
+        row["cache_read_tokens"],
+        row["cache_write_5m_tokens"] + row["cache_write_1h_tokens"],
+    )
+    return said == kept and result.counts.output_tokens == row["output_tokens"]
 
 
 def _disagreement(row: Mapping[str, Any], verdict: Verdict) -> Iterator[str]:
