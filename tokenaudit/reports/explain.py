@@ -30,17 +30,19 @@ __all__ = ["explain"]
 
 _MOST_SHOWN: Final = 20
 
+# Counts, for what a line says is shown to the last digit, however narrow the screen.
 _LINES: Final = (
     Column("transcript", Unit.COUNT, "Tr."),
     Column("line", Unit.COUNT, "Line"),
     Column("byte_offset", Unit.COUNT, "Byte"),
     Column("said_by", Unit.TEXT, "Said by"),
-    Column("stop_reason", Unit.TEXT, "Stop", quiet=True),
-    Column("input_tokens", Unit.TOKENS, "Input"),
-    Column("output_tokens", Unit.TOKENS, "Output"),
-    Column("cache_read_tokens", Unit.TOKENS, "Cache read"),
-    Column("cache_write_5m_tokens", Unit.TOKENS, "Write 5m"),
-    Column("cache_write_1h_tokens", Unit.TOKENS, "Write 1h"),
+    Column("stop_reason", Unit.TEXT, "Stop", essential=False, quiet=True),
+    Column("input_tokens", Unit.COUNT, "Input"),
+    Column("output_tokens", Unit.COUNT, "Output"),
+    Column("cache_read_tokens", Unit.COUNT, "Cache read"),
+    Column("cache_write_5m_tokens", Unit.COUNT, "Write 5m"),
+    Column("cache_write_1h_tokens", Unit.COUNT, "Write 1h"),
+    Column("total_tokens", Unit.TOKENS, "Total", essential=False),
     Column("verdict", Unit.TEXT, "Verdict"),
     Column("request_id", Unit.ID, "Request", essential=False),
     Column("uuid", Unit.ID, "Uuid", essential=False),
@@ -163,6 +165,7 @@ def _lines(
             "said_by": voice,
             "stop_reason": line.stop_reason,
             **{name: getattr(line.counts, name) for name in TOKENS},
+            "total_tokens": sum(getattr(line.counts, name) for name in TOKENS),
             "verdict": _verdict(line, verdict, paths),
             "request_id": line.request_id,
             "uuid": line.uuid,
