@@ -5,7 +5,7 @@ Nothing here counts: what is found is for an explanation to show, and to hold ag
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import polars as pl
@@ -25,7 +25,10 @@ _FEW: Final = 50
 class Evidence:
     """What is behind some rows of the ledger."""
 
-    said: Mapping[int, tuple[Said, ...]]
+    places: pl.DataFrame
+    """Where they lie: `path`, `counted` and `copied` (responses that count by a line there, and others
+    of which there are copies there) and `lines`."""
+    said: Mapping[int, tuple[Said, ...]] = field(default_factory=dict)
     """By the place of a row: what each transcript says of that response, and in which lines."""
     results: tuple[EvidenceLine, ...] = ()
     """What parents were told of the last response of these subagents."""
@@ -35,9 +38,17 @@ class Evidence:
     """Transcripts whose lines are no longer those that were counted."""
 
 
-def gather(facts: Facts, ledger: pl.DataFrame, rows: pl.DataFrame) -> Evidence:
-    """Find what stands behind *rows*, which are some of *ledger*, and read its transcripts again."""
+def gather(
+    facts: Facts, ledger: pl.DataFrame, rows: pl.DataFrame, *, with_lines: bool = True
+) -> Evidence:
+    """Find what stands behind *rows*, which are some of *ledger*.
+
+    *with_lines*, its transcripts are read again, line by line.
+    """
     records = _records(facts, ledger, rows)
+    places = _places(records, rows)
+    if not with_lines:
+        return Evidence(places)
     by_path = records.partition_by("path", as_dict=True, maintain_order=True)
     said: dict[int, list[Said]] = defaultdict(list)
     gone: list[str] = []
@@ -57,10 +68,28 @@ def gather(facts: Facts, ledger: pl.DataFrame, rows: pl.DataFrame) -> Evidence:
             said[response].append(full[record])
     results = tuple(_results(facts, records))
     return Evidence(
+        places,
         {response: tuple(each) for response, each in said.items()},
         results,
         tuple(gone),
         tuple(changed),
+    )
+
+
+def _places(records: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Count the responses and the lines of each transcript, where most of them count first."""
+    sources = rows.select("source_path", response=pl.int_range(pl.len()))
+    count = pl.col("response").n_unique().cast(pl.Int64)
+    counted = sources.group_by(path="source_path").agg(counted=count)
+    held = records.group_by("path").agg(held=count)
+    lines = records.unique(["path", "record"]).group_by("path").agg(pl.col("lines").sum())
+    return (
+        held.join(counted, on="path", how="left")
+        .join(lines, on="path")
+        .with_columns(pl.col("counted").fill_null(0))
+        .with_columns(copied=pl.col("held") - pl.col("counted"))
+        .select("path", "counted", "copied", "lines")
+        .sort("counted", "copied", "path", descending=[True, True, False])
     )
 
 

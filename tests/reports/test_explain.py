@@ -40,7 +40,7 @@ def test_every_response_of_every_story_is_explained(story: Story) -> None:
     explained = 0
     for row in pl.concat([audited.ledger.frame, audited.ledger.refused]).iter_rows(named=True):
         report = audited.explain(row["response_id"])
-        if len(report.sections) == 3:  # several responses share the id
+        if report.sections[0].name == "arithmetic":  # several responses share the id
             continue
         explained += 1
         lines = rows(report, "lines")
@@ -130,6 +130,16 @@ def test_copies_are_listed_and_what_no_merging_would_cost() -> None:
     assert by_rule["no_merging"]["cost_usd"] == 5 * Decimal("0.041204")
     assert by_rule["sum_of_lines"]["cost_usd"] == 10 * Decimal("0.041204")
     assert by_rule["sum_of_lines"]["difference_usd"] == 9 * Decimal("0.041204")
+
+
+def test_a_cell_says_where_its_responses_and_their_copies_lie() -> None:
+    """`fork-copies`: A and others count in the session and are copied by its forks (its README)."""
+    audited = Audited.of(FIXTURES / "fork-copies" / "claude")
+    places = rows(audited.explain(None), "transcripts")
+
+    assert sum(row["counted"] for row in places) == audited.ledger.frame.height
+    assert sum(row["lines"] for row in places) == audited.ledger.intake.usage_lines
+    assert sum(row["copied"] > 0 for row in places) == 4
 
 
 def decisions(report: Any) -> str:
@@ -260,7 +270,7 @@ def test_a_cell_is_what_the_filters_leave(tmp_path: Path) -> None:
 
     assert report.title == "2026-03-02"
     assert len(rows(report, "responses")) == 2
-    assert report.sections[2].cut_rows == 3
+    assert report.sections[3].cut_rows == 3
     assert report.sections[0].totals == {"cost_term_usd": 5 * Decimal("0.00255")}
 
 

@@ -108,9 +108,8 @@ def explain(
         built = ledger.build(facts, card)
         question, name = _narrowed(question, what)
         subject = find_subject(built, question, name)
-        found = None
-        if subject.is_one or all_rules:
-            found = evidence.gather(facts, built.frame, subject.rows)
+        with_lines = subject.is_one or all_rules
+        found = evidence.gather(facts, built.frame, subject.rows, with_lines=with_lines)
         return report.explain(built, question, subject, found, with_all_rules=all_rules)
 
     write(options, make, name="explain")

@@ -65,21 +65,21 @@ def explain(
     ledger: Ledger,
     question: Question,
     subject: Subject,
-    evidence: Evidence | None,
+    evidence: Evidence,
     *,
     with_all_rules: bool = False,
 ) -> Report:
     """Return what stands behind *subject*; *evidence*, of its rows in their order, shows the lines.
 
-    A cell needs *evidence* only for *with_all_rules*, the comparison with other ways of counting.
+    A cell needs single lines only for *with_all_rules*, the comparison with other ways of counting.
     """
     rows = subject.rows
     is_refused = subject.is_one and rows["kind"].item() == Kind.REFUSED
-    if subject.is_one and evidence is not None:
+    if subject.is_one:
         sections, doubts = _one(ledger, subject, evidence)
     else:
-        sections, doubts = _many(ledger, question, subject), []
-    if with_all_rules and evidence is not None:
+        sections, doubts = _many(ledger, question, subject, evidence), []
+    if with_all_rules:
         sections = (*sections, all_rules(rows, evidence, ledger.card))
         doubts += _gone(evidence)
     kept = rows.clear() if is_refused else rows
@@ -239,8 +239,16 @@ _SUM_COLUMNS: Final = (
 )
 
 
-def _many(ledger: Ledger, question: Question, subject: Subject) -> tuple[Section, ...]:
-    return (_arithmetic(ledger, subject.rows), _standing(subject), _responses(question, subject))
+def _many(
+    ledger: Ledger, question: Question, subject: Subject, evidence: Evidence
+) -> tuple[Section, ...]:
+    most = question.shape.limit or _MOST_SHOWN
+    return (
+        _arithmetic(ledger, subject.rows),
+        _standing(subject),
+        _places(evidence.places, most),
+        _responses(subject, most),
+    )
 
 
 def _arithmetic(ledger: Ledger, rows: pl.DataFrame) -> Section:
@@ -338,7 +346,26 @@ def _standing(subject: Subject) -> Section:
     return Section("standing", "What it stands on", columns, frame, totals=totals)
 
 
-def _responses(question: Question, subject: Subject) -> Section:
+def _places(places: pl.DataFrame, most: int) -> Section:
+    """Return which transcripts hold its responses, and where only copies of them lie."""
+    columns = (
+        Column("path", Unit.TEXT, "Transcript"),
+        Column("counted", Unit.COUNT, "Count here"),
+        Column("copied", Unit.COUNT, "Copied here"),
+        Column("lines", Unit.COUNT, "Lines"),
+    )
+    names = ("counted", "copied", "lines")
+    return Section(
+        "transcripts",
+        "Where they lie",
+        columns,
+        places.head(most).select(column.name for column in columns),
+        totals=places.select(pl.col(name).sum() for name in names).row(0, named=True),
+        cut_rows=max(places.height - most, 0),
+    )
+
+
+def _responses(subject: Subject, most: int) -> Section:
     columns = (
         Column("response_id", Unit.TEXT, "Response"),
         Column("time", Unit.TIME, "Time"),
@@ -354,7 +381,7 @@ def _responses(question: Question, subject: Subject) -> Section:
     rows = subject.rows.sort(
         "cost_usd", "time", "response_id", descending=[True, False, False], nulls_last=True
     )
-    shown = rows.head(question.shape.limit or _MOST_SHOWN)
+    shown = rows.head(most)
     return Section(
         "responses",
         "Its responses, the costliest first",
