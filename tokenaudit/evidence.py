@@ -3,13 +3,14 @@
 Nothing here counts: what is found is for an explanation to show, and to hold against the ledger.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import polars as pl
 
+from tokenaudit.ledger import TOKENS
 from tokenaudit.model import Kind
 from tokenaudit.store import Facts
 from tokenaudit.transcripts.evidence import EvidenceLine, read_lines, read_results
@@ -17,8 +18,35 @@ from tokenaudit.verdict import Said, responses_of
 
 __all__ = ["Evidence", "gather"]
 
+_LINES: Final[Mapping[str, Any]] = {
+    "response": pl.Int64,
+    "copy": pl.Int64,  # which transcript's record of the response it belongs to
+    "is_progress": pl.Boolean,
+    "is_sidechain": pl.Boolean,
+    "first_time": pl.Datetime("us", "UTC"),
+    "path": pl.String,
+    "record_line": pl.Int64,
+    "record": pl.Int64,
+    "at": pl.Int64,
+    "line": pl.Int64,
+    "is_final": pl.Boolean,
+    "stop_reason": pl.String,
+    "model": pl.String,
+    "speed": pl.String,
+    "service_tier": pl.String,
+    "inference_geo": pl.String,
+    "web_searches": pl.Int64,
+    **dict.fromkeys(TOKENS, pl.Int64),
+}
+"""One row per line; `record_line` is the first line of its record, `at` its place among the record's."""
+
+_INFERENCES: Final[Mapping[str, Any]] = dict.fromkeys(
+    ("response", "copy", "at", "part", *TOKENS), pl.Int64
+)
 _FEW: Final = 50
 """Up to so many message ids are searched for by their bytes."""
+_MOST_KEPT: Final = 1000
+"""Of more responses the lines are kept as frames alone: memory must not grow with what they say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +57,14 @@ class Evidence:
     """Where they lie: `path`, `counted` and `copied` (responses that count by a line there, and others
     of which there are copies there) and `lines`."""
     said: Mapping[int, tuple[Said, ...]] = field(default_factory=dict)
-    """By the place of a row: what each transcript says of that response, and in which lines."""
+    """By the place of a row: what each transcript says of that response, and in which lines.
+
+    Of no more than a thousand rows; what is counted of the lines of any number stands in the frames.
+    """
+    lines: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_LINES))
+    """Every line of every row, by `response` (the place of the row), `copy` and `at`."""
+    inferences: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_INFERENCES))
+    """The inferences of those lines that took several: `response, copy, at, part` and tokens."""
     results: tuple[EvidenceLine, ...] = ()
     """What parents were told of the last response of these subagents."""
     gone: tuple[str, ...] = ()
@@ -51,6 +86,8 @@ def gather(
         return Evidence(places)
     by_path = records.partition_by("path", as_dict=True, maintain_order=True)
     said: dict[int, list[Said]] = defaultdict(list)
+    copies: Counter[int] = Counter()
+    lines_of, inferences_of = [pl.DataFrame(schema=_LINES)], [pl.DataFrame(schema=_INFERENCES)]
     gone: list[str] = []
     changed: list[str] = []
     for (path,), of_path in sorted(by_path.items()):
@@ -64,16 +101,50 @@ def gather(
         full = {each.record: each for each in _with_lines(found, lines)}
         if [len(each.lines) for each in full.values()] != once["lines"].to_list():
             changed.append(str(path))
+        keyed = []
         for response, record in of_path.select("response", "record").iter_rows():
-            said[response].append(full[record])
-    results = tuple(_results(facts, records))
+            keyed.append((response, copies[response], full[record]))
+            copies[response] += 1
+            if rows.height <= _MOST_KEPT:
+                said[response].append(full[record])
+        lines_of.append(pl.DataFrame(list(_line_rows(keyed)), _LINES, orient="row"))
+        inferences_of.append(pl.DataFrame(list(_inference_rows(keyed)), _INFERENCES, orient="row"))
     return Evidence(
-        places,
-        {response: tuple(each) for response, each in said.items()},
-        results,
-        tuple(gone),
-        tuple(changed),
+        places=places,
+        said={response: tuple(each) for response, each in said.items()},
+        lines=pl.concat(lines_of),
+        inferences=pl.concat(inferences_of),
+        results=tuple(_results(facts, records)) if rows.height <= _MOST_KEPT else (),
+        gone=tuple(gone),
+        changed=tuple(changed),
     )
+
+
+_Keyed = list[tuple[int, int, Said]]
+"""The place of a row, the number of its copy, and what that says."""
+
+
+def _line_rows(keyed: _Keyed) -> Iterator[tuple[Any, ...]]:
+    for response, copy, each in keyed:
+        place = (each.is_progress, each.is_sidechain, each.first_time, each.path, each.line)
+        for at, line in enumerate(each.lines):
+            yield (response, copy, *place, each.record, at, *_line_values(line))
+
+
+def _line_values(line: EvidenceLine) -> Iterator[Any]:
+    yield line.line
+    yield line.stop_reason is not None
+    for name in ("stop_reason", "model", "speed", "service_tier", "inference_geo", "web_searches"):
+        yield getattr(line, name)
+    for name in TOKENS:
+        yield getattr(line.counts, name)
+
+
+def _inference_rows(keyed: _Keyed) -> Iterator[tuple[Any, ...]]:
+    for response, copy, each in keyed:
+        for at, line in enumerate(each.lines):
+            for part, counts in enumerate(line.inferences):
+                yield (response, copy, at, part, *(getattr(counts, name) for name in TOKENS))
 
 
 def _places(records: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,8 +1,7 @@
 """What other rules of counting would have given for the same lines: a comparison, never a figure of ours."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -12,7 +11,6 @@ from tokenaudit.model import Kind
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import USD, price
 from tokenaudit.reports.report import Column, Section, Unit
-from tokenaudit.transcripts.evidence import EvidenceLine
 
 __all__ = ["all_rules"]
 
@@ -33,26 +31,6 @@ _COLUMNS: Final = (
     Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True),
     Column("what_counts", Unit.TEXT, "What counts", essential=False),
 )
-_LINE: Final[Mapping[str, Any]] = {
-    "response": pl.Int64,
-    "copy": pl.Int64,  # which transcript's record of the response it belongs to
-    "is_progress": pl.Boolean,
-    "is_sidechain": pl.Boolean,
-    "first_time": pl.Datetime("us", "UTC"),
-    "path": pl.String,
-    "record_line": pl.Int64,
-    "record": pl.Int64,
-    "at": pl.Int64,
-    "line": pl.Int64,
-    "is_final": pl.Boolean,
-    "stop_reason": pl.String,
-    "model": pl.String,
-    "speed": pl.String,
-    "service_tier": pl.String,
-    "inference_geo": pl.String,
-    "web_searches": pl.Int64,
-    **dict.fromkeys(TOKENS, pl.Int64),
-}
 
 
 def all_rules(rows: pl.DataFrame, evidence: Evidence, card: RateCard) -> Section:
@@ -61,7 +39,7 @@ def all_rules(rows: pl.DataFrame, evidence: Evidence, card: RateCard) -> Section
     Inferences outside the top level (R6) are the same by every rule. A response of which no line can
     be read any more is left out of all but the first.
     """
-    lines = _priced(_lines(rows, evidence), rows, evidence, card)
+    lines = _priced(rows, evidence, card)
     apart = rows.filter(pl.col("kind") != Kind.MESSAGE)
     by_rule = {
         "as_counted": rows,
@@ -109,39 +87,15 @@ def _summed(rule: str, found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _lines(rows: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
-    """Return every line behind *rows*, the rows of a response's transcripts told apart by `copy`."""
-    is_message = (rows["kind"] == Kind.MESSAGE).to_list()
-    found = [
-        (
-            *(response, copy, each.is_progress, each.is_sidechain, each.first_time, each.path),
-            *(each.line, each.record, at, *_values(line)),
-        )
-        for response, said in evidence.said.items()
-        if is_message[response]
-        for copy, each in enumerate(said)
-        for at, line in enumerate(each.lines)
-    ]
-    return pl.DataFrame(found, schema=_LINE, orient="row")
-
-
-def _values(line: EvidenceLine) -> Iterator[Any]:
-    yield line.line
-    yield line.stop_reason is not None
-    for name in ("stop_reason", "model", "speed", "service_tier", "inference_geo", "web_searches"):
-        yield getattr(line, name)
-    for name in TOKENS:
-        yield getattr(line.counts, name)
-
-
-def _priced(
-    lines: pl.DataFrame, rows: pl.DataFrame, evidence: Evidence, card: RateCard
-) -> pl.DataFrame:
+def _priced(rows: pl.DataFrame, evidence: Evidence, card: RateCard) -> pl.DataFrame:
     """Price every line as if it alone counted: at the day of its response, inference by inference."""
-    times = rows.select("time").with_row_index("response").cast({"response": pl.Int64})
+    of = rows.select("time", "kind", response=pl.int_range(pl.len()))
+    messages = of.filter(pl.col("kind") == Kind.MESSAGE).drop("kind")
     keys = ["response", "copy", "at"]
-    lines = lines.join(times, on="response").with_columns(total_tokens=pl.sum_horizontal(TOKENS))
-    inferences = _inferences(evidence)
+    lines = evidence.lines.join(messages, on="response").with_columns(
+        total_tokens=pl.sum_horizontal(TOKENS)
+    )
+    inferences = evidence.inferences
     several = lines.join(inferences.select(keys).unique(), on=keys, how="semi")
     parts = (
         several.drop(TOKENS)
@@ -162,18 +116,6 @@ def _priced(
         .then(pl.lit(0, USD))
         .otherwise("cost_usd")
     )
-
-
-def _inferences(evidence: Evidence) -> pl.DataFrame:
-    schema: dict[str, Any] = dict.fromkeys(("response", "copy", "at", "part", *TOKENS), pl.Int64)
-    found = [
-        (response, copy, at, part, *(getattr(counts, name) for name in TOKENS))
-        for response, said in evidence.said.items()
-        for copy, each in enumerate(said)
-        for at, line in enumerate(each.lines)
-        for part, counts in enumerate(line.inferences)
-    ]
-    return pl.DataFrame(found, schema=schema, orient="row")
 
 
 def _ends(lines: pl.DataFrame, *, last: bool) -> pl.DataFrame:
