@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from audited import Audited, question, rows
-from stories import STORIES
+from stories import FIXTURES, STORIES
 from test_real_data import FOLDERS, REAL
 from transcripts_builder import OTHER, reply, session_file, usage, write
 
@@ -95,6 +95,20 @@ def test_filters_hold_for_both_periods_and_unpriced_has_no_part(tmp_path: Path) 
     assert report.sections[0].totals == {"change_usd": Decimal("0.00255")}
     assert [row["unpriced_responses"] for row in rows(report, "periods")] == [1, 0]
     assert any("glm-9" in note for note in report.notes)
+
+
+def test_the_end_of_a_tier_is_price_alone() -> None:
+    """`price-dates`: the same tokens cost $0.7075 on 12 March and $0.385 on the 13th (its README)."""
+    days = [date(2026, 3, 12), date(2026, 3, 13)]
+    one, other = (Period(str(day), day, day) for day in days)
+    ledger = Audited.of(FIXTURES / "price-dates" / "claude").ledger
+    effects = {
+        row["effect"]: row["change_usd"]
+        for row in rows(diff(ledger, question(), one, other), "effects")
+    }
+
+    assert effects.pop("price") == Decimal("-0.3225")
+    assert set(effects.values()) == {Decimal(0)}
 
 
 def test_equal_periods_are_said_to_be_equal(tmp_path: Path) -> None:
