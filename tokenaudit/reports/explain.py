@@ -81,11 +81,17 @@ def explain(
         sections, doubts = _many(ledger, question, subject, evidence), []
     if with_all_rules:
         sections = (*sections, all_rules(rows, evidence, ledger.card))
-        doubts += _gone(evidence)
     kept = rows.clear() if is_refused else rows
-    report = assemble(ledger, question, kept, sections, title=subject.title)
-    notes = (*doubts, *report.notes)
+    report = assemble(ledger, question, kept, sections, title=_title(subject))
+    notes = (*doubts, *_gone(evidence), *report.notes)
     return Report(report.title, report.sections, report.meta, notes)
+
+
+def _title(subject: Subject) -> str:
+    """Return what is explained; of a cell of a single response, that too."""
+    if not subject.is_one or subject.rows["response_id"].item() in subject.title:
+        return subject.title
+    return f"{subject.title}: response {subject.rows['response_id'].item()}"
 
 
 # one response
@@ -113,7 +119,7 @@ def _one(
         _transcripts(said, told, verdict, paths),
         *arithmetic,
     )
-    return sections, [*_disagreement(row, verdict), *_gone(evidence)]
+    return sections, list(_disagreement(row, verdict))
 
 
 def _repairs(result: EvidenceLine, row: Mapping[str, Any]) -> bool:
