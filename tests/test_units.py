@@ -10,7 +10,9 @@ from tokenaudit.model import Usage
 from tokenaudit.units import (
     format_cost,
     format_count,
+    format_number,
     format_percent,
+    format_share,
     format_tokens,
     format_usage_compact,
     format_usage_detailed,
@@ -28,6 +30,40 @@ USAGE = Usage(
     cost_usd=Decimal("0.0402"),
 )
 """In: 1,200 + 400 + 600 + 500 = 2,700; with 1,400 out that makes 4,100."""
+
+
+# numbers
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0.0, "0"),
+        (12.0, "12"),
+        (1234.56789, "1,234.568"),
+        (-0.25, "-0.25"),
+        (0.00001234, "1.23e-05"),
+    ],
+)
+def test_numbers_have_three_decimals_at_most(number: float, words: str) -> None:
+    assert words == format_number(number)
+
+
+# shares
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0, "0.0%"),
+        (0.0001, "<0.1%"),
+        (0.934, "93.4%"),
+        (0.9996, ">99.9%"),
+        (1, "100.0%"),
+    ],
+)
+def test_shares_are_in_per_cent_and_whole_only_where_they_are(share: float, words: str) -> None:
+    assert words == format_share(share)
 
 
 # tokens

@@ -8,8 +8,10 @@ from tokenaudit.model import Usage
 __all__ = [
     "format_cost",
     "format_count",
+    "format_number",
     "format_percent",
     "format_price",
+    "format_share",
     "format_tokens",
     "format_usage_compact",
     "format_usage_detailed",
@@ -65,6 +67,23 @@ def format_price(price: Decimal) -> str:
     """Write US dollars to their last digit, and at least two decimals: `$0.0125`, `$3.00`."""
     whole, _, fraction = f"{abs(price):,f}".partition(".")
     return f"{'-' if price < 0 else ''}${whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def format_number(number: float) -> str:
+    """Write a number that need not be whole with up to three decimals: `1,234.5`; tiny ones as `1e-05`."""
+    if number and abs(number) < 1 / _THOUSAND:
+        return f"{number:.3g}"
+    return f"{number:,.3f}".rstrip("0").rstrip(".")
+
+
+def format_share(share: float) -> str:
+    """Write a part of one in per cent: `93.4%`; 0% and 100% only where they are true."""
+    per_cent = f"{100 * share:.1f}%"
+    if per_cent == "0.0%" and share:
+        return "<0.1%"
+    if per_cent == "100.0%" and share != 1:
+        return ">99.9%"
+    return per_cent
 
 
 def format_usage_compact(usage: Usage) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tokenaudit import __version__
-from tokenaudit.cli import prices
+from tokenaudit.cli import prices, questions
 from tokenaudit.cli.options import Options, command
 
 __all__ = ["app"]
@@ -182,4 +182,5 @@ def export(
     write(report, options)
 
 
+questions.register(app)
 app.add_typer(prices.app)

@@ -14,7 +14,7 @@ import polars as pl
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.rates import CLASSES, ONE, Prices, Tariff
 
-__all__ = ["COSTS", "USD", "cost_of", "is_long", "parts_of", "price"]
+__all__ = ["COSTS", "USD", "cost_of", "is_long", "parts_of", "price", "unit_prices"]
 
 USD: Final = pl.Decimal(38, 12)
 """US dollars: 12 places hold every product of a token count and a price exactly."""
@@ -59,12 +59,8 @@ def price(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     `list_cost_usd` (the same without the user's discounts), `rate_id`, `price_source`,
     `price_confidence` and `price_modifiers`.
     """
-    usage = usage.with_columns(day=_period(card))
-    tariffs = _tariffs(usage.select(_KIND).unique(), card)
-    prompt = pl.sum_horizontal(f"{name}_tokens" for name in _PROMPT)
-    priced = usage.join(tariffs, on=_KIND, how="left", nulls_equal=True, maintain_order="left")
     return (
-        priced.with_columns(is_long=(prompt > pl.col("long_prompt")).fill_null(value=False))
+        _with_tariffs(usage, card)
         .with_columns(**_part_costs(card))
         .with_columns(list_cost_usd=pl.sum_horizontal(COSTS, ignore_nulls=False))
         .pipe(_discounted, has_discounts=bool(card.discounts))
@@ -80,6 +76,30 @@ def price(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     )
 
 
+def unit_prices(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
+    """Return what a token of each class costs in the rows of *usage*, in US dollars at list price.
+
+    *usage* is as for `price`. The columns are `usd_input`, `usd_output`, `usd_cache_read`,
+    `usd_cache_write_5m`, `usd_cache_write_1h`, and `discount`, the part of these that the user pays;
+    all null when unpriced. The order of rows is that of *usage*.
+    """
+    tariffs = _with_tariffs(usage, card)
+    return tariffs.select(*(_unit(name).alias(f"usd_{name}") for name in CLASSES), "discount")
+
+
+def _with_tariffs(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
+    """Return *usage* with the prices that hold for each row, and whether its prompt is a long one."""
+    usage = usage.with_columns(day=_period(card))
+    tariffs = _tariffs(usage.select(_KIND).unique(), card)
+    prompt = pl.sum_horizontal(f"{name}_tokens" for name in _PROMPT)
+    priced = usage.join(tariffs, on=_KIND, how="left", nulls_equal=True, maintain_order="left")
+    return priced.with_columns(is_long=(prompt > pl.col("long_prompt")).fill_null(value=False))
+
+
+def _unit(name: str) -> pl.Expr:
+    return pl.when("is_long").then(f"long_price_{name}").otherwise(f"price_{name}")
+
+
 def _period(card: RateCard) -> pl.Expr:
     """Return, for each response, the day since which no price has changed: few are distinct."""
     turns = [date.min, *(day for day in card.turning_days if day > date.min)]
@@ -90,8 +110,7 @@ def _period(card: RateCard) -> pl.Expr:
 
 def _part_costs(card: RateCard) -> dict[str, pl.Expr]:
     def times(name: str) -> pl.Expr:
-        chosen = pl.when("is_long").then(f"long_price_{name}").otherwise(f"price_{name}")
-        return pl.col(f"{name}_tokens").cast(pl.Decimal(38, 0)) * chosen
+        return pl.col(f"{name}_tokens").cast(pl.Decimal(38, 0)) * _unit(name)
 
     searches = pl.col("web_searches").cast(pl.Decimal(38, 0)) * pl.lit(card.web_search_usd, USD)
     return {

@@ -14,7 +14,15 @@ import polars as pl
 from tokenaudit.render.clean import ascii_only, visible
 from tokenaudit.render.frames import parts_of_rows
 from tokenaudit.reports.report import Column, Section, Unit
-from tokenaudit.units import format_cost, format_count, format_percent, format_price, format_tokens
+from tokenaudit.units import (
+    format_cost,
+    format_count,
+    format_number,
+    format_percent,
+    format_price,
+    format_share,
+    format_tokens,
+)
 
 __all__ = [
     "NO_ROWS",
@@ -29,7 +37,16 @@ __all__ = [
 ]
 
 NUMBERS: Final = frozenset(
-    {Unit.COUNT, Unit.TOKENS, Unit.USD, Unit.PRICE, Unit.DURATION, Unit.PERCENT}
+    {
+        Unit.COUNT,
+        Unit.TOKENS,
+        Unit.USD,
+        Unit.PRICE,
+        Unit.DURATION,
+        Unit.SHARE,
+        Unit.NUMBER,
+        Unit.PERCENT,
+    }
 )
 """What stands at the right of its column."""
 
@@ -47,12 +64,15 @@ def telling(section: Section) -> Section:
         column
         for column in section.columns
         if column.screen
-        and (
-            not column.quiet
-            or section.rows.get_column(column.name).cast(pl.String).replace("0", None).count()
-        )
+        and (not column.quiet or _says_something(section.rows.get_column(column.name)))
     )
     return replace(section, columns=shown)
+
+
+def _says_something(values: pl.Series) -> bool:
+    if values.dtype.is_numeric():
+        return bool((values != 0).any())
+    return values.count() > 0
 
 
 class Role(StrEnum):
@@ -215,10 +235,10 @@ def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:
     match unit:
         case Unit.TEXT | Unit.ID | Unit.DATE:
             words = partial(_text, writing=writing)
-        case Unit.FLAG:
-            words = _yes_or_no
-        case Unit.COUNT:
-            words = format_count
+        case Unit.FLAG | Unit.SHARE:
+            words = _yes_or_no if unit is Unit.FLAG else format_share
+        case Unit.COUNT | Unit.NUMBER:
+            words = format_count if unit is Unit.COUNT else format_number
         case Unit.TOKENS:
             words = format_count if writing.exact else format_tokens
         case Unit.USD | Unit.PRICE:

@@ -60,14 +60,14 @@ def _typed(series: pl.Series, unit: Unit) -> pl.Series:
             wanted = pl.String()
         case Unit.COUNT | Unit.TOKENS:
             return _whole(series)
-        case Unit.FLAG:
-            wanted = pl.Boolean()
         case Unit.USD | Unit.PRICE:
             wanted = _MONEY
         case Unit.DATE:
             wanted = pl.String() if series.dtype == pl.String else pl.Date()  # 2026-03 is no day
         case Unit.TIME:
             wanted = _MOMENT
+        case Unit.FLAG | Unit.SHARE | Unit.NUMBER:
+            wanted = pl.Boolean() if unit is Unit.FLAG else pl.Float64()
         case Unit.DURATION | Unit.PERCENT:
             wanted = series.dtype if series.dtype.is_numeric() else pl.Int64()
         case _:
@@ -92,7 +92,15 @@ def _plain(column: Column) -> pl.Expr:
     match column.unit:
         case Unit.TEXT | Unit.ID | Unit.DATE:
             return values.cast(pl.String)
-        case Unit.COUNT | Unit.TOKENS | Unit.DURATION | Unit.PERCENT | Unit.FLAG:
+        case (
+            Unit.COUNT
+            | Unit.TOKENS
+            | Unit.DURATION
+            | Unit.SHARE
+            | Unit.PERCENT
+            | Unit.NUMBER
+            | Unit.FLAG
+        ):
             return values
         case Unit.USD | Unit.PRICE:
             digits = values.cast(_MONEY).cast(pl.String)

@@ -7,6 +7,7 @@ from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
 from tokenaudit.reports.blocks import blocks
 from tokenaudit.reports.budgets import forecast
+from tokenaudit.reports.cache import cache
 from tokenaudit.reports.context import contexts
 from tokenaudit.reports.overview import overview
 from tokenaudit.reports.periods import over_time
@@ -41,6 +42,7 @@ REPORTS: Final[Mapping[str, Answer]] = {
     "projects": _by("project"),
     "models": _by("model"),
     "branches": _by("project", "branch"),
+    "cache": cache,
     "ledger": ledger_rows,
     "refused": refused_rows,
     "rejects": reject_rows,

@@ -20,7 +20,20 @@ from tokenaudit.reports.foot import pricing_line
 from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
 
-__all__ = ["card_prices", "checked", "explained", "model_prices", "updated"]
+__all__ = [
+    "TERMS",
+    "TERM_SCHEMA",
+    "Term",
+    "card_prices",
+    "checked",
+    "explained",
+    "grounds",
+    "model_prices",
+    "tariff_of",
+    "terms",
+    "terms_of",
+    "updated",
+]
 
 _HEADINGS: Final = ("Input", "Output", "Cache read", "Write 5m", "Write 1h")
 _PRICES: Final = tuple(f"{name}_usd_per_mtok" for name in CLASSES)
@@ -133,7 +146,7 @@ def _report(
 
 # how a response was priced
 
-_TERMS: Final = (
+TERMS: Final = (
     Column("item", Unit.TEXT, "Item"),
     Column("inference", Unit.COUNT, "Inference", quiet=True),
     Column("count", Unit.TOKENS, "Count"),
@@ -141,7 +154,7 @@ _TERMS: Final = (
     Column("multiplier", Unit.TEXT, "Times", quiet=True),
     Column("cost_term_usd", Unit.PRICE, "US dollars"),
 )
-_TERM_SCHEMA: Final[Mapping[str, Any]] = {
+TERM_SCHEMA: Final[Mapping[str, Any]] = {
     "item": pl.String,
     "inference": pl.Int64,
     "count": pl.Int64,
@@ -156,8 +169,8 @@ _ITEMS: Final = {
     "cache_write_5m": "cache writes, 5 minutes",
     "cache_write_1h": "cache writes, 1 hour",
 }
-_Term = tuple[str, int | None, int | None, Decimal | None, str | None, Decimal]
-"""A row of _TERMS."""
+Term = tuple[str, int | None, int | None, Decimal | None, str | None, Decimal | None]
+"""A row of TERMS."""
 
 
 def explained(ledger: Ledger, question: Question, start: str) -> Report:
@@ -172,29 +185,32 @@ def explained(ledger: Ledger, question: Question, start: str) -> Report:
             f"{row['response_id']} is unpriced: no price for {row['model'] or 'a response without a model'}",
             hint="`tokenaudit prices` lists the models that have one; --rates adds your own.",
         )
-    sections = (
-        Section(
-            "terms",
-            f"Response {row['response_id']}",
-            _TERMS,
-            pl.DataFrame(_all_terms(ledger, row), schema=_TERM_SCHEMA, orient="row"),
-            totals={"cost_term_usd": row["cost_usd"]},
-        ),
-        _grounds(row),
-    )
+    sections = (terms(ledger, row, f"Response {row['response_id']}"), grounds(row))
     return _report(ledger.card, question, sections)
 
 
-def _all_terms(ledger: Ledger, row: Mapping[str, Any]) -> list[_Term]:
+def terms(ledger: Ledger, row: Mapping[str, Any], title: str) -> Section:
+    """Return the arithmetic of a *row* of the ledger: terms that sum exactly to its cost."""
+    found = [] if row["cost_usd"] is None else _all_terms(ledger, row)
+    frame = pl.DataFrame(found, schema=TERM_SCHEMA, orient="row")
+    return Section("terms", title, TERMS, frame, totals={"cost_term_usd": row["cost_usd"]})
+
+
+def _all_terms(ledger: Ledger, row: Mapping[str, Any]) -> list[Term]:
     """Return what sums to the cost: of each inference, numbered where there are several."""
     inferences = _inferences(ledger, row)
     terms = [
         term
         for at, inference in enumerate(inferences, 1)
-        for term in _terms(ledger.card, inference, at if len(inferences) > 1 else None)
+        for term in terms_of(
+            ledger.card,
+            inference,
+            at if len(inferences) > 1 else None,
+            **_how(ledger.card, inference),
+        )
     ]
     if "unbilled_refusal" in (row["price_modifiers"] or ""):
-        listed = sum((term[-1] for term in terms), Decimal(0))
+        listed = sum((term[-1] or Decimal(0) for term in terms), Decimal(0))
         terms.append(("refused before any output: not billed", None, None, None, None, -listed))
     return terms
 
@@ -223,29 +239,54 @@ def _inferences(ledger: Ledger, row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(parts.iter_rows(named=True)) or [dict(row)]
 
 
-def _terms(card: RateCard, row: Mapping[str, Any], number: int | None) -> Iterator[_Term]:
-    tariff = _tariff(card, row)
+def _how(card: RateCard, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the tokens of a single inference are priced: whether as a long prompt, and the sum."""
+    tariff = tariff_of(card, row)
+    if tariff is None:
+        return {"is_long_prompt": False, "paid_usd": Decimal(0)}
+    tokens = _classes(row)
+    paid = sum(parts_of(tokens, tariff, card=card).values(), Decimal(0))
+    return {"is_long_prompt": is_long(tokens, tariff), "paid_usd": paid}
+
+
+def _classes(row: Mapping[str, Any]) -> dict[str, int]:
+    return {name.removesuffix("_tokens"): row[name] for name in TOKENS}
+
+
+def terms_of(
+    card: RateCard,
+    row: Mapping[str, Any],
+    number: int | None,
+    *,
+    is_long_prompt: bool,
+    paid_usd: Decimal,
+) -> Iterator[Term]:
+    """Yield the terms of one inference, the *number*th of its response, or of the sum of some alike.
+
+    *row* has the columns of the ledger, *paid_usd* is what its tokens cost with the discount.
+    """
+    tariff = tariff_of(card, row)
     if tariff is None:  # only what is not billed gets this far without a price
         return
-    tokens = {name.removesuffix("_tokens"): row[name] for name in TOKENS}
+    tokens = _classes(row)
     base, prices = tariff.rate.prices, tariff.prices
-    if is_long(tokens, tariff) and tariff.rate.long_prices and tariff.long_prices:
+    if is_long_prompt and tariff.rate.long_prices and tariff.long_prices:
         base, prices = tariff.rate.long_prices, tariff.long_prices
     listed = Decimal(0)
     for name in CLASSES:
         plain, price = getattr(base, name), getattr(prices, name)
         if tokens[name]:
-            listed += tokens[name] * price
             cost = tokens[name] * price
+            listed += cost
             yield _ITEMS[name], number, tokens[name], plain * MILLION, _factor(price, plain), cost
     searches = row["web_searches"] or 0
+    searched = searches * card.web_search_usd
     if searches:
-        cost = searches * card.web_search_usd
-        yield "web searches", number, searches, card.web_search_usd * MILLION, None, cost
+        each = card.web_search_usd * MILLION
+        yield "web searches", number, searches, each, None, searched
     if tariff.discount != ONE:
-        paid = sum(parts_of(tokens, tariff, card=card).values(), Decimal(0))
         said = f"discount: {tariff.discount.normalize():f} of list"
-        yield said, number, None, None, None, paid - listed
+        yield said, number, None, None, None, paid_usd - listed
 
 
 def _factor(price: Decimal, plain: Decimal) -> str | None:
@@ -253,12 +294,13 @@ def _factor(price: Decimal, plain: Decimal) -> str | None:
     return None if price == plain else f"{(price / plain).normalize():f}"
 
 
-def _tariff(card: RateCard, row: Mapping[str, Any]) -> Tariff | None:
+def tariff_of(card: RateCard, row: Mapping[str, Any]) -> Tariff | None:
+    """Return what a *row* of the ledger was priced by; None if it is unpriced."""
     day = row["time"].date() if row["time"] else None
     return card.tariff(row["model"], row["speed"], day, row["inference_geo"], row["service_tier"])
 
 
-def _grounds(row: Mapping[str, Any]) -> Section:
+def grounds(row: Mapping[str, Any]) -> Section:
     """Return what the price was chosen by, and where the response stands."""
     columns = (
         Column("model", Unit.TEXT, "Model"),

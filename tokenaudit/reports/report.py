@@ -57,6 +57,10 @@ class Unit(StrEnum):
     """Seconds."""
     PERCENT = "percent"
     """A share of a hundred; may be more than that."""
+    SHARE = "share"
+    """A part of one: 0.25 is shown as 25.0%."""
+    NUMBER = "number"
+    """A number that need not be whole: an average, a ratio."""
     FLAG = "flag"
     """True or false."""
 

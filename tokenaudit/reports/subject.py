@@ -1,0 +1,148 @@
+"""What an explanation is about: a response, a request, a session, an agent, or a cell of a report."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from tokenaudit.errors import UsageError
+from tokenaudit.ledger import Ledger
+from tokenaudit.model import MAIN_AGENT
+from tokenaudit.reports.question import Question
+from tokenaudit.reports.selection import select
+
+__all__ = ["Subject", "find_subject"]
+
+_MOST_CANDIDATES: Final = 5
+
+
+class _Sort(StrEnum):
+    """What an id may be of; in the order in which an exact match is taken."""
+
+    RESPONSE = "response"
+    REQUEST = "request"
+    SESSION = "session"
+    AGENT = "agent"
+
+
+class _Name(NamedTuple):
+    sort: _Sort
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Rows of the ledger, or one of its refused attempts, and what they are called."""
+
+    title: str
+    rows: pl.DataFrame
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a single response."""
+        return self.rows.height == 1
+
+
+def find_subject(ledger: Ledger, question: Question, text: str | None) -> Subject:
+    """Return what *text* means: an id, or how one begins; without it all that *question* selects.
+
+    An agent may be written as `SESSION/AGENT`. Raises UsageError, naming candidates, where nothing or
+    more than one thing fits, or where the filters of *question* leave nothing of it.
+    """
+    chosen = select(ledger.frame, question.selection).collect()
+    if text is None:
+        return Subject(_cell(question), chosen)
+    name = _find(ledger, text)
+    rows = _rows(chosen, ledger, name)
+    if rows.is_empty():
+        raise UsageError(
+            f"nothing of {name.sort} {name.id} is in this selection",
+            hint="Leave out the filters, or the id.",
+        )
+    return Subject(f"{name.sort.capitalize()} {name.id}", rows)
+
+
+def _cell(question: Question) -> str:
+    filters = question.selection.filters()
+    since, until = filters.pop("since", None), filters.pop("until", None)
+    days = since if since == until else f"{since or 'the first day'} to {until or 'the last'}"
+    parts = [days] if since or until else []
+    parts += [f"{name} {', '.join(values)}" for name, values in filters.items()]
+    return "; ".join(parts) or "Everything"
+
+
+def _rows(chosen: pl.DataFrame, ledger: Ledger, name: _Name) -> pl.DataFrame:
+    match name.sort:
+        case _Sort.RESPONSE:
+            rows = chosen.filter(pl.col("response_id") == name.id)
+            refused = ledger.refused.filter(pl.col("response_id") == name.id)
+            return rows if refused.is_empty() else refused
+        case _Sort.REQUEST:
+            return chosen.filter(pl.col("request_id") == name.id)
+        case _Sort.SESSION:
+            return chosen.filter(pl.col("session_id") == name.id)
+        case _Sort.AGENT:
+            session_id, _, agent_id = name.id.rpartition("/")
+            return chosen.filter(session_id=session_id, agent_id=agent_id)
+
+
+def _find(ledger: Ledger, text: str) -> _Name:
+    """Return the one thing whose id is, or begins with, *text*."""
+    exact = [name for name in _names(ledger, text, exact=True) if text in {name.id, _last(name)}]
+    found = exact or list(_names(ledger, text, exact=False))
+    if exact and exact[0].sort is not _Sort.AGENT:
+        return exact[0]
+    if len(found) > 1:
+        found = _without_iterations(found)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(
+            f"no response, request, session or agent begins with {text!r}",
+            hint="See: tokenaudit sessions, tokenaudit agents, tokenaudit export.",
+        )
+    some = ", ".join(f"{name.sort} {name.id}" for name in found[:_MOST_CANDIDATES])
+    more = len(found) - _MOST_CANDIDATES
+    raise UsageError(
+        f"{len(found)} things begin with {text!r}",
+        hint=f"Among them {some}." if more > 0 else f"They are {some}.",
+    )
+
+
+def _last(name: _Name) -> str:
+    """Return the id of an agent without its session; of anything else, its id."""
+    return name.id.rpartition("/")[2] if name.sort is _Sort.AGENT else name.id
+
+
+def _names(ledger: Ledger, text: str, *, exact: bool) -> Iterator[_Name]:
+    both = pl.concat([ledger.frame, ledger.refused])
+
+    def fitting(ids: pl.Series) -> list[str]:
+        distinct = ids.drop_nulls().unique().sort()
+        fits = distinct == text if exact else distinct.str.starts_with(text)
+        return distinct.filter(fits).to_list()
+
+    yield from (_Name(_Sort.RESPONSE, each) for each in fitting(both["response_id"]))
+    yield from (_Name(_Sort.REQUEST, each) for each in fitting(both["request_id"]))
+    sessions = pl.concat([ledger.sessions["session_id"], both["session_id"]])
+    yield from (_Name(_Sort.SESSION, each) for each in fitting(sessions))
+    agents = ledger.frame.select("session_id", "agent_id").unique()
+    whole = agents.select(name=pl.format("{}/{}", "session_id", "agent_id"))["name"]
+    if "/" in text:
+        yield from (_Name(_Sort.AGENT, each) for each in fitting(whole))
+        return
+    own = agents.filter(pl.col("agent_id") != MAIN_AGENT)
+    ids = pl.col("agent_id")
+    fits = own.filter(ids == text if exact else ids.str.starts_with(text))
+    yield from (
+        _Name(_Sort.AGENT, f"{session_id}/{agent_id}")
+        for session_id, agent_id in fits.sort("session_id", "agent_id").rows()
+    )
+
+
+def _without_iterations(found: list[_Name]) -> list[_Name]:
+    """Leave out inferences beside a response that is itself among those *found*."""
+    ids = {name.id for name in found if name.sort is _Sort.RESPONSE}
+    return [name for name in found if name.id.rpartition("#")[0] not in ids]

@@ -1,0 +1,249 @@
+"""Reads single lines again, with their place: what each said before anything was folded or merged.
+
+A second look on demand, at the few transcripts that an explanation is about; no report of usage
+needs it. What a line means is decided by the same types and rules as in the first reading.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import msgspec
+
+from tokenaudit.transcripts import tolerant
+from tokenaudit.transcripts.format import (
+    Assistant,
+    CacheCreation,
+    Iteration,
+    ProgressLine,
+    Usage,
+    decode_assistant,
+    decode_progress,
+)
+from tokenaudit.transcripts.lines import LONGEST_LINE
+from tokenaudit.transcripts.tolerant import UnreadableError
+from tokenaudit.transcripts.values import micros
+
+__all__ = ["Counts", "EvidenceLine", "Voice", "read_lines", "read_results"]
+
+_BOM: Final = b"\xef\xbb\xbf"
+_SYNTHETIC: Final = "<synthetic>"
+_NO_SPLIT: Final = CacheCreation()
+
+
+class Voice(StrEnum):
+    """Who says what a line says of a response."""
+
+    OWN = "own"
+    """The transcript of the agent, or of the session."""
+    PROGRESS = "progress"
+    """A progress line, by which a parent repeats its subagent."""
+    RESULT = "result"
+    """The result of a tool, by which a parent is told of its subagent's last response."""
+
+
+class Place(NamedTuple):
+    """Where a line stands."""
+
+    path: str
+    line: int
+    byte_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Tokens by class, the cache writes resolved (R7)."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_5m_tokens: int
+    cache_write_1h_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceLine:
+    """What one line says of one response."""
+
+    path: str
+    line: int
+    """Its number, from 1; blank lines are counted too."""
+    byte_offset: int
+    """Where the line begins in the file, from 0."""
+    voice: Voice
+    message_id: str | None
+    request_id: str | None
+    uuid: str | None
+    agent_id: str | None
+    """As the line says it; None for a main agent, and for the inline sidechains of 1.0."""
+    is_sidechain: bool
+    time: int | None
+    """Microseconds since 1970 in UTC."""
+    model: str | None
+    stop_reason: str | None
+    counts: Counts
+    flat_write_tokens: int
+    """Cache writes as the flat field says them, before R7."""
+    web_searches: int
+    speed: str | None
+    service_tier: str | None
+    inference_geo: str | None
+    inferences: tuple[Counts, ...]
+    """The inferences that the counts add up from, where they are several and do add up (R6)."""
+
+
+def read_lines(path: str, message_ids: Collection[str] | None = None) -> Iterator[EvidenceLine]:
+    """Yield what each line of the transcript at *path* says of a response, in the order of the file.
+
+    With *message_ids*, only of these. Raises OSError where the transcript cannot be read.
+    """
+    needles = _needles(message_ids)
+    with open(path, "rb") as file:  # noqa: PTH123
+        for number, offset, data in _physical_lines(file):
+            if b'"usage"' not in data or b"assistant" not in data:
+                continue
+            if needles and not any(needle in data for needle in needles):
+                continue
+            for said in _understood(data):
+                line = _line(Place(path, number, offset), said)
+                if line is not None and (message_ids is None or line.message_id in message_ids):
+                    yield line
+
+
+def read_results(path: str, agent_id: str) -> Iterator[EvidenceLine]:
+    """Yield what the transcript at *path* says, in results of tools, of the subagent *agent_id*.
+
+    Raises OSError where the transcript cannot be read.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123
+        for number, offset, data in _physical_lines(file):
+            if b'"toolUseResult"' not in data or b'"agentId"' not in data:
+                continue
+            for value in tolerant.objects(data.removeprefix(_BOM))[0]:
+                said = _result(value.get("toolUseResult"), agent_id)
+                if said is not None:
+                    place = Place(path, number, offset)
+                    yield _evidence(place, said, Voice.RESULT, agent_id)
+
+
+def _needles(message_ids: Collection[str] | None) -> list[bytes]:
+    """Return how ids stand in a file; nothing where one may be written with escapes."""
+    ids = list(message_ids or ())
+    is_plain = all(
+        each.isascii() and each.isprintable() and not {*each} & {*'"\\/'} for each in ids
+    )
+    return [each.encode() for each in ids] if is_plain else []
+
+
+def _physical_lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
+    """Yield number, place and bytes of every line; those too long to be read are passed over."""
+    number = offset = 0
+    while data := file.readline(LONGEST_LINE + 1):
+        start, is_read = offset, len(data) <= LONGEST_LINE
+        offset += len(data)
+        while not is_read and data and not data.endswith(b"\n"):
+            data = file.readline(LONGEST_LINE)
+            offset += len(data)
+        number += 1
+        if is_read:
+            yield number, start, data
+
+
+def _understood(data: bytes) -> Iterator[Assistant | ProgressLine]:
+    """Yield what a line holds about responses: by the strict types, else value by value."""
+    strict: Assistant | ProgressLine
+    try:
+        is_progress = b'"agent_progress"' in data
+        strict = decode_progress(data) if is_progress else decode_assistant(data)
+        if strict.type in {"assistant", "progress"}:
+            yield strict
+            return
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass  # the tolerant reading tells more
+    for value in tolerant.objects(data.removeprefix(_BOM))[0]:
+        try:
+            said = tolerant.understand(value)
+        except UnreadableError:
+            continue  # a reject: counted when it was first read
+        if isinstance(said, Assistant | ProgressLine):
+            yield said
+
+
+def _line(place: Place, said: Assistant | ProgressLine) -> EvidenceLine | None:
+    """Return what *said* tells of a response; None where it is about none (R2)."""
+    if isinstance(said, Assistant):
+        if said.message.model == _SYNTHETIC:
+            return None
+        agent_id = said.agent_id if said.is_sidechain else None
+        return _evidence(place, said, Voice.OWN, agent_id)
+    repeated = said.data.message
+    if said.data.type != "agent_progress" or repeated.type != "assistant":
+        return None
+    if repeated.message.model == _SYNTHETIC:
+        return None
+    repeated.is_sidechain = True
+    agent_id = said.data.agent_id or "unknown"
+    return _evidence(place, repeated, Voice.PROGRESS, agent_id)
+
+
+def _evidence(place: Place, said: Assistant, voice: Voice, agent_id: str | None) -> EvidenceLine:
+    usage = said.message.usage
+    counts = _counts(usage)
+    tools = usage.server_tool_use
+    return EvidenceLine(
+        path=place.path,
+        line=place.line,
+        byte_offset=place.byte_offset,
+        voice=voice,
+        message_id=said.message.id or None,
+        request_id=said.request_id or None,
+        uuid=said.uuid or None,
+        agent_id=agent_id,
+        is_sidechain=bool(said.is_sidechain),
+        time=micros(said.timestamp),
+        model=said.message.model,
+        stop_reason=said.message.stop_reason,
+        counts=counts,
+        flat_write_tokens=usage.cache_creation_input_tokens or 0,
+        web_searches=(tools and tools.web_search_requests) or 0,
+        speed=usage.speed,
+        service_tier=usage.service_tier,
+        inference_geo=usage.inference_geo,
+        inferences=_inferences(usage.iterations or (), counts),
+    )
+
+
+def _counts(usage: Usage | Iteration) -> Counts:
+    split = usage.cache_creation or _NO_SPLIT
+    hour = split.ephemeral_1h_input_tokens or 0
+    both = hour + (split.ephemeral_5m_input_tokens or 0)
+    return Counts(
+        usage.input_tokens or 0,
+        usage.output_tokens or 0,
+        usage.cache_read_input_tokens or 0,
+        max(usage.cache_creation_input_tokens or 0, both) - hour,
+        hour,
+    )
+
+
+def _inferences(iterations: Collection[Iteration], whole: Counts) -> tuple[Counts, ...]:
+    kinds = {each.type for each in iterations}
+    served = "fallback_message" if "fallback_message" in kinds else "message"
+    parts = tuple(_counts(each) for each in iterations if each.type == served)
+    names = Counts.__slots__
+    sums = {name: sum(getattr(part, name) for part in parts) for name in names}
+    agrees = all(sums[name] == getattr(whole, name) for name in names)
+    return parts if agrees and len(parts) > 1 else ()
+
+
+def _result(value: Any, agent_id: str) -> Assistant | None:
+    """Return the usage that the result of a tool states for *agent_id*, as if a line had said it."""
+    if not isinstance(value, dict) or str(value.get("agentId")) != agent_id:
+        return None
+    message = {"usage": value.get("usage")}
+    try:
+        said = tolerant.understand({"type": "assistant", "message": message})
+    except UnreadableError:
+        return None
+    return said if isinstance(said, Assistant) else None
