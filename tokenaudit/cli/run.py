@@ -31,7 +31,17 @@ if TYPE_CHECKING:
     from tokenaudit.reports.selection import Selection
     from tokenaudit.store import Facts
 
-__all__ = ["cache_folder", "load", "rate_card", "read_facts", "run", "spoken", "write"]
+__all__ = [
+    "asked",
+    "cache_folder",
+    "data_folder",
+    "load",
+    "rate_card",
+    "read_facts",
+    "run",
+    "spoken",
+    "write",
+]
 
 _PATIENCE_S = 1.0
 """How long a user waits before a progress bar is shown."""
@@ -58,14 +68,22 @@ def write(
     command: str | None = None,
 ) -> "Report":
     """Write, as *options* say, and return the report that *make* makes; *name* decides its period."""
-    settings = config.load(_config_folder(), os.environ)
     form, path = _form(options.output)
     if path is not None:
         targets.check(path)
-    moment = _Moment.of(options.chosen, settings)
-    report = make(_question(name, options, moment, command or name), settings)
+    question, settings = asked(options, name=name, command=command)
+    report = make(question, settings)
     _write(report, form, path, options.output)
     return report
+
+
+def asked(
+    options: Options, *, name: str, command: str | None = None
+) -> "tuple[Question, Settings]":
+    """Return what *options* ask, and the settings they stand on; *name* decides the period."""
+    settings = config.load(_config_folder(), os.environ)
+    moment = _Moment.of(options.chosen, settings)
+    return _question(name, options, moment, command or name), settings
 
 
 def _config_folder() -> Path:
@@ -79,6 +97,13 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("tokenaudit", appauthor=False)
+
+
+def data_folder() -> Path:
+    """Return the folder of what is kept for good."""
+    from platformdirs import user_data_path
+
+    return user_data_path("tokenaudit", appauthor=False)
 
 
 # options
