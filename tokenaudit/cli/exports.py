@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenaudit.lake.publish import Published
     from tokenaudit.reports.question import Question
 
-__all__ = ["register"]
+__all__ = ["export_sample", "register"]
 
 _PLACE: Final = "Where a nightly job adds to"
 _SECRET: Final = "TOKENAUDIT_SECRET"  # noqa: S105 - the name of a variable
@@ -143,6 +143,25 @@ def _add_to_lake(
     if options.output.json:
         _say(target, host, chosen.height, facts.rejects.height, published)
     _warn(published)
+
+
+def export_sample(lake: str) -> None:
+    """Export the sample that comes with tokenaudit to *lake*, as the host `demo`."""
+    from datetime import UTC, datetime
+
+    from tokenaudit.cli.options import Source
+    from tokenaudit.cli.run import read_facts
+    from tokenaudit.config import Settings
+
+    facts = read_facts(Options(source=Source(demo=True, jobs=1)), Settings())
+    from tokenaudit.lake.host import Host
+    from tokenaudit.lake.publish import publish
+    from tokenaudit.lake.rows import rows_of
+    from tokenaudit.lake.storage import open_storage
+
+    host = Host("demo", "demo")
+    storage = open_storage(lake, must_exist=True)
+    publish(rows_of(facts, host=host.id, label=host.label), storage, host, datetime.now(UTC))
 
 
 def _secret(target: Target) -> bytes | None:

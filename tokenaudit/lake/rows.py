@@ -17,7 +17,7 @@ from tokenaudit.model import Kind, Quality
 from tokenaudit.sessions import agents_of, with_projects
 from tokenaudit.store import Facts
 
-__all__ = ["FORMAT", "SCHEMA", "conform", "merged", "rows_of", "unite"]
+__all__ = ["FORMAT", "SCHEMA", "conform", "merged", "parted", "rows_of", "unite"]
 
 FORMAT: Final = 1
 """Number of the shape of rows. 1: the first."""
@@ -150,18 +150,22 @@ def merged(rows: pl.DataFrame) -> Merged:
 
     The responses have `host`, `host_label`, `project` and `agent_type` beside what `merge` gives.
     """
-    is_suspect = _may_have_copies(rows) | rows["iterations"].is_not_null()
-    facts, identities = _facts(rows.filter(is_suspect).unique())
+    facts, identities = _facts(rows.unique())
     united = merge(facts)
-    responses = _with_real_paths(_identified(united.responses, identities))
     return replace(
         united,
-        # Those that were merged come first: `parts` names them by their place.
-        responses=pl.concat(
-            [responses, _responses(rows.filter(~is_suspect)).select(responses.columns)]
-        ),
+        responses=_with_real_paths(_identified(united.responses, identities)),
         refused=_with_real_paths(_identified(united.refused, identities)),
     )
+
+
+def parted(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return of *rows* those that `merged` must see, and those that are responses as they stand.
+
+    The latter, nearly all, have no copies and no iterations.
+    """
+    is_suspect = _may_have_copies(rows) | rows["iterations"].is_not_null()
+    return rows.filter(is_suspect), rows.filter(~is_suspect)
 
 
 def _may_have_copies(rows: pl.DataFrame) -> pl.Series:
@@ -345,13 +349,4 @@ def _with_real_paths(frame: pl.DataFrame) -> pl.DataFrame:
     has_no_id = pl.col("response_id").str.starts_with(_STANDS_FOR_LINE)
     return cut.with_columns(
         response_id=pl.when(has_no_id).then(line + iteration).otherwise("response_id")
-    )
-
-
-def _responses(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return *rows* that have no copies, and no iterations, as `merge` gives responses."""
-    return rows.with_columns(
-        response_id="message_id",
-        kind=pl.lit(Kind.MESSAGE.value),
-        agent_label=pl.lit(None, pl.String),
     )

@@ -72,6 +72,7 @@ def described(report: Report) -> dict[str, Any]:
         "intake": plain(meta.intake),
         "selected": plain(meta.selected),
         "cost_meaning": COST_MEANING,
+        **({} if meta.lake is None else {"lake": plain(meta.lake)}),
     }
 
 

@@ -112,6 +112,8 @@ class Meta:
     """The basis of every cost: rate card, its hash and the day through which it was verified."""
     intake: Intake
     selected: Selected
+    lake: Mapping[str, Any] | None = None
+    """Of a roll-up: what was read of the lake, what could not be, and the digest of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Usage by any dimensions: the question behind daily, weekly, sessions, models and all the others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -33,6 +33,8 @@ _COST_LABELS: Final = {
     "cost_web_search_usd": "Search cost",
 }
 LIST_COST: Final = "list_cost_usd"
+Measured = Callable[..., list[pl.Expr]]
+"""How rows are aggregated: as single responses, or as sums of them."""
 
 
 def by(
@@ -96,14 +98,15 @@ def table(
     facts: pl.DataFrame | None = None,
     fact_columns: Sequence[Column] = (),
     order: tuple[str, bool] | None = None,
+    measured: Measured = measures,
 ) -> Section:
     """Group *rows* by *dimensions* into a section; *facts* adds columns to each group by its keys.
 
     *order* is the column, and whether it falls, for a shape that names none; without it time rises
-    and the costliest comes first.
+    and the costliest comes first. *measured* aggregates rows: `resummed` those that are sums.
     """
     keys = [entry.name for entry in dimensions]
-    grouped = rows.group_by(keys).agg(measures(*_more(shape)))
+    grouped = rows.group_by(keys).agg(measured(*_more(shape)))
     if facts is not None:
         grouped = grouped.join(facts, on=keys, how="left", nulls_equal=True)
     columns = (
@@ -118,8 +121,8 @@ def table(
         title=title,
         columns=columns,
         rows=shown.select(column.name for column in columns),
-        totals=summed(rows, shape),
-        breakdown=_breakdown(rows, shown, keys, shape) if shape.breakdown else None,
+        totals=summed(rows, shape, measured),
+        breakdown=_breakdown(rows, shown, keys, shape, measured) if shape.breakdown else None,
         dimensions=tuple(keys),
         cut_rows=ordered.height - shown.height,
     )
@@ -148,10 +151,12 @@ def _more(shape: Shape) -> tuple[str, ...]:
     return (*(COSTS if shape.full else ()), *((LIST_COST,) if shape.with_list_cost else ()))
 
 
-def summed(rows: pl.DataFrame, shape: Shape) -> Mapping[str, int | Decimal | None]:
+def summed(
+    rows: pl.DataFrame, shape: Shape, measured: Measured = measures
+) -> Mapping[str, int | Decimal | None]:
     """Return the totals of *rows* for the columns that *shape* asks for."""
     names = [column.name for column in measure_columns(shape)]
-    totals = rows.select(measures(*_more(shape))).row(0, named=True)
+    totals = rows.select(measured(*_more(shape))).row(0, named=True)
     return {name: totals[name] for name in names}
 
 
@@ -209,11 +214,15 @@ def _column_named(name: str, columns: Sequence[Column]) -> str:
 
 
 def _breakdown(
-    rows: pl.DataFrame, shown: pl.DataFrame, keys: Sequence[str], shape: Shape
+    rows: pl.DataFrame,
+    shown: pl.DataFrame,
+    keys: Sequence[str],
+    shape: Shape,
+    measured: Measured,
 ) -> pl.DataFrame:
     """Split the *shown* groups by model, in their order."""
     split = list(dict.fromkeys([*keys, "model"]))
-    parts = _narrowed(rows.group_by(split).agg(measures(*_more(shape))))
+    parts = _narrowed(rows.group_by(split).agg(measured(*_more(shape))))
     order = shown.select(keys).with_row_index("order")
     names = [*split, *(column.name for column in measure_columns(shape))]
     return (
