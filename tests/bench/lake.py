@@ -66,7 +66,7 @@ def responses(host: int, day: int, rows: int) -> pl.DataFrame:
     step = 86_000_000_000 // max(rows, 1)
     path = pl.concat_str(pl.lit("/home/dev/.claude/projects/p/"), "session_id", pl.lit(".jsonl"))
     frame = frame.with_columns(
-        time=pl.lit(time_) + pl.duration(microseconds=number * step + 100_000_000),
+        time=pl.lit(time_) + pl.duration(microseconds=pl.int_range(pl.len()) * step + 100_000_000),
         agent_id=pl.lit("main"),
         agent_type=pl.lit("main"),
         branch=pl.lit("main"),

@@ -17,7 +17,7 @@ from tokenaudit.model import Kind, Quality
 from tokenaudit.sessions import agents_of, with_projects
 from tokenaudit.store import Facts
 
-__all__ = ["FORMAT", "SCHEMA", "conform", "merged", "parted", "rows_of", "unite"]
+__all__ = ["FORMAT", "SCHEMA", "conform", "merged", "needs_merging", "rows_of", "unite"]
 
 FORMAT: Final = 1
 """Number of the shape of rows. 1: the first."""
@@ -103,6 +103,12 @@ SCHEMA: Final[Mapping[str, Any]] = {
 _ORDER: Final = ("session_id", "agent_id", "time", "message_id", *SCHEMA)
 _IDENTITY: Final = ("host", "host_label", "project", "agent_type")
 """What `merge` does not carry: it is looked up by the owner's path."""
+_PLACED: Final = (
+    *("owner_path", "host", "owner_line", "source_path", "source_record", "source_line"),
+    *("message_id", "request_id", "value_time", "stop_reason", "said_output_tokens", "first_time"),
+    *("output_tokens", "quality", "input_tokens", "branch", "cwd", "agent_id", "is_sidechain"),
+)
+"""By what rows are told apart whose copies are otherwise equally good."""
 _STANDS_FOR_LINE: Final = "\0line "
 _NUMBER: Final = "\x00[0-9]{10}s?$"
 _WEAKEST: Final = -1
@@ -159,13 +165,9 @@ def merged(rows: pl.DataFrame) -> Merged:
     )
 
 
-def parted(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return of *rows* those that `merged` must see, and those that are responses as they stand.
-
-    The latter, nearly all, have no copies and no iterations.
-    """
-    is_suspect = _may_have_copies(rows) | rows["iterations"].is_not_null()
-    return rows.filter(is_suspect), rows.filter(~is_suspect)
+def needs_merging(rows: pl.DataFrame) -> pl.Series:
+    """Tell which of *rows* only `merged` makes responses of: the others are, as they stand."""
+    return _may_have_copies(rows) | rows["iterations"].is_not_null()
 
 
 def _may_have_copies(rows: pl.DataFrame) -> pl.Series:
@@ -219,13 +221,12 @@ def _facts(rows: pl.DataFrame) -> tuple[Facts, pl.DataFrame]:
 def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
     """Give each of *rows* a path of its own that sorts as its own does, and what records are read by."""
     writes = pl.col("cache_write_5m_tokens") + pl.col("cache_write_1h_tokens")
-    sortable = [name for name in SCHEMA if name != "iterations"]
     number = pl.int_range(pl.len()).cast(pl.String).str.zfill(10)
     line = pl.concat_str(
         pl.lit(_STANDS_FOR_LINE), "host", "source_path", "source_line", separator=" "
     )
     message = pl.coalesce("message_id", "uuid", line)
-    return rows.sort("owner_path", *sortable, nulls_last=True).with_columns(
+    return rows.sort(_PLACED, nulls_last=True).with_columns(
         uuid=pl.when(pl.col("message_id").is_null())
         .then(pl.coalesce("uuid", line))
         .otherwise("uuid"),

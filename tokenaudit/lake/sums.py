@@ -13,7 +13,7 @@ import polars as pl
 
 from tokenaudit.lake.groups import Groups
 from tokenaudit.lake.parts import Damage, Part, read
-from tokenaudit.lake.rows import merged, parted
+from tokenaudit.lake.rows import SCHEMA, merged, needs_merging
 from tokenaudit.lake.storage import open_storage
 from tokenaudit.ledger import TOKENS, measures, price_merged, unbilled
 from tokenaudit.pricing.card import RateCard
@@ -29,8 +29,20 @@ DIGESTED: Final = ("date", "host", "model", "quality")
 """By what the counts are summed of which the digest is taken."""
 
 _COUNTED: Final = ("responses", *TOKENS)
-_ALWAYS: Final = ("model", "quality", "is_unchecked")
-"""What every sum is split by, for the foot of the report."""
+_ALWAYS: Final = ("date", "host_id", "model", "quality")
+"""What every sum is split by, for the foot of the report and the digest."""
+_SPARED: Final = frozenset(
+    {
+        *("cwd", "version", "entrypoint", "effort", "skill", "plugin", "mcp_server", "mcp_tool"),
+        *("thinking_tokens", "web_fetches", "recorded_cost_usd", "odd", "host_label", "copies"),
+    }
+)
+"""Columns that are read only where the report is by them."""
+_PLAIN: Final = (
+    *("time", "host", "session_id", "agent_id", "agent_type", "project", "branch", "model"),
+    *("speed", "service_tier", "inference_geo", "quality", "stop_reason", "web_searches", *TOKENS),
+)
+"""Columns of responses that have no copies: what they are chosen, priced and summed by."""
 _DAY: Final = "day of the report"
 """What `day` is called while rows are priced, which has a day of its own."""
 _MONEY: Final = (*COSTS, "cost_usd", "list_cost_usd")
@@ -68,16 +80,21 @@ class Sums:
 
 def sum_day(asked: Asked, parts: Sequence[Part]) -> Sums:
     """Return what *parts*, all of one day, add up to."""
-    found = read(open_storage(asked.lake, must_exist=True), parts)
+    columns = [name for name in SCHEMA if name not in _SPARED or name in asked.keys]
+    found = read(open_storage(asked.lake, must_exist=True), parts, columns)
     is_rest = _is_rest(found.rows, asked.undated)
-    sums = _summed(found.rows.filter(~is_rest), asked)
-    return Sums(*sums, found.rows.filter(is_rest), found.rows.height, found.damages)
+    rest = found.rows.filter(is_rest).with_columns(
+        pl.lit(None, SCHEMA[name]).alias(name) for name in SCHEMA if name not in columns
+    )
+    sums = _summed(found.rows, ~is_rest, asked)
+    return Sums(*sums, rest.select(SCHEMA.keys()), found.rows.height, found.damages)
 
 
 def sum_rest(asked: Asked, rests: Sequence[pl.DataFrame]) -> Sums:
     """Return what the rows add up to that days left over."""
     rows = pl.concat(rests)
-    return Sums(*_summed(rows, asked), rows.clear())
+    everything = pl.repeat(value=True, n=rows.height, eager=True)
+    return Sums(*_summed(rows, everything, asked), rows.clear())
 
 
 def add_up(parts: Sequence[Sums]) -> Sums:
@@ -111,13 +128,34 @@ def _is_rest(rows: pl.DataFrame, undated: Sequence[str]) -> pl.Series:
     return is_near | rows["message_id"].is_in(messages.implode()).fill_null(value=False)
 
 
-def _summed(rows: pl.DataFrame, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame]:
-    suspects, plain = parted(rows)
-    merged_ones = merged(suspects)
-    several, _ = price_merged(merged_ones, asked.card)
-    counts = pl.concat([_counts(several), _counts(plain)])
+def _summed(
+    rows: pl.DataFrame, wanted: pl.Series, asked: Asked
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the sums and the counts of the *wanted* ones of *rows*."""
+    is_suspect = needs_merging(rows)
+    suspects = rows.filter(wanted & is_suspect)
+    missing = [
+        pl.lit(None, dtype).alias(name)
+        for name, dtype in SCHEMA.items()
+        if name not in rows.columns
+    ]
+    several, _ = price_merged(merged(suspects.with_columns(missing)), asked.card)
+    light = list(dict.fromkeys((*_PLAIN, *(name for name in asked.keys if name in SCHEMA))))
+    plain = rows.select(light).filter(wanted & ~is_suspect)
     sums = pl.concat([_sums_of_priced(several, asked), _sums_of_plain(plain, asked)])
-    return sums, counts.group_by(DIGESTED).agg(pl.col(_COUNTED).sum())
+    if not asked.selection.filters():  # the sums are of everything, and hold the counts
+        return sums, _regrouped(sums.rename({"host": "host_label"}, strict=False))
+    everything = pl.concat([_counts(several), _counts(plain)])
+    return sums, everything.group_by(DIGESTED).agg(pl.col(_COUNTED).sum())
+
+
+def _regrouped(sums: pl.DataFrame) -> pl.DataFrame:
+    return (
+        sums.rename({"host_id": "host"})
+        .group_by(DIGESTED)
+        .agg(pl.col(_COUNTED).sum())
+        .select(*DIGESTED, *_COUNTED)
+    )
 
 
 def _counts(responses: pl.DataFrame) -> pl.DataFrame:
@@ -170,7 +208,7 @@ def _chosen(rows: pl.DataFrame, asked: Asked) -> pl.DataFrame:
     """Return the responses that are asked for, with every dimension that they are summed by."""
     named = rows.with_columns(
         speed=pl.col("speed").fill_null("standard"),
-        is_unchecked=pl.col("time").dt.date() > asked.card.verified_through,
+        date=pl.col("time").dt.date(),
         host=pl.col("host").replace(asked.labels),
         host_id="host",
     )

@@ -94,11 +94,16 @@ def condense(usage: pl.DataFrame, keys: Sequence[str], card: RateCard) -> pl.Dat
     # Prompts that might be long are kept apart by their length, for each is judged by its own.
     longest = pl.when(_prompt() > least).then(_prompt()) if least else pl.lit(None, pl.Int64)
     counts = [*(f"{name}_tokens" for name in CLASSES), "web_searches"]
+    # 64 bits wrap around in silence; no honest history comes near
+    largest = usage.select(pl.max_horizontal(pl.col(counts).max())).item() or 0
+    wide = pl.Int128 if largest * usage.height >= 2**63 else pl.Int64
     summed = (
         usage.with_columns(longest.fill_null(0).alias(_LONGEST), day=_period(card))
         .group_by(list(dict.fromkeys((*keys, *_KIND, _LONGEST))))
         .agg(
-            pl.len().cast(pl.Int64).alias("responses"), pl.col("time").first(), pl.col(counts).sum()
+            pl.len().cast(pl.Int64).alias("responses"),
+            pl.col("time").first(),
+            pl.col(counts).cast(wide).sum(),
         )
     )
     total = pl.sum_horizontal(f"{name}_tokens" for name in CLASSES)
