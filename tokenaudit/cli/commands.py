@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tokenaudit import __version__
-from tokenaudit.cli import exports, prices, rollup
+from tokenaudit.cli import cron, exports, prices, rollup
 from tokenaudit.cli.options import Options, command
 
 __all__ = ["app"]
@@ -157,4 +157,5 @@ def by(
 
 exports.register(app)
 rollup.register(app)
+cron.register(app)
 app.add_typer(prices.app)
