@@ -19,9 +19,7 @@ __all__ = ["FILE_NAME", "Settings", "load"]
 FILE_NAME: Final = "tokenaudit.toml"
 _PREFIX: Final = "TOKENAUDIT_"
 _LISTS: Final = frozenset({"root"})
-_OUTSIDE: Final = frozenset(
-    f"TOKENAUDIT_{name}" for name in ("CONFIG", "DATABASE", "HOST_ID", "SECRET")
-)
+_OUTSIDE: Final = frozenset(f"TOKENAUDIT_{name}" for name in ("CONFIG", "HOST_ID", "SECRET"))
 """Variables that are no settings: where the settings are, and what no file should hold."""
 
 

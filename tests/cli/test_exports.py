@@ -47,6 +47,18 @@ def test_silent_on_success_and_one_line_of_json(
     assert (line["written"], line["removed"], line["damages"]) == ([], [], [])
 
 
+def test_a_database_is_added_to_in_silence(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """And says in one line of JSON, if asked, what it holds."""
+    place = f"sqlite:///{tmp_path}/usage.db"
+    assert run(capfd, "export", "--root", FORK, "--to", place) == (0, "", "")
+    code, out, err = run(capfd, "export", "--root", FORK, "--to", place, "--json")
+    line = json.loads(out)
+    assert (code, err, line["responses"], line["added"]) == (0, "", 5, 0)
+    assert line["tables"]["responses"] == 5
+
+
 def test_days_chosen_are_the_only_ones_that_are_added(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -65,6 +77,9 @@ def test_days_chosen_are_the_only_ones_that_are_added(
         (["daily", "--to", "lake"], "--to takes the responses themselves, not daily"),
         (["--to", "lake", "-o", "x.csv"], "--to and --output exclude each other"),
         (["--host", "desk"], "need --to"),
+        (["--to", "s3://bucket"], "s3://: not a place that is known"),
+        (["--to", "sqlite:///x", "--redact"], "--redact is for a lake"),
+        (["--to", "sqlite:////does/not/exist/x"], "cannot be written: unable to open"),
         (["--to", "lake", "--redact"], "a secret of at least 16 characters"),
         (["--to", "lake", "--secret-file", "x"], "--secret-file needs --redact"),
         (["--to", "lake", "--redact", "--secret-file", "nowhere"], "nowhere: cannot be read"),

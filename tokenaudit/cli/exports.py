@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tokenaudit.cli.options import Options, command
+from tokenaudit.databases import is_database
 from tokenaudit.errors import ConfigError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from tokenaudit.config import Settings
-    from tokenaudit.lake.host import Host
     from tokenaudit.lake.publish import Published
     from tokenaudit.reports.question import Question
 
@@ -64,7 +64,7 @@ def export(
         str | None,
         typer.Option(
             metavar="PLACE",
-            help="Add what is new to a lake: a folder that many hosts may share.",
+            help="Add what is new to a lake (a folder that hosts may share), sqlite:///FILE or postgresql://HOST/DATABASE.",
             rich_help_panel=_PLACE,
         ),
     ] = None,
@@ -97,7 +97,7 @@ def export(
 ) -> None:
     """Write the ledger itself, or any report, for other programs: CSV, Parquet, JSON, NDJSON.
 
-    A file is replaced. With --to, what is new is added to a lake, and nothing is taken away.
+    A file is replaced. With --to, what is new is added to a lake or a database, and nothing is taken away.
     """
     if to is not None:
         _add(options, Target(to, host, redact, secret_file), report)
@@ -118,6 +118,9 @@ def _add(options: Options, target: Target, report: str) -> None:
     from tokenaudit.cli.run import asked
 
     question, settings = asked(options, name="ledger", command="export --to")
+    if is_database(target.to):
+        _add_to_database(options, settings, question, target)
+        return
     _add_to_lake(options, settings, question, target)
 
 
@@ -141,8 +144,50 @@ def _add_to_lake(
     with _alone(target.to, host.id):
         published = publish(chosen, storage, host, question.now, secret=secret)
     if options.output.json:
-        _say(target, host, chosen.height, facts.rejects.height, published)
+        _say(
+            {
+                "to": target.to,
+                "host": host.id,
+                "host_label": host.label,
+                "responses": chosen.height,
+                "rejects": facts.rejects.height,
+                **asdict(published),
+            }
+        )
     _warn(published)
+
+
+def _add_to_database(
+    options: Options, settings: "Settings", question: "Question", target: Target
+) -> None:
+    if target.redact or target.secret_file is not None:
+        raise UsageError("--redact is for a lake")
+    try:
+        from tokenaudit.databases.write import add, shown
+    except ImportError:
+        raise ConfigError(
+            "--to: SQLAlchemy is not installed", hint="pip install 'tokenaudit-cli[databases]'"
+        ) from None
+    from tokenaudit.cli.run import data_folder, load
+    from tokenaudit.lake.host import this_host
+    from tokenaudit.reports.selection import select
+
+    host = this_host(data_folder(), os.environ, target.label)
+    ledger = load(options, settings)
+    chosen = select(ledger.frame, question.selection).collect().select(ledger.frame.columns)
+    added = add(ledger, chosen, target.to, host.id)
+    if options.output.json:
+        _say(
+            {
+                "to": shown(target.to),
+                "host": host.id,
+                "host_label": host.label,
+                "responses": chosen.height,
+                "rejects": ledger.intake.rejects,
+                "added": added.responses,
+                "tables": added.tables,
+            }
+        )
 
 
 def export_sample(lake: str) -> None:
@@ -213,22 +258,12 @@ def _alone(lake: str, host: str) -> Iterator[None]:
         yield
 
 
-def _say(
-    target: Target, host: "Host", responses: int, rejects: int, published: "Published"
-) -> None:
+def _say(line: dict[str, Any]) -> None:
     """Print one line of JSON: what was written."""
     import msgspec
 
     from tokenaudit.render import target as targets
 
-    line: dict[str, Any] = {
-        "to": target.to,
-        "host": host.id,
-        "host_label": host.label,
-        "responses": responses,
-        "rejects": rejects,
-        **asdict(published),
-    }
     targets.write_stdout(msgspec.json.encode(line) + b"\n")
 
 

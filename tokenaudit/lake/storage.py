@@ -80,6 +80,11 @@ def _names(folder: Path, prefix: str) -> Iterator[str]:
 
 def open_storage(lake: str, *, must_exist: bool) -> Storage:
     """Return the storage that *lake* names: a folder. Raises UsageError where it cannot be one."""
+    if "://" in lake:
+        raise UsageError(
+            f"{lake.partition('://')[0]}://: not a place that is known",
+            hint="Name a folder, or a database: sqlite:///FILE, postgresql://HOST/DATABASE.",
+        )
     top = Path(lake)
     try:
         exists = top.exists()
