@@ -121,6 +121,9 @@ def _add(options: Options, target: Target, report: str) -> None:
     if is_database(target.to):
         _add_to_database(options, settings, question, target)
         return
+    if target.to.endswith(".prom"):
+        _write_metrics(options, settings, question, target)
+        return
     _add_to_lake(options, settings, question, target)
 
 
@@ -188,6 +191,26 @@ def _add_to_database(
                 "tables": added.tables,
             }
         )
+
+
+def _write_metrics(
+    options: Options, settings: "Settings", question: "Question", target: Target
+) -> None:
+    """Replace a file of metrics: it says what is, not what was."""
+    if target.redact or target.secret_file is not None or target.label is not None:
+        raise UsageError("--host, --redact and --secret-file are not for metrics")
+    from tokenaudit.cli.run import load
+    from tokenaudit.render import target as targets
+
+    targets.check(target.to)
+    ledger = load(options, settings)
+    from tokenaudit.metrics import metrics
+    from tokenaudit.reports.selection import select
+
+    chosen = select(ledger.frame, question.selection).collect()
+    targets.write(metrics(chosen, question.now), target.to)
+    if options.output.json:
+        _say({"to": target.to, "responses": chosen.height, "rejects": ledger.intake.rejects})
 
 
 def export_sample(lake: str) -> None:
