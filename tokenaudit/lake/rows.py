@@ -245,8 +245,7 @@ def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_first_by_copies(message: pl.Expr) -> pl.Expr:
-    rank = pl.struct(-pl.col("copies"), pl.int_range(pl.len()).alias("row")).rank("ordinal")
-    return rank.over(message, "time") == 1
+    return pl.col("copies").rank("ordinal", descending=True).over(message, "time") == 1
 
 
 def _unnested(values: pl.DataFrame) -> pl.DataFrame:
