@@ -20,7 +20,8 @@ __all__ = ["FILE_NAME", "Settings", "load"]
 FILE_NAME: Final = "tokenaudit.toml"
 _PREFIX: Final = "TOKENAUDIT_"
 _LISTS: Final = frozenset({"root", "budget"})
-_OUTSIDE: Final = frozenset({"TOKENAUDIT_CONFIG"})
+_OUTSIDE: Final = frozenset(f"TOKENAUDIT_{name}" for name in ("CONFIG", "HOST_ID", "SECRET"))
+"""Variables that are no settings: where the settings are, and what no file should hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,10 @@ __all__ = [
     "Ledger",
     "build",
     "measures",
+    "price_merged",
+    "resummed",
     "totals",
+    "unbilled",
 ]
 
 RULES: Final = 1
@@ -167,9 +170,8 @@ def build(facts: Facts, card: RateCard) -> Ledger:
     merged = merge(facts)
     transcripts = with_projects(facts.transcripts)
     agents = agents_of(merged, transcripts)
-    is_refusal = pl.col("stop_reason") == "refusal"
-    priced, inferences = _price(merged, card)
-    frame = _finish(_unbilled(priced, is_refusal), transcripts, agents)
+    priced, inferences = price_merged(merged, card)
+    frame = _finish(priced, transcripts, agents)
     refused = _unbilled(price(merged.refused, card), pl.lit(True))
     return Ledger(
         frame=frame,
@@ -183,6 +185,17 @@ def build(facts: Facts, card: RateCard) -> Ledger:
         pricing=card.basis,
         card=card,
     )
+
+
+def price_merged(merged: Merged, card: RateCard) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the responses of *merged* with their costs, and the inferences of those with several."""
+    priced, inferences = _price(merged, card)
+    return unbilled(priced), inferences
+
+
+def unbilled(priced: pl.DataFrame) -> pl.DataFrame:
+    """Return *priced* with what was refused before any output at no cost."""
+    return _unbilled(priced, pl.col("stop_reason") == "refusal")
 
 
 def _unbilled(priced: pl.DataFrame, is_refused: pl.Expr) -> pl.DataFrame:
@@ -299,6 +312,16 @@ def measures(*more: str) -> list[pl.Expr]:
         *(pl.col(name).cast(pl.Int128).sum() for name in (*TOKENS, "total_tokens")),
         *(_cost_sum(name) for name in ("cost_usd", *more)),
         pl.col("cost_usd").null_count().cast(pl.Int64).alias("unpriced_responses"),
+    ]
+
+
+def resummed(*more: str) -> list[pl.Expr]:
+    """Return the aggregations of `measures` over rows that are such sums themselves."""
+    counts = ("responses", *TOKENS, "total_tokens")
+    return [
+        *(pl.col(name).sum() for name in counts),
+        *(_cost_sum(name) for name in ("cost_usd", *more)),
+        pl.col("unpriced_responses").sum(),
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tokenaudit import __version__
-from tokenaudit.cli import prices, questions
+from tokenaudit.cli import cron, exports, prices, questions, rollup
 from tokenaudit.cli.options import Options, command
 
 __all__ = ["app"]
@@ -155,32 +155,8 @@ def by(
     _run(f"by {dimensions}", options)
 
 
-@app.command(
-    "export",
-    epilog=_epilog(
-        (
-            "export -o responses.parquet",
-            "export daily -o daily.csv",
-            "export rejects --format ndjson",
-        )
-    ),
-)
-@command
-def export(
-    options: Options,
-    report: Annotated[
-        str,
-        typer.Argument(
-            metavar="[REPORT]",
-            help="ledger (one row per response), refused, rejects, or any report: daily, sessions, project,model...",
-        ),
-    ] = "ledger",
-) -> None:
-    """Write the ledger itself, or any report, for other programs: CSV, Parquet, JSON, NDJSON."""
-    from tokenaudit.cli.verify import export as write
-
-    write(report, options)
-
-
 questions.register(app)
+exports.register(app)
+rollup.register(app)
+cron.register(app)
 app.add_typer(prices.app)

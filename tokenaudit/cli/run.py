@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tokenaudit.store.facts import Facts
 
 __all__ = [
+    "asked",
     "built",
     "cache_folder",
     "data_folder",
@@ -74,19 +75,27 @@ def write(
     command: str | None = None,
 ) -> "Report":
     """Write, as *options* say, and return the report that *make* makes; *name* decides its period."""
-    settings = config.load(_config_folder(), os.environ)
     form, path = _form(options.output)
     if path is not None:
         targets.check(path)
-    moment = _Moment.of(options.chosen, settings)
     most = _most(options.gate.fail_over)
-    question = _question(name, options, moment, command or name)
-    report = make(replace(question, budgets=_budgets(options, settings)), settings)
+    question, settings = asked(options, name=name, command=command)
+    report = make(question, settings)
     _write(report, form, path, options.output)
     if most is not None and report.cost_usd is not None and report.cost_usd > most:
         sys.stderr.write(f"tokenaudit: {report.cost_usd:f} USD is over {most:f} USD\n")
         raise typer.Exit(1)
     return report
+
+
+def asked(
+    options: Options, *, name: str, command: str | None = None
+) -> "tuple[Question, Settings]":
+    """Return what *options* ask, and the settings they stand on; *name* decides the period."""
+    settings = config.load(_config_folder(), os.environ)
+    moment = _Moment.of(options.chosen, settings)
+    question = _question(name, options, moment, command or name)
+    return replace(question, budgets=_budgets(options, settings)), settings
 
 
 def _most(text: str | None) -> "Decimal | None":

@@ -4,7 +4,7 @@ Only the choice of a rate is made in Python, once for each distinct kind of resp
 over rows is Polars' decimal arithmetic, in which a sum does not depend on its order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any, Final
@@ -14,7 +14,16 @@ import polars as pl
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.rates import CLASSES, ONE, Prices, Tariff
 
-__all__ = ["COSTS", "USD", "cost_of", "is_long", "parts_of", "price", "unit_prices"]
+__all__ = [
+    "COSTS",
+    "USD",
+    "condense",
+    "cost_of",
+    "is_long",
+    "parts_of",
+    "price",
+    "unit_prices",
+]
 
 USD: Final = pl.Decimal(38, 12)
 """US dollars: 12 places hold every product of a token count and a price exactly."""
@@ -34,6 +43,8 @@ _DIGITS: Final = 60
 """More than any product of a count and a price can have."""
 
 _KIND: Final = ("model", "speed", "day", "inference_geo", "service_tier")
+_LONGEST: Final = "longest_prompt_tokens"
+"""Of sums: the prompt by which each of the responses is judged to be long; 0 where none can be."""
 _PROMPT: Final = tuple(name for name in CLASSES if name != "output")
 _PRICES: Final = tuple(
     f"{prefix}{name}" for prefix in ("price_", "long_price_") for name in CLASSES
@@ -91,13 +102,45 @@ def _with_tariffs(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     """Return *usage* with the prices that hold for each row, and whether its prompt is a long one."""
     usage = usage.with_columns(day=_period(card))
     tariffs = _tariffs(usage.select(_KIND).unique(), card)
-    prompt = pl.sum_horizontal(f"{name}_tokens" for name in _PROMPT)
+    prompt = pl.col(_LONGEST) if _LONGEST in usage.columns else _prompt()
     priced = usage.join(tariffs, on=_KIND, how="left", nulls_equal=True, maintain_order="left")
     return priced.with_columns(is_long=(prompt > pl.col("long_prompt")).fill_null(value=False))
 
 
 def _unit(name: str) -> pl.Expr:
     return pl.when("is_long").then(f"long_price_{name}").otherwise(f"price_{name}")
+
+
+def condense(usage: pl.DataFrame, keys: Sequence[str], card: RateCard) -> pl.DataFrame:
+    """Return the sums of *usage* by *keys* and all that decides a price: what `price` takes, shorter.
+
+    Pricing the sums gives exactly the sum of the prices, where no discount is rounded per response.
+    Beside the counts there are `responses` and `total_tokens`. *keys* may not name `day`, which is
+    the day since which no price has changed.
+    """
+    thresholds = [rate.long_prompt for rate in card.rates if rate.long_prompt is not None]
+    least = min(thresholds, default=None)
+    # Prompts that might be long are kept apart by their length, for each is judged by its own.
+    longest = pl.when(_prompt() > least).then(_prompt()) if least else pl.lit(None, pl.Int64)
+    counts = [*(f"{name}_tokens" for name in CLASSES), "web_searches"]
+    # 64 bits wrap around in silence; no honest history comes near
+    largest = usage.select(pl.max_horizontal(pl.col(counts).max())).item() or 0
+    wide = pl.Int128 if largest * usage.height >= 2**63 else pl.Int64
+    summed = (
+        usage.with_columns(longest.fill_null(0).alias(_LONGEST), day=_period(card))
+        .group_by(list(dict.fromkeys((*keys, *_KIND, _LONGEST))))
+        .agg(
+            pl.len().cast(pl.Int64).alias("responses"),
+            pl.col("time").first(),
+            pl.col(counts).cast(wide).sum(),
+        )
+    )
+    total = pl.sum_horizontal(f"{name}_tokens" for name in CLASSES)
+    return summed.drop("day").with_columns(total_tokens=total)
+
+
+def _prompt() -> pl.Expr:
+    return pl.sum_horizontal(f"{name}_tokens" for name in _PROMPT)
 
 
 def _period(card: RateCard) -> pl.Expr:

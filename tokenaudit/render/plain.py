@@ -74,6 +74,7 @@ def described(report: Report) -> dict[str, Any]:
         "selected": plain(meta.selected),
         "cost_meaning": COST_MEANING,
         **sealed,
+        **({} if meta.lake is None else {"lake": plain(meta.lake)}),
     }
 
 

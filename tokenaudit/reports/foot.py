@@ -15,7 +15,7 @@ from tokenaudit.pricing.windows import facts_of
 from tokenaudit.reports.report import COST_MEANING, WARNING, Selected
 from tokenaudit.units import format_cost, format_count, format_tokens
 
-__all__ = ["notes", "pricing_line"]
+__all__ = ["count", "notes", "pricing_line", "quality_line", "unpriced_models"]
 
 _MOST_NAMED = 5
 _ALL = 100
@@ -37,22 +37,28 @@ def notes(
 
     *today* decides whether the rate card is old.
     """
-    lines = [_read(ledger.intake), *_doubts(ledger), _quality(selected), *_estimated(ledger, rows)]
+    lines = [
+        _read(ledger.intake),
+        *_doubts(ledger),
+        quality_line(selected),
+        *_estimated(ledger, rows),
+    ]
     if with_cost:
         lines += [*_unpriced(rows, ledger.card), *_refused(refused), *_repriced(ledger, rows)]
         lines += [pricing_line(ledger.pricing), *_stale(ledger, rows, today)]
     return tuple(lines)
 
 
-def _count(number: int, one: str, several: str | None = None) -> str:
+def count(number: int, one: str, several: str | None = None) -> str:
+    """Return *number* with its noun, in the right number."""
     return f"{format_count(number)} {one if number == 1 else several or one + 's'}"
 
 
 def _read(intake: Intake) -> str:
     return (
-        f"Read {_count(intake.files, 'transcript')}, {_count(intake.lines, 'line')}:"
-        f" {_count(intake.usage_lines, 'usage line')}, {_count(intake.responses, 'response')},"
-        f" {_count(intake.copies, 'copy', 'copies')} merged, {_count(intake.rejects, 'reject')}."
+        f"Read {count(intake.files, 'transcript')}, {count(intake.lines, 'line')}:"
+        f" {count(intake.usage_lines, 'usage line')}, {count(intake.responses, 'response')},"
+        f" {count(intake.copies, 'copy', 'copies')} merged, {count(intake.rejects, 'reject')}."
     )
 
 
@@ -64,13 +70,13 @@ def _doubts(ledger: Ledger) -> Iterator[str]:
         place = file if first["line"] is None else f"{file}:{first['line']}"
         yield f"First reject: {place}: {first['reason']} (all: tokenaudit export rejects)."
     parts = [
-        _count(intake.incomplete, "last line is half-written", "last lines are half-written")
+        count(intake.incomplete, "last line is half-written", "last lines are half-written")
         if intake.incomplete
         else "",
-        _count(intake.odd_values, "response has odd values", "responses have odd values")
+        count(intake.odd_values, "response has odd values", "responses have odd values")
         if intake.odd_values
         else "",
-        _count(
+        count(
             intake.undated_responses, "response has no usable time", "responses have no usable time"
         )
         if intake.undated_responses
@@ -80,7 +86,8 @@ def _doubts(ledger: Ledger) -> Iterator[str]:
         yield f"Also: {told}."
 
 
-def _quality(selected: Selected) -> str:
+def quality_line(selected: Selected) -> str:
+    """Return how far the output counts of what is *selected* can be trusted."""
     total = selected.responses
     if not total:
         return "Output counts: none."
@@ -114,7 +121,7 @@ def _estimated(ledger: Ledger, rows: pl.DataFrame) -> Iterator[str]:
     unknown = rows["est_unknown_responses"].sum()
     if unknown:
         yield (
-            f"Not to be estimated, with nothing written on any line: {_count(int(unknown), 'response')},"
+            f"Not to be estimated, with nothing written on any line: {count(int(unknown), 'response')},"
             " taken as recorded."
         )
 
@@ -138,14 +145,19 @@ def _unpriced(rows: pl.DataFrame, card: RateCard) -> Iterator[str]:
         .agg(pl.len().alias("responses"), pl.col("total_tokens").cast(pl.Int128).sum())
         .sort("total_tokens", "model", descending=[True, False])
     )
+    yield from unpriced_models(models, card)
+
+
+def unpriced_models(models: pl.DataFrame, card: RateCard) -> Iterator[str]:
+    """Yield the lines that name *models* (`model, responses, total_tokens`), and what would price them."""
     if models.is_empty():
         return
     named = [
-        f"{model or 'no model named'} ({_count(responses, 'response')}, {format_tokens(tokens)} tokens)"
+        f"{model or 'no model named'} ({count(responses, 'response')}, {format_tokens(tokens)} tokens)"
         for model, responses, tokens in models.head(_MOST_NAMED).iter_rows()
     ]
     if models.height > _MOST_NAMED:
-        named.append(_count(models.height - _MOST_NAMED, "more model"))
+        named.append(count(models.height - _MOST_NAMED, "more model"))
     yield f"Unpriced, not in the cost: {', '.join(named)}."
     # a model that has a price is unpriced only without a day, which no rate would mend
     unknown = [model for model in models["model"] if model and not card.knows(model)]
@@ -165,7 +177,7 @@ def _remedy(model: str) -> str:
 
 def _refused(refused: pl.DataFrame) -> Iterator[str]:
     if not refused.is_empty():
-        attempts = _count(refused.height, "attempt was refused", "attempts were refused")
+        attempts = count(refused.height, "attempt was refused", "attempts were refused")
         yield f"Apart from all totals: {attempts} before a fallback, {_refused_cost(refused)}."
 
 
@@ -230,7 +242,7 @@ def _stale(ledger: Ledger, rows: pl.DataFrame, today: date) -> Iterator[str]:
     age = (today - verified).days
     if newer and age > _OLD_AFTER_DAYS:
         yield (
-            f"{WARNING}the rate card was verified {age} days ago, and {_count(newer, 'response')}"
+            f"{WARNING}the rate card was verified {age} days ago, and {count(newer, 'response')}"
             f" {'is' if newer == 1 else 'are'} newer: prices may have changed. See: tokenaudit prices"
             " update."
         )

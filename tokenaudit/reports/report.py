@@ -138,6 +138,8 @@ class Meta:
     selected: Selected
     provenance: Mapping[str, Any] | None = None
     """Of an export: what it takes to make it again, and digests of all that it stands on."""
+    lake: Mapping[str, Any] | None = None
+    """Of a roll-up: what was read of the lake, what could not be, and the digest of it."""
 
 
 @dataclass(frozen=True, slots=True)

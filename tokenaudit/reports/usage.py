@@ -1,6 +1,6 @@
 """Usage by any dimensions: the question behind daily, weekly, sessions, models and all the others."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -49,6 +49,9 @@ _ESTIMATE_COLUMNS: Final = (
     Column("est_cost_high_usd", Unit.USD, "Est. cost high"),
     Column("est_unknown_responses", Unit.COUNT, "Est. unknown", essential=False, quiet=True),
 )
+
+Measured = Callable[..., list[pl.Expr]]
+"""How rows are aggregated: as single responses, or as sums of them."""
 
 
 def by(
@@ -113,14 +116,15 @@ def table(
     facts: pl.DataFrame | None = None,
     fact_columns: Sequence[Column] = (),
     order: tuple[str, bool] | None = None,
+    measured: Measured = measures,
 ) -> Section:
     """Group *rows* by *dimensions* into a section; *facts* adds columns to each group by its keys.
 
     *order* is the column, and whether it falls, for a shape that names none; without it time rises
-    and the costliest comes first.
+    and the costliest comes first. *measured* aggregates rows: `resummed` those that are sums.
     """
     keys = [entry.name for entry in dimensions]
-    grouped = rows.group_by(keys).agg(measures(*more(shape)))
+    grouped = rows.group_by(keys).agg(measured(*more(shape)))
     if facts is not None:
         grouped = grouped.join(facts, on=keys, how="left", nulls_equal=True)
     columns = (
@@ -135,8 +139,8 @@ def table(
         title=title,
         columns=columns,
         rows=shown.select(column.name for column in columns),
-        totals=summed(rows, shape),
-        breakdown=_breakdown(rows, shown, keys, shape) if shape.breakdown else None,
+        totals=summed(rows, shape, measured),
+        breakdown=_breakdown(rows, shown, keys, shape, measured) if shape.breakdown else None,
         dimensions=tuple(keys),
         cut_rows=ordered.height - shown.height,
     )
@@ -177,10 +181,12 @@ def more(shape: Shape) -> tuple[str, ...]:
     )
 
 
-def summed(rows: pl.DataFrame, shape: Shape) -> Mapping[str, int | Decimal | None]:
+def summed(
+    rows: pl.DataFrame, shape: Shape, measured: Measured = measures
+) -> Mapping[str, int | Decimal | None]:
     """Return the totals of *rows* for the columns that *shape* asks for."""
     names = [column.name for column in measure_columns(shape)]
-    sums = rows.select(measures(*more(shape))).row(0, named=True)
+    sums = rows.select(measured(*more(shape))).row(0, named=True)
     return {name: sums[name] for name in names}
 
 
@@ -238,11 +244,15 @@ def column_named(name: str, columns: Sequence[Column]) -> str:
 
 
 def _breakdown(
-    rows: pl.DataFrame, shown: pl.DataFrame, keys: Sequence[str], shape: Shape
+    rows: pl.DataFrame,
+    shown: pl.DataFrame,
+    keys: Sequence[str],
+    shape: Shape,
+    measured: Measured,
 ) -> pl.DataFrame:
     """Split the *shown* groups by model, in their order."""
     split = list(dict.fromkeys([*keys, "model"]))
-    parts = _narrowed(rows.group_by(split).agg(measures(*more(shape))))
+    parts = _narrowed(rows.group_by(split).agg(measured(*more(shape))))
     order = shown.select(keys).with_row_index("order")
     names = [*split, *(column.name for column in measure_columns(shape))]
     return (

@@ -13,7 +13,17 @@ import polars as pl
 from tokenaudit.model import Reject
 from tokenaudit.store.rows import TABLES, Rows, written
 
-__all__ = ["Facts", "facts_of"]
+__all__ = [
+    "COMPACTIONS",
+    "ITERATIONS",
+    "RECORDS",
+    "REJECTS",
+    "RESULTS",
+    "TITLES",
+    "TRANSCRIPTS",
+    "Facts",
+    "facts_of",
+]
 
 _TIME: Final = pl.Datetime("us", "UTC")
 _TEXT: Final = pl.String

@@ -1,0 +1,138 @@
+"""`export --to`: what cron and a person meet."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from stories import FIXTURES
+
+from tokenaudit.__main__ import main
+from tokenaudit.lake.parts import find, read
+from tokenaudit.lake.rows import unite
+from tokenaudit.lake.storage import Folder
+
+FORK = str(FIXTURES / "fork-copies" / "claude")
+
+
+def run(capfd: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    code = main(argv)
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def held(lake: Path) -> pl.DataFrame:
+    folder = Folder(lake)
+    parts, foreign = find(folder)
+    assert not foreign
+    return unite(pl.concat([read(folder, [part]).rows for part in parts]))
+
+
+def test_silent_on_success_and_one_line_of_json(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A job that did its work says nothing, unless it is asked what it wrote."""
+    lake = tmp_path / "lake"
+    assert run(capfd, "export", "--root", FORK, "--to", str(lake), "--host", "desk") == (0, "", "")
+
+    code, out, err = run(capfd, "export", "--root", FORK, "--to", str(lake), "--json")
+
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    line = json.loads(out)
+    assert (line["host_label"], line["responses"], line["rejects"]) == ("desk", 5, 0)
+    assert (line["written"], line["removed"], line["damages"]) == ([], [], [])
+
+
+def test_a_database_is_added_to_in_silence(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """And says in one line of JSON, if asked, what it holds."""
+    place = f"sqlite:///{tmp_path}/usage.db"
+    assert run(capfd, "export", "--root", FORK, "--to", place) == (0, "", "")
+    code, out, err = run(capfd, "export", "--root", FORK, "--to", place, "--json")
+    line = json.loads(out)
+    assert (code, err, line["responses"], line["added"]) == (0, "", 5, 0)
+    assert line["tables"]["responses"] == 5
+
+
+def test_days_chosen_are_the_only_ones_that_are_added(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`--since` beyond all days adds nothing."""
+    code, out, _ = run(
+        capfd, "export", "--demo", "--to", str(tmp_path), "--since", "2026-11-13", "--json"
+    )
+    assert code == 0
+    days = sorted(part["part"].partition("/")[0] for part in json.loads(out)["written"])
+    assert days == ["date=2026-11-13", "date=2026-11-19"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["daily", "--to", "lake"], "--to takes the responses themselves, not daily"),
+        (["--to", "lake", "-o", "x.csv"], "--to and --output exclude each other"),
+        (["--host", "desk"], "need --to"),
+        (["--to", "s3://bucket"], "s3://: not a place that is known"),
+        (["--to", "sqlite:///x", "--redact"], "--redact is for a lake"),
+        (["--to", "sqlite:////does/not/exist/x"], "cannot be written: unable to open"),
+        (["--to", "lake", "--redact"], "a secret of at least 16 characters"),
+        (["--to", "lake", "--secret-file", "x"], "--secret-file needs --redact"),
+        (["--to", "lake", "--redact", "--secret-file", "nowhere"], "nowhere: cannot be read"),
+        (["--to", "a-file"], "a-file: not a folder"),
+        (["--to", "a-file/lake"], "a-file/lake: cannot be written: Not a directory"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    argv: list[str],
+    words: str,
+) -> None:
+    """Nothing is written, and the reason is said."""
+    monkeypatch.chdir(tmp_path)
+    Path("a-file").touch()
+    code, out, err = run(capfd, "export", "--demo", *argv)
+    assert (code, out) == (2, "")
+    assert err.startswith("tokenaudit: error: ")
+    assert words in err
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
+
+
+def test_redaction_with_the_secret_of_a_file(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """No name of a project leaves the machine."""
+    secret = tmp_path / "secret"
+    secret.write_text("of the whole organisation\n")
+    lake = tmp_path / "lake"
+    argv = ["export", "--demo", "--to", str(lake), "--redact", "--secret-file", str(secret)]
+    assert run(capfd, *argv) == (0, "", "")
+    assert held(lake)["project"].str.starts_with("hmac:").all()
+    assert not any(b"webshop" in path.read_bytes() for path in lake.rglob("*.parquet"))
+
+
+def test_twenty_at_once_of_which_half_are_killed(tmp_path: Path) -> None:
+    """What stands afterwards is what one clean run writes; nothing half-written is a part."""
+    lake, clean = tmp_path / "lake", tmp_path / "clean"
+    environ = {**os.environ, "TOKENAUDIT_HOST_ID": "h1"}
+
+    def start(target: Path) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-m", "tokenaudit", "export", "--root", FORK, "--to", str(target)]
+        return subprocess.Popen(argv, env=environ)
+
+    assert start(clean).wait() == 0
+    runs = [start(lake) for _ in range(20)]
+    for number, process in enumerate(runs):
+        if number % 2:
+            process.send_signal(signal.SIGKILL)
+    codes = [process.wait() for process in runs]
+    assert codes[::2] == [0] * 10
+
+    assert sorted(Folder(lake).names()) == sorted(Folder(clean).names())
+    assert held(lake).equals(held(clean))

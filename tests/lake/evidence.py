@@ -1,0 +1,127 @@
+"""What several hosts may hold of the same responses: facts of small histories, and rows of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from hypothesis import strategies as st
+
+from tokenaudit.lake.rows import rows_of
+from tokenaudit.store import facts as store_facts
+from tokenaudit.store.facts import Facts
+from tokenaudit.store.rows import COUNTS
+
+DAY = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One transcript's record of a response."""
+
+    message: int
+    transcript: int
+    output: int
+    is_final: bool
+    later: int
+    """Seconds from the response's first line to that whose values count."""
+    form: str = "own"
+    """own, progress, sidechain (a replay with another request id) or bare (without one)."""
+
+
+_FORMS = {1: ("own", "progress", "bare"), 2: ("own", "progress", "sidechain"), 3: ("own",)}
+"""Those of each message. No version wrote both replays of sidechains and lines without a request id."""
+
+
+def copies() -> st.SearchStrategy[Copy]:
+    return st.sampled_from(
+        [(message, form) for message in _FORMS for form in _FORMS[message]]
+    ).flatmap(lambda pair: _copies(*pair))
+
+
+def _copies(message: int, form: str) -> st.SearchStrategy[Copy]:
+    return st.builds(
+        Copy,
+        message=st.just(message),
+        transcript=st.integers(1, 4),
+        output=st.integers(0, 60),
+        is_final=st.booleans(),
+        later=st.integers(0, 3),
+        form=st.just(form),
+    )
+
+
+def histories() -> st.SearchStrategy[list[Copy]]:
+    """Return what one host holds: at most one record of a response in a transcript."""
+    return st.lists(copies(), max_size=6, unique_by=lambda copy: (copy.message, copy.transcript))
+
+
+def facts(history: Sequence[Copy], host: str = "") -> Facts:
+    """Return the facts of *history*; *host* stands before paths, so that hosts can be put together."""
+    records = [_record(copy, host) for copy in history]
+    transcripts = [_transcript(number, host) for number in range(1, 5)]
+    empty = {
+        name: pl.DataFrame(schema=getattr(store_facts, name.upper()))
+        for name in ("iterations", "titles", "compactions", "rejects", "results")
+    }
+    return Facts(
+        records=pl.DataFrame(records, schema=dict(store_facts.RECORDS), orient="row"),
+        transcripts=pl.DataFrame(transcripts, schema=dict(store_facts.TRANSCRIPTS), orient="row"),
+        **empty,
+    )
+
+
+def rows(history: Sequence[Copy], host: str = "h1") -> pl.DataFrame:
+    return rows_of(facts(history), host=host, label=host)
+
+
+def _record(copy: Copy, host: str) -> dict[str, Any]:
+    time = DAY + timedelta(hours=copy.message)
+    request = {"sidechain": f"req_{copy.message}_again", "bare": None}
+    values: dict[str, Any] = dict.fromkeys(store_facts.RECORDS)
+    return values | {
+        "path": f"t{copy.transcript}{host}",
+        "record": copy.message,
+        "line": copy.message * 10,
+        "value_line": copy.message * 10 + 2,
+        "lines": 2,
+        "is_progress": copy.form == "progress",
+        "is_sidechain": copy.form == "sidechain",
+        "agent_id": "main",
+        "message_id": f"msg_{copy.message}",
+        "request_id": request.get(copy.form, f"req_{copy.message}"),
+        "uuid": f"{copy.message}-{copy.output}",
+        "time": time,
+        "value_time": time + timedelta(seconds=copy.later),
+        "model": "claude-opus-4-6",
+        "stop_reason": "end_turn" if copy.is_final else None,
+        **dict.fromkeys(COUNTS, 0),
+        "input_tokens": copy.transcript,
+        "output_tokens": copy.output,
+        "revision": 0,
+        "file_time": DAY + timedelta(minutes=copy.transcript % 3),
+        "cache_write_tokens": 7,
+        "split_1h_tokens": 3,
+        "web_searches": 0,
+        "web_fetches": 0,
+        "branch": f"branch of {copy.transcript}",
+    }
+
+
+def _transcript(number: int, host: str) -> dict[str, Any]:
+    values: dict[str, Any] = dict.fromkeys(store_facts.TRANSCRIPTS)
+    return values | {
+        "path": f"t{number}{host}",
+        "root": "/root",
+        "project_folder": f"-work-{number}",
+        "session_id": f"session-{number}",
+        "agent_id": "main",
+        "first_time": DAY + timedelta(minutes=number % 3),
+        "project": f"/work/{number}",
+        "is_incomplete": False,
+        "is_unfinished": False,
+        "lines": 0,
+        "bytes": 0,
+        "usage_lines": 0,
+    }

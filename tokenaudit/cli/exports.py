@@ -1,0 +1,298 @@
+"""`export`: one file for other programs, or a place that a nightly job adds to."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from tokenaudit.cli.options import Options, command
+from tokenaudit.databases import is_database
+from tokenaudit.errors import ConfigError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from tokenaudit.config import Settings
+    from tokenaudit.lake.publish import Published
+    from tokenaudit.reports.question import Question
+
+__all__ = ["export_sample", "register"]
+
+_PLACE: Final = "Where a nightly job adds to"
+_SECRET: Final = "TOKENAUDIT_SECRET"  # noqa: S105 - the name of a variable
+_LEAST_SECRET: Final = 16
+_PATIENCE_S: Final = 600
+"""How long a run waits for another that writes to the same place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to add to, and as whom."""
+
+    to: str
+    label: str | None
+    redact: bool
+    secret_file: Path | None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    examples = (
+        "export -o responses.parquet",
+        "export daily -o daily.csv",
+        "export --to usage-lake --host build-7",
+    )
+    app.command(
+        "export", epilog="Examples: " + "; ".join(f"tokenaudit {example}" for example in examples)
+    )(command(export))
+
+
+def export(
+    options: Options,
+    report: Annotated[
+        str,
+        typer.Argument(
+            metavar="[REPORT]",
+            help="ledger (one row per response), refused, rejects, or any report: daily, sessions, project,model...",
+        ),
+    ] = "ledger",
+    *,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Add what is new to a lake (a folder that hosts may share), sqlite:///FILE or postgresql://HOST/DATABASE.",
+            rich_help_panel=_PLACE,
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help="What people call this host.",
+            rich_help_panel=_PLACE,
+            show_default="as before, else the machine's name",
+        ),
+    ] = None,
+    redact: Annotated[
+        bool,
+        typer.Option(
+            "--redact",
+            help="Replace project, branch and folders by an HMAC with the organisation's secret.",
+            rich_help_panel=_PLACE,
+        ),
+    ] = False,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The secret for --redact.",
+            rich_help_panel=_PLACE,
+            show_default=_SECRET,
+        ),
+    ] = None,
+) -> None:
+    """Write the ledger itself, or any report, for other programs: CSV, Parquet, JSON, NDJSON.
+
+    A file is replaced. With --to, what is new is added to a lake or a database, and nothing is taken away.
+    """
+    if to is not None:
+        _add(options, Target(to, host, redact, secret_file), report)
+        return
+    if host is not None or redact or secret_file is not None:
+        raise UsageError("--host, --redact and --secret-file need --to")
+    from tokenaudit.cli.verify import export as write
+
+    write(report, options)
+
+
+def _add(options: Options, target: Target, report: str) -> None:
+    """Add the responses that *options* choose to the place that *target* names."""
+    if report != "ledger":
+        raise UsageError(f"--to takes the responses themselves, not {report}")
+    if options.output.output is not None:
+        raise UsageError("--to and --output exclude each other")
+    from tokenaudit.cli.run import asked
+
+    question, settings = asked(options, name="ledger", command="export --to")
+    if is_database(target.to):
+        _add_to_database(options, settings, question, target)
+        return
+    if target.to.endswith(".prom"):
+        _write_metrics(options, settings, question, target)
+        return
+    _add_to_lake(options, settings, question, target)
+
+
+def _add_to_lake(
+    options: Options, settings: "Settings", question: "Question", target: Target
+) -> None:
+    from tokenaudit.cli.run import data_folder, read_facts
+    from tokenaudit.lake.host import this_host
+    from tokenaudit.lake.storage import open_storage
+
+    secret = _secret(target)
+    storage = open_storage(target.to, must_exist=False)
+    host = this_host(data_folder(), os.environ, target.label)
+    facts = read_facts(options, settings)
+    from tokenaudit.lake.publish import publish
+    from tokenaudit.lake.rows import rows_of
+    from tokenaudit.reports.selection import select
+
+    rows = rows_of(facts, host=host.id, label=host.label)
+    chosen = select(rows, question.selection).collect().select(rows.columns)
+    with _alone(target.to, host.id):
+        published = publish(chosen, storage, host, question.now, secret=secret)
+    if options.output.json:
+        _say(
+            {
+                "to": target.to,
+                "host": host.id,
+                "host_label": host.label,
+                "responses": chosen.height,
+                "rejects": facts.rejects.height,
+                **asdict(published),
+            }
+        )
+    _warn(published)
+
+
+def _add_to_database(
+    options: Options, settings: "Settings", question: "Question", target: Target
+) -> None:
+    if target.redact or target.secret_file is not None:
+        raise UsageError("--redact is for a lake")
+    try:
+        from tokenaudit.databases.write import add, shown
+    except ImportError:
+        raise ConfigError(
+            "--to: SQLAlchemy is not installed", hint="pip install 'tokenaudit-cli[databases]'"
+        ) from None
+    from tokenaudit.cli.run import data_folder, load
+    from tokenaudit.lake.host import this_host
+    from tokenaudit.reports.selection import select
+
+    host = this_host(data_folder(), os.environ, target.label)
+    ledger = load(options, settings)
+    chosen = select(ledger.frame, question.selection).collect().select(ledger.frame.columns)
+    added = add(ledger, chosen, target.to, host.id)
+    if options.output.json:
+        _say(
+            {
+                "to": shown(target.to),
+                "host": host.id,
+                "host_label": host.label,
+                "responses": chosen.height,
+                "rejects": ledger.intake.rejects,
+                "added": added.responses,
+                "tables": added.tables,
+            }
+        )
+
+
+def _write_metrics(
+    options: Options, settings: "Settings", question: "Question", target: Target
+) -> None:
+    """Replace a file of metrics: it says what is, not what was."""
+    if target.redact or target.secret_file is not None or target.label is not None:
+        raise UsageError("--host, --redact and --secret-file are not for metrics")
+    from tokenaudit.cli.run import load
+    from tokenaudit.render import target as targets
+
+    targets.check(target.to)
+    ledger = load(options, settings)
+    from tokenaudit.metrics import metrics
+    from tokenaudit.reports.selection import select
+
+    chosen = select(ledger.frame, question.selection).collect()
+    targets.write(metrics(chosen, question.now), target.to)
+    if options.output.json:
+        _say({"to": target.to, "responses": chosen.height, "rejects": ledger.intake.rejects})
+
+
+def export_sample(lake: str) -> None:
+    """Export the sample that comes with tokenaudit to *lake*, as the host `demo`."""
+    from datetime import UTC, datetime
+
+    from tokenaudit.cli.options import Source
+    from tokenaudit.cli.run import read_facts
+    from tokenaudit.config import Settings
+
+    facts = read_facts(Options(source=Source(demo=True, jobs=1)), Settings())
+    from tokenaudit.lake.host import Host
+    from tokenaudit.lake.publish import publish
+    from tokenaudit.lake.rows import rows_of
+    from tokenaudit.lake.storage import open_storage
+
+    host = Host("demo", "demo")
+    storage = open_storage(lake, must_exist=True)
+    publish(rows_of(facts, host=host.id, label=host.label), storage, host, datetime.now(UTC))
+
+
+def _secret(target: Target) -> bytes | None:
+    if not target.redact:
+        if target.secret_file is not None:
+            raise UsageError("--secret-file needs --redact")
+        return None
+    where = str(target.secret_file or f"environment: {_SECRET}")
+    try:
+        said = target.secret_file.read_bytes() if target.secret_file else None
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot be read: {error.strerror}") from error
+    secret = (os.environ.get(_SECRET, "").encode() if said is None else said).strip()
+    if len(secret) < _LEAST_SECRET:
+        raise ConfigError(
+            f"{where}: a secret of at least {_LEAST_SECRET} characters is needed for --redact",
+            hint=f"All hosts need the same one: in {_SECRET} or in the file of --secret-file.",
+        )
+    return secret
+
+
+@contextmanager
+def _alone(lake: str, host: str) -> Iterator[None]:
+    """Let no other run of *host* write to *lake* meanwhile; the lock dies with its owner.
+
+    It spares work, no more: runs that do not see each other's lock lose nothing either. So a file
+    system that cannot lock is no reason to stop.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        Path(lake).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(Path(lake) / f".tokenaudit-{host}.lock", timeout=_PATIENCE_S)
+        lock.acquire()
+    except Timeout:
+        raise OutputError(
+            f"{lake}: another export of this host has been writing for long"
+        ) from None
+    except FileExistsError:
+        raise OutputError(f"{lake}: not a folder") from None
+    except (OSError, NotImplementedError) as error:
+        if not os.access(lake, os.W_OK):
+            reason = getattr(error, "strerror", None) or error
+            raise OutputError(f"{lake}: cannot be written: {reason}") from None
+        yield
+        return
+    with lock:
+        lock.release()  # entering took it once more
+        yield
+
+
+def _say(line: dict[str, Any]) -> None:
+    """Print one line of JSON: what was written."""
+    import msgspec
+
+    from tokenaudit.render import target as targets
+
+    targets.write_stdout(msgspec.json.encode(line) + b"\n")
+
+
+def _warn(published: "Published") -> None:
+    """Name what of this host's own could not be read."""
+    from tokenaudit.render.clean import visible
+
+    for damage in published.damages:
+        sys.stderr.write(f"tokenaudit: warning: {visible(damage.name)}: {visible(damage.reason)}\n")

@@ -1,0 +1,142 @@
+"""`rollup`: one total over a lake of many hosts."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from tokenaudit.cli.options import Cut, Filter, Gate, Options, Output, Pricing, command
+from tokenaudit.errors import UsageError
+
+if TYPE_CHECKING:
+    from tokenaudit.config import Settings
+    from tokenaudit.lake.rollup import Work
+    from tokenaudit.lake.sums import Asked
+    from tokenaudit.reports.question import Question
+    from tokenaudit.reports.report import Report
+
+__all__ = ["register"]
+
+_WORK: Final = "Who does the work"
+_EXAMPLES: Final = (
+    "rollup usage-lake",
+    "rollup usage-lake daily --last 7",
+    "rollup usage-lake by team,model",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    epilog = "Examples: " + "; ".join(f"tokenaudit {example}" for example in _EXAMPLES)
+    app.command("rollup", epilog=epilog)(
+        command(rollup, groups=(Filter, Cut, Pricing, Gate, Output))
+    )
+
+
+def rollup(
+    options: Options,
+    lake: Annotated[
+        str | None,
+        typer.Argument(metavar="LAKE", help="Where hosts export to.", show_default=False),
+    ] = None,
+    report: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[REPORT]",
+            help="hosts, daily, weekly, monthly, hourly, sessions, agents, projects, models, branches,"
+            " or dimensions: host,model; with --groups also person, team, cost_centre.",
+            show_default="hosts",
+        ),
+    ] = None,
+    *,
+    demo: Annotated[
+        bool,
+        typer.Option("--demo", help="Read the sample that comes with tokenaudit, instead of LAKE."),
+    ] = False,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Hosts, projects and branches as persons, teams, cost centres."
+        ),
+    ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Processes to work with.", rich_help_panel=_WORK),
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Scheduler of a Dask cluster that sees the lake: tcp://127.0.0.1:8786, tls://...",
+            rich_help_panel=_WORK,
+        ),
+    ] = None,
+    insecure_cluster: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-cluster",
+            help="Talk to another machine without TLS all the same.",
+            rich_help_panel=_WORK,
+        ),
+    ] = False,
+) -> None:
+    """One total over a lake of many hosts: copies merged over all of them, at the rates in force."""
+    from tokenaudit.cli.run import write
+    from tokenaudit.lake import reports
+    from tokenaudit.lake.rollup import roll_up
+
+    is_report = demo and lake is not None and reports.is_report(lake)
+    name = " ".join([*([lake] if is_report and lake else []), *(report or [])]) or "hosts"
+
+    def make(question: "Question", settings: "Settings") -> "Report":  # noqa: ARG001 - it has none
+        keys = reports.dimensions(name)
+        with _lake(lake, demo=demo) as place:
+            asked = _asked(options, question, place, keys, groups)
+            found = roll_up(asked, _work(jobs, cluster, is_insecure=insecure_cluster))
+        return reports.report(found, question, keys)
+
+    written = write(options, make, name=name, command=f"rollup {name}")
+    meta = written.meta
+    if options.gate.strict and (meta.intake.rejects or meta.selected.unpriced_responses):
+        raise typer.Exit(1)
+
+
+def _asked(
+    options: Options, question: "Question", lake: str, keys: tuple[str, ...], groups: Path | None
+) -> "Asked":
+    from tokenaudit.cli.run import rate_card
+    from tokenaudit.lake.groups import read_groups
+    from tokenaudit.lake.sums import Asked
+
+    card = rate_card(options.pricing)
+    return Asked(lake, card, question.selection, keys, read_groups(groups), {})
+
+
+def _work(jobs: int, cluster: str | None, *, is_insecure: bool) -> "Work":
+    from tokenaudit.lake.rollup import here, on_processes
+
+    if cluster is not None:
+        from tokenaudit.lake.cluster import on_cluster
+
+        return on_cluster(cluster, is_insecure=is_insecure)
+    return here if jobs == 1 else on_processes(jobs)
+
+
+@contextmanager
+def _lake(lake: str | None, *, demo: bool) -> Iterator[str]:
+    """Yield the lake that is named; with *demo* one of the sample, as one host would export it."""
+    if not demo:
+        if lake is None:
+            raise UsageError("no lake named", hint="Make one with: tokenaudit export --to DIR.")
+        yield lake
+        return
+    from tempfile import TemporaryDirectory
+
+    from tokenaudit.cli.exports import export_sample
+
+    with TemporaryDirectory(prefix="tokenaudit-") as folder:
+        export_sample(folder)
+        yield os.fspath(folder)

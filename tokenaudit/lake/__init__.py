@@ -1,0 +1,1 @@
+"""A lake: files of responses that many hosts export to one folder, and what they add up to."""

@@ -1,0 +1,168 @@
+"""One total over a lake of many hosts: a day at a time, here, on processes or on a cluster.
+
+Whatever does the work, the functions are the same and the order of days does not matter, so that the
+digest does not tell which it was.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from hashlib import sha256
+from typing import Final
+
+import polars as pl
+
+from tokenaudit.lake.parts import Damage, Part, find, read
+from tokenaudit.lake.storage import Storage, open_storage
+from tokenaudit.lake.sums import Asked, Sums, add_up, sum_day, sum_rest
+
+__all__ = ["Day", "Rollup", "Work", "digest", "here", "on_processes", "roll_up"]
+
+Day = list[Part]
+Work = Callable[[Asked, Sequence[Day]], Iterable[Sums]]
+"""Who sums days, in any order."""
+
+_MOST_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """What a lake adds up to."""
+
+    asked: Asked
+    sums: pl.DataFrame
+    """The measures by the dimensions asked for; see `Sums.sums`."""
+    counts: pl.DataFrame
+    """Of all responses; see `Sums.counts`."""
+    parts: int
+    hosts: int
+    days: int
+    rows: int
+    damages: tuple[Damage, ...]
+
+    @property
+    def digest(self) -> str:
+        """A text that is the same for the same responses, however they were added up."""
+        return digest(self.counts)
+
+
+def roll_up(asked: Asked, work: Work) -> Rollup:
+    """Add up the lake that is *asked* about, by *work*."""
+    storage = open_storage(asked.lake, must_exist=True)
+    parts, foreign = find(storage)
+    asked = replace(asked, labels=_labels(storage, parts), undated=_undated(storage, parts))
+    days = _days(_wanted(parts, asked))
+    # also for no day at all there is a table
+    total, rests = sum_rest(asked, [sum_day(asked, []).rest]), []
+    for sums in work(asked, days):
+        total = add_up([total, sums])
+        rests.append(sums.rest)
+    if rests:
+        total = add_up([total, sum_rest(asked, rests)])
+    return Rollup(
+        asked=asked,
+        sums=total.sums,
+        counts=total.counts,
+        parts=sum(len(day) for day in days),
+        hosts=len({part.host for day in days for part in day}),
+        days=len(days),
+        rows=total.rows,
+        damages=tuple(sorted((*foreign, *total.damages), key=lambda damage: damage.name)),
+    )
+
+
+def digest(counts: pl.DataFrame) -> str:
+    """Return the SHA-256 of the lines of *counts*, sorted: `date, host, model, quality` and counts.
+
+    Values are parted by tabs, lines by line feeds; what is null is an empty text.
+    """
+    values = [pl.col(name).cast(pl.String).fill_null("") for name in counts.columns]
+    lines = counts.select(pl.concat_str(values, separator="\t"))[:, 0].to_list()
+    return sha256("\n".join(sorted(lines, key=str.encode)).encode()).hexdigest()
+
+
+def _labels(storage: Storage, parts: Sequence[Part]) -> Mapping[str, str]:
+    """Return what each host is called: its newest label, with its id where another has the same."""
+    newest: dict[str, Part] = {}
+    for part in sorted(parts, key=lambda part: (str(part.date or ""), part.name)):
+        newest[part.host] = part
+    found = {host: _label(storage, part) or host for host, part in newest.items()}
+    shared = {label for label, number in Counter(found.values()).items() if number > 1}
+    return {
+        host: f"{label} ({host})" if label in shared and label != host else label
+        for host, label in found.items()
+    }
+
+
+def _label(storage: Storage, part: Part) -> str | None:
+    labels = read(storage, [part], ["host_label"]).rows["host_label"].drop_nulls()
+    return None if labels.is_empty() else labels[0]
+
+
+def _undated(storage: Storage, parts: Sequence[Part]) -> tuple[str, ...]:
+    undated = [part for part in parts if part.date is None]
+    return tuple(read(storage, undated, ["message_id"]).rows["message_id"].drop_nulls().unique())
+
+
+def _wanted(parts: Sequence[Part], asked: Asked) -> list[Part]:
+    """Return *parts* of days that may hold what is asked for: zones are at most a day off."""
+    since, until = asked.selection.since, asked.selection.until
+    return [
+        part
+        for part in parts
+        if (part.date is None and since is None and until is None)
+        or (
+            part.date is not None
+            and (since is None or (since - part.date).days <= 1)
+            and (until is None or (part.date - until).days <= 1)
+        )
+    ]
+
+
+def _days(parts: Sequence[Part]) -> list[Day]:
+    days: dict[date | None, Day] = {}
+    for part in parts:
+        days.setdefault(part.date, []).append(part)
+    return [days[day] for day in sorted(days, key=str)]
+
+
+def here(asked: Asked, days: Sequence[Day]) -> Iterator[Sums]:
+    """Sum the *days* in this process, one after the other."""
+    return (sum_day(asked, day) for day in days)
+
+
+def on_processes(jobs: int) -> Work:
+    """Return work on *jobs* processes; days of a process that dies are summed again."""
+
+    def work(asked: Asked, days: Sequence[Day]) -> Iterator[Sums]:
+        left = list(days)
+        for tries in range(1, _MOST_TRIES + 1):
+            done: list[Day] = []
+            yield from _in_pool(jobs, asked, left, done, is_last=tries == _MOST_TRIES)
+            left = [day for day in left if day not in done]
+            if not left:
+                return
+
+    return work
+
+
+def _in_pool(
+    jobs: int, asked: Asked, days: Sequence[Day], done: list[Day], *, is_last: bool
+) -> Iterator[Sums]:
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    # Polars has threads, from which no process may be forked.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(sum_day, asked, day): day for day in days}
+        for future in as_completed(futures):
+            try:
+                sums = future.result()
+            except BrokenProcessPool:
+                if is_last:
+                    raise
+                continue
+            done.append(futures.pop(future))
+            yield sums
