@@ -37,7 +37,7 @@ def notes(
 
     *today* decides whether the rate card is old.
     """
-    lines = [_read(ledger.intake), *_doubts(ledger), _quality(selected)]
+    lines = [_read(ledger.intake), *_gone(ledger.intake), *_doubts(ledger), _quality(selected)]
     if with_cost:
         lines += [*_unpriced(rows, ledger.card), *_refused(refused), *_repriced(ledger, rows)]
         lines += [pricing_line(ledger.pricing), *_stale(ledger, rows, today)]
@@ -54,6 +54,15 @@ def _read(intake: Intake) -> str:
         f" {_count(intake.usage_lines, 'usage line')}, {_count(intake.responses, 'response')},"
         f" {_count(intake.copies, 'copy', 'copies')} merged, {_count(intake.rejects, 'reject')}."
     )
+
+
+def _gone(intake: Intake) -> Iterator[str]:
+    if intake.gone:
+        are, them = ("is", "it") if intake.gone == 1 else ("are", "them")
+        yield (
+            f"{format_count(intake.gone)} of {_count(intake.files, 'transcript')} {are} no longer on"
+            f" disk; --only-present leaves {them} out."
+        )
 
 
 def _doubts(ledger: Ledger) -> Iterator[str]:
