@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tokenaudit import __version__
-from tokenaudit.cli import prices
+from tokenaudit.cli import prices, store
 from tokenaudit.cli.options import Options, command
 
 __all__ = ["app"]
@@ -181,3 +181,4 @@ def export(
 
 
 app.add_typer(prices.app)
+app.add_typer(store.app)

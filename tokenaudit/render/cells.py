@@ -14,7 +14,7 @@ import polars as pl
 from tokenaudit.render.clean import ascii_only, visible
 from tokenaudit.render.frames import parts_of_rows
 from tokenaudit.reports.report import Column, Section, Unit
-from tokenaudit.units import format_cost, format_count, format_price, format_tokens
+from tokenaudit.units import format_bytes, format_cost, format_count, format_price, format_tokens
 
 __all__ = [
     "NO_ROWS",
@@ -28,7 +28,9 @@ __all__ = [
     "telling",
 ]
 
-NUMBERS: Final = frozenset({Unit.COUNT, Unit.TOKENS, Unit.USD, Unit.PRICE, Unit.DURATION})
+NUMBERS: Final = frozenset(
+    {Unit.COUNT, Unit.BYTES, Unit.TOKENS, Unit.USD, Unit.PRICE, Unit.DURATION}
+)
 """What stands at the right of its column."""
 
 NO_ROWS: Final = "nothing in this selection"
@@ -212,10 +214,11 @@ def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:
             words = partial(_text, writing=writing)
         case Unit.FLAG:
             words = _yes_or_no
-        case Unit.COUNT:
-            words = format_count
-        case Unit.TOKENS:
-            words = format_count if writing.exact else format_tokens
+        case Unit.COUNT | Unit.TOKENS:
+            is_short = unit is Unit.TOKENS and not writing.exact
+            words = format_tokens if is_short else format_count
+        case Unit.BYTES:
+            words = format_bytes
         case Unit.USD | Unit.PRICE:
             words = format_cost if unit is Unit.USD else format_price
         case Unit.TIME:

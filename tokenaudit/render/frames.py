@@ -58,7 +58,7 @@ def _typed(series: pl.Series, unit: Unit) -> pl.Series:
     match unit:
         case Unit.TEXT | Unit.ID:
             wanted = pl.String()
-        case Unit.COUNT | Unit.TOKENS:
+        case Unit.COUNT | Unit.BYTES | Unit.TOKENS:
             return _whole(series)
         case Unit.FLAG:
             wanted = pl.Boolean()
@@ -92,7 +92,7 @@ def _plain(column: Column) -> pl.Expr:
     match column.unit:
         case Unit.TEXT | Unit.ID | Unit.DATE:
             return values.cast(pl.String)
-        case Unit.COUNT | Unit.TOKENS | Unit.DURATION | Unit.FLAG:
+        case Unit.COUNT | Unit.BYTES | Unit.TOKENS | Unit.DURATION | Unit.FLAG:
             return values
         case Unit.USD | Unit.PRICE:
             digits = values.cast(_MONEY).cast(pl.String)

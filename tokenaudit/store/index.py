@@ -115,6 +115,7 @@ def load(folder: Path) -> Index | None:
     if header.tokenaudit_store != FORMAT:
         raise StoreError(
             f"{path}: has format {header.tokenaudit_store}, and this tokenaudit knows {FORMAT}",
+            hint="Use the tokenaudit that wrote it, or another folder: --store DIR.",
             is_newer=header.tokenaudit_store > FORMAT,
         )
     if zlib.crc32(body) != header.crc32:
