@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tokenaudit.model import Usage
 from tokenaudit.units import (
+    format_bytes,
     format_cost,
     format_count,
     format_tokens,
@@ -229,3 +230,24 @@ def test_a_usage_adds_up(one: int, two: int, three: int, four: int, five: int) -
     assert sum((one, two, three, four, five)) == usage.total_tokens
     assert usage.total_tokens == usage.prompt_tokens + two
     assert three == usage.cached_tokens
+
+
+# bytes
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1550, "1.6 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (2_500_000_000, "2.5 GB"),
+        (10**16, "10000.0 TB"),
+    ],
+)
+def test_bytes_are_written_in_thousands(count: int, words: str) -> None:
+    """What would round to a thousand of a unit is one of the next; beyond the last none is left."""
+    assert words == format_bytes(count)

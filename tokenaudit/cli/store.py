@@ -106,7 +106,7 @@ def verify(options: Options) -> None:
 
         for note in store.notes:
             _say(note)
-        versions = store.holdings().versions
+        versions = Store.look(store.folder).holdings().versions  # as they are kept now
         gone = sum(version.fate == "gone" for version in versions)
         return verified(
             ledger.build(kept, card),
