@@ -285,6 +285,21 @@ def test_a_damaged_segment_is_said_and_left_alone(
     assert root.exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are not any bytes elsewhere")
+def test_a_folder_may_be_called_anything(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Also what is no UTF-8."""
+    folder = os.fsdecode(bytes(tmp_path) + b"/\xff")
+    argv = ["--store", folder, "--json"]
+    before = document(capfd, "store", *argv[:2])["rows"][0]
+    read = main(["daily", "--demo", *argv])
+    capfd.readouterr()
+    after = document(capfd, "store", *argv[:2])["rows"][0]
+
+    assert 0 == read
+    assert (0, 10) == (before["transcripts"], after["transcripts"])
+    assert f"{tmp_path}/\\udcff" == after["folder"]
+
+
 # store path
 
 

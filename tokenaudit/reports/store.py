@@ -14,6 +14,7 @@ from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import WARNING, Column, Meta, Report, Section, Selected, Unit
 from tokenaudit.store import PRESENT, Version
 from tokenaudit.store.holdings import Holdings
+from tokenaudit.store.rows import written
 from tokenaudit.units import format_bytes, format_count
 
 __all__ = ["forgotten", "status", "told"]
@@ -79,7 +80,7 @@ def forgotten(
 ) -> Report:
     """Return which *versions* of transcripts are no longer known."""
     title = "Forgotten" if versions else "Nothing was forgotten"
-    said = [f"Forgotten: {told(versions)}."]
+    said = [f"Forgotten: {told(versions)}."] if versions else []
     if any(version.fate == PRESENT for version in versions):
         said.append("What is on disk is read anew by the next report.")
     section = _versions(versions, question, title, most)
@@ -87,11 +88,11 @@ def forgotten(
 
 
 def _warnings(notes: Sequence[str]) -> list[str]:
-    return [f"{WARNING}{note}." for note in notes]
+    return [f"{WARNING}{written(note)}." for note in notes]
 
 
 def told(versions: Sequence[Version]) -> str:
-    """Return in words how much *versions* are."""
+    """Return in words how much *versions*, at least one, are."""
     fates = Counter(version.fate for version in versions)
     parts = [
         f"{format_count(fates[fate])} {words if fates[fate] == 1 else several}"
@@ -104,8 +105,6 @@ def told(versions: Sequence[Version]) -> str:
         if fates[fate]
     ]
     records = sum(version.records for version in versions)
-    if not parts:
-        return "nothing"
     return (
         f"{', '.join(parts)}; {format_count(records)} {'record' if records == 1 else 'records'}"
         f" of {format_bytes(sum(version.bytes for version in versions))}"
@@ -114,7 +113,7 @@ def told(versions: Sequence[Version]) -> str:
 
 def _summary(holdings: Holdings, question: Question) -> tuple[Any, ...]:
     """Return the row of _STORE; what a damaged index leaves unknown is null."""
-    place = str(holdings.folder)
+    place = written(str(holdings.folder))
     if holdings.is_damaged:
         return (place, None, holdings.bytes, *[None] * (len(_STORE) - 3))
     fates = Counter(version.fate for version in holdings.versions)
