@@ -1,5 +1,6 @@
 """The command `store` and the options about it, run as a user runs them."""
 
+import errno
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 from filelock import FileLock
 from transcripts_builder import FORK, OTHER, SESSION, prompt, reply, session_file, write
 
+from tokenaudit import files
 from tokenaudit.__main__ import main
 from tokenaudit.store import Store, facts_without_store
 
@@ -406,6 +408,31 @@ def test_verify_names_rows_that_one_side_lacks(
     }
 
 
+def test_verify_compares_what_was_read_too(capfd: pytest.CaptureFixture[str], root: Path) -> None:
+    """What was a response of its own is now a copy of the one before."""
+    changed_unseen(session_file(root), b"msg_2", b"msg_1")
+    changed_unseen(session_file(root), b"req_2", b"req_1")
+    code = main(["store", "verify", "--root", str(root), "--json"])
+    rows = json.loads(capfd.readouterr().out)["sections"]["differences"]["rows"]
+    intake = {row["column"]: row for row in rows if row["part"] == "intake"}
+
+    assert 1 == code
+    assert ("4", "3") == (intake["responses"]["in_store"], intake["responses"]["on_disk"])
+    assert ("0", "1") == (intake["copies"]["in_store"], intake["copies"]["on_disk"])
+
+
+def test_verify_says_what_of_the_store_was_damaged(
+    capfd: pytest.CaptureFixture[str], kept: Path, root: Path
+) -> None:
+    """Read again, it is as right as ever."""
+    (segment,) = kept.glob("rows-*.zip")
+    segment.write_bytes(b"")
+    code, out, err = run(capfd, "store", "verify", "--root", root)
+
+    assert (0, True) == (code, out.startswith("Identical: 3 transcripts, 4 responses"))
+    assert err.startswith(f"tokenaudit: {segment}: is damaged")
+
+
 def test_verify_leaves_out_what_changes_meanwhile(
     capfd: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -538,6 +565,32 @@ def test_forget_waits_for_no_other_run_for_ever(
     assert err == f"tokenaudit: error: {kept}: is in use; nothing was forgotten\n"
     assert 3 == status(capfd)["transcripts"]
     assert root.exists()
+
+
+def test_a_full_disk_leaves_all_as_it_was(
+    capfd: pytest.CaptureFixture[str], kept: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new rows are written before the index that would make the old ones unknown."""
+    session_file(root, FORK).unlink()
+    report(capfd, root)
+    real = files.replace
+
+    def full(target: Path, data: bytes) -> None:
+        if target.name == "index.json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(target, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "replace", full)
+        code, out, err = run(capfd, *FORGET_BEFORE, "2026-12-31", "--yes")
+
+    assert (2, "") == (code, out)
+    assert err == f"tokenaudit: error: {kept}: nothing was forgotten: No space left on device\n"
+    assert 4 == report(capfd, root)["meta"]["intake"]["responses"]
+    assert 1 == len(document(capfd, *FORGET_BEFORE, "2026-12-31", "--yes")["rows"])
+    assert {segment["name"] for segment in json.loads(index_of(kept))["segments"]} == {
+        path.name for path in kept.glob("rows-*")
+    }
 
 
 def test_forget_in_a_store_with_a_damaged_segment(
