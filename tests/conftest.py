@@ -23,6 +23,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
         "NO_COLOR",
         "FORCE_COLOR",
         "TOKENAUDIT_CONFIG",
+        "TOKENAUDIT_STORE",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))

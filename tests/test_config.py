@@ -20,6 +20,7 @@ root = ["~/one", "/two"]
 timezone = "Europe/Vienna"
 start_of_week = "sunday"
 jobs = 3
+store = "~/kept"
 """
 
 
@@ -63,7 +64,7 @@ def test_a_file_overrides_the_defaults(folder: Path) -> None:
     """Every setting can be written there."""
     write(folder, FULL)
 
-    assert Settings(("~/one", "/two"), "Europe/Vienna", "sunday", 3) == load(folder, {})
+    assert Settings(("~/one", "/two"), "Europe/Vienna", "sunday", 3, "~/kept") == load(folder, {})
 
 
 def test_an_empty_file_changes_nothing(folder: Path) -> None:
@@ -78,7 +79,7 @@ def test_variables_override_the_file(folder: Path) -> None:
     write(folder, FULL)
     environ = {"TOKENAUDIT_TIMEZONE": "UTC", "TOKENAUDIT_JOBS": "8"}
 
-    assert Settings(("~/one", "/two"), "UTC", "sunday", 8) == load(folder, environ)
+    assert Settings(("~/one", "/two"), "UTC", "sunday", 8, "~/kept") == load(folder, environ)
 
 
 def test_every_setting_has_a_variable(folder: Path) -> None:

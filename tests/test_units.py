@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tokenaudit.model import Usage
 from tokenaudit.units import (
+    format_bytes,
     format_cost,
     format_count,
     format_number,
@@ -280,3 +281,24 @@ def test_a_share_of_a_hundred_has_one_decimal() -> None:
         "100.0%",
         "1,234.5%",
     ]
+
+
+# bytes
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1550, "1.6 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (2_500_000_000, "2.5 GB"),
+        (10**16, "10000.0 TB"),
+    ],
+)
+def test_bytes_are_written_in_thousands(count: int, words: str) -> None:
+    """What would round to a thousand of a unit is one of the next; beyond the last none is left."""
+    assert words == format_bytes(count)

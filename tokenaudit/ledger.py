@@ -276,7 +276,9 @@ def _intake(facts: Facts, merged: Merged, frame: pl.DataFrame) -> Intake:
     quality = {quality.value: 0 for quality in Quality}
     quality.update(frame["quality"].value_counts().iter_rows())
     read = facts.transcripts.select(
-        pl.col("lines", "usage_lines", "bytes").sum(), incomplete=pl.col("is_incomplete").sum()
+        pl.col("lines", "usage_lines", "bytes").sum(),
+        incomplete=pl.col("is_incomplete").sum(),
+        gone=pl.col("is_gone").sum(),
     )
     return Intake(
         files=facts.transcripts.height,

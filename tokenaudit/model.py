@@ -70,6 +70,8 @@ class Intake:
     """What a report stands on (R12): all that was read, whatever the filters."""
 
     files: int = 0
+    gone: int = 0
+    """Of these, transcripts that are no longer on disk, and known only from the store."""
     lines: int = 0
     usage_lines: int = 0
     responses: int = 0

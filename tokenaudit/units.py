@@ -6,6 +6,7 @@ from typing import Final
 from tokenaudit.model import Usage
 
 __all__ = [
+    "format_bytes",
     "format_cost",
     "format_count",
     "format_number",
@@ -20,6 +21,7 @@ __all__ = [
 _THOUSAND: Final = 1000
 _LEAST_PERCENT: Final = 0.1
 _STEPS: Final = ((10**3, "K"), (10**6, "M"), (10**9, "B"), (10**12, "T"))
+_BYTES: Final = ((10**3, "kB"), (10**6, "MB"), (10**9, "GB"), (10**12, "TB"))
 
 
 def format_tokens(tokens: int) -> str:
@@ -34,6 +36,17 @@ def format_tokens(tokens: int) -> str:
         if abs(scaled) < _THOUSAND or suffix == _STEPS[-1][1]:
             return f"{scaled}{suffix}"
     raise AssertionError(tokens)  # the last step always returns
+
+
+def format_bytes(count: int) -> str:
+    """Write a count of bytes in units of 1000, as `df -H` does: `512 B`, `1.5 kB`, `2.5 MB`."""
+    if count < _THOUSAND:
+        return f"{count} B"
+    for size, unit in _BYTES:
+        scaled = (Decimal(count) / size).quantize(Decimal("0.1"), ROUND_HALF_EVEN)
+        if scaled < _THOUSAND or unit == _BYTES[-1][1]:
+            return f"{scaled} {unit}"
+    raise AssertionError(count)  # the last step always returns
 
 
 def format_count(number: int) -> str:

@@ -35,6 +35,7 @@ TYPES: Mapping[Unit, Any] = {
     Unit.TEXT: pl.String,
     Unit.ID: pl.String,
     Unit.COUNT: pl.Int64,
+    Unit.BYTES: pl.Int64,
     Unit.TOKENS: pl.Int64,
     Unit.USD: pl.Decimal(38, 12),
     Unit.DATE: pl.Date,

@@ -81,6 +81,7 @@ def test_meta_says_what_the_report_stands_on() -> None:
         "pricing": {"card": "2026-11-21", "sha256": "ab12", "verified_through": "2026-11-20"},
         "intake": {
             "files": 3,
+            "gone": 0,
             "lines": 400,
             "usage_lines": 60,
             "responses": 20,

@@ -42,7 +42,9 @@ __all__ = [
     "cache_folder",
     "data_folder",
     "load",
+    "load_settings",
     "rate_card",
+    "read_both_ways",
     "read_facts",
     "run",
     "spoken",
@@ -92,7 +94,7 @@ def asked(
     options: Options, *, name: str, command: str | None = None
 ) -> "tuple[Question, Settings]":
     """Return what *options* ask, and the settings they stand on; *name* decides the period."""
-    settings = config.load(_config_folder(), os.environ)
+    settings = load_settings()
     moment = _Moment.of(options.chosen, settings)
     question = _question(name, options, moment, command or name)
     return replace(question, budgets=_budgets(options, settings)), settings
@@ -115,6 +117,11 @@ def _budgets(options: Options, settings: Settings) -> "tuple[Budget, ...]":
         return tuple(budgets.parse(text) for text in options.gate.budget or settings.budget)
     except ValueError as error:
         raise UsageError(f"budget: {error}") from None
+
+
+def load_settings() -> Settings:
+    """Return the settings of the user's file and environment. Raises ConfigError."""
+    return config.load(_config_folder(), os.environ)
 
 
 def _config_folder() -> Path:
@@ -254,7 +261,7 @@ def read_facts(options: Options, settings: Settings) -> "Facts":
     store = _store(source, settings)
     plan = store.plan(discovery) if store else None
     extents = transcripts.extents_of(discovery.transcripts) if plan is None else plan.extents
-    jobs = source.jobs or settings.jobs or os.cpu_count() or 1
+    jobs = _jobs(source, settings)
     with _progress_bar(sum(extent.size for extent in extents)) as progress:
         readings = transcripts.read(extents, jobs=jobs, progress=progress)
         # Only now is Polars imported: it starts threads, from which no process may be forked.
@@ -266,9 +273,38 @@ def read_facts(options: Options, settings: Settings) -> "Facts":
     return facts
 
 
+def read_both_ways(
+    options: Options, settings: Settings, store: Store
+) -> "tuple[Facts, Facts, int]":
+    """Read what *options* name through *store*, which keeps what is new, and once more without it.
+
+    Only what is on disk counts. Returns both, and how many transcripts changed meanwhile and are in
+    neither. Raises StoreError where the rows of the store make no sense.
+    """
+    source = options.source
+    discovery = _discover(source, settings)
+    jobs = _jobs(source, settings)
+    plan = store.plan(discovery)
+    readings = transcripts.read(plan.extents, jobs=jobs)
+    kept = store.take(plan, readings, now_ns=time_ns(), only_present=True)
+    extents = transcripts.extents_of(discovery.transcripts)
+    with _progress_bar(sum(extent.size for extent in extents)) as progress:
+        readings = transcripts.read(extents, jobs=jobs, progress=progress)
+        fresh = facts_without_store(discovery, readings)
+    changed = {
+        one.path
+        for one in set(discovery.transcripts).difference(_discover(source, settings).transcripts)
+    }
+    return kept.without(changed), fresh.without(changed), len(changed)
+
+
+def _jobs(source: Source, settings: Settings) -> int:
+    return source.jobs or settings.jobs or os.cpu_count() or 1
+
+
 def _store(source: Source, settings: Settings) -> Store | None:
     """Open the store; None where there is to be none, or none that can be used."""
-    if source.no_store or source.demo:
+    if source.no_store or (source.demo and source.store is None):
         return None
     try:
         return Store.open(store_folder(source, settings))

@@ -58,7 +58,7 @@ def _take_plainly(command: Any) -> None:
     def prepare(context: Any) -> Any:
         parameters = get_params(context)
         for parameter in parameters:
-            if id(parameter) not in prepared and not parameter.required:
+            if id(parameter) not in prepared:
                 prepared[id(parameter)] = parameter
                 parameter.process_value = _processing(parameter)
         return parameters
@@ -75,8 +75,10 @@ def _processing(parameter: Any) -> Callable[[Any, Any], Any]:
     plain = _PLAIN.get(getattr(descriptor, "annotation", None))
 
     def take(context: Any, value: Any) -> Any:
-        if value is None:
+        if value is None and not parameter.required:
             return callback(context, parameter, None) if callback else None
-        return plain(value) if plain and not callback else process(context, value)
+        if plain is None or value is None or callback:
+            return process(context, value)
+        return plain(value)
 
     return take

@@ -15,6 +15,7 @@ from tokenaudit.render.clean import ascii_only, visible
 from tokenaudit.render.frames import parts_of_rows
 from tokenaudit.reports.report import Column, Section, Unit
 from tokenaudit.units import (
+    format_bytes,
     format_cost,
     format_count,
     format_number,
@@ -39,6 +40,7 @@ __all__ = [
 NUMBERS: Final = frozenset(
     {
         Unit.COUNT,
+        Unit.BYTES,
         Unit.TOKENS,
         Unit.USD,
         Unit.PRICE,
@@ -231,25 +233,27 @@ def _writer(column: Column, section: Section, writing: Writing) -> _Writer:
 
 
 def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:
-    words: Callable[[Any], str]
     match unit:
         case Unit.TEXT | Unit.ID | Unit.DATE:
-            words = partial(_text, writing=writing)
-        case Unit.FLAG | Unit.SHARE:
-            words = _yes_or_no if unit is Unit.FLAG else format_share
-        case Unit.COUNT | Unit.NUMBER:
-            words = format_count if unit is Unit.COUNT else format_number
+            return partial(_text, writing=writing)
         case Unit.TOKENS:
-            words = format_count if writing.exact else format_tokens
-        case Unit.USD | Unit.PRICE:
-            words = format_cost if unit is Unit.USD else format_price
+            return format_count if writing.exact else format_tokens
         case Unit.TIME:
-            words = partial(_local_time, zone=writing.zone)
-        case Unit.DURATION | Unit.PERCENT:
-            words = format_duration if unit is Unit.DURATION else format_percent
+            return partial(_local_time, zone=writing.zone)
+        case (
+            Unit.FLAG
+            | Unit.COUNT
+            | Unit.NUMBER
+            | Unit.SHARE
+            | Unit.PERCENT
+            | Unit.BYTES
+            | Unit.USD
+            | Unit.PRICE
+            | Unit.DURATION
+        ):
+            return _WORDS[unit]
         case _:
             assert_never(unit)
-    return words
 
 
 def _text(value: object, writing: Writing) -> str:
@@ -262,3 +266,17 @@ def _yes_or_no(value: object) -> str:
 
 def _local_time(moment: datetime, zone: ZoneInfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+
+_WORDS: Final[Mapping[Unit, Callable[[Any], str]]] = {
+    Unit.FLAG: _yes_or_no,
+    Unit.COUNT: format_count,
+    Unit.NUMBER: format_number,
+    Unit.SHARE: format_share,
+    Unit.PERCENT: format_percent,
+    Unit.BYTES: format_bytes,
+    Unit.USD: format_cost,
+    Unit.PRICE: format_price,
+    Unit.DURATION: format_duration,
+}
+"""How the units are written that look alike everywhere."""

@@ -58,7 +58,7 @@ def _typed(series: pl.Series, unit: Unit) -> pl.Series:
     match unit:
         case Unit.TEXT | Unit.ID:
             wanted = pl.String()
-        case Unit.COUNT | Unit.TOKENS:
+        case Unit.COUNT | Unit.BYTES | Unit.TOKENS:
             return _whole(series)
         case Unit.USD | Unit.PRICE:
             wanted = _MONEY
@@ -94,6 +94,7 @@ def _plain(column: Column) -> pl.Expr:
             return values.cast(pl.String)
         case (
             Unit.COUNT
+            | Unit.BYTES
             | Unit.TOKENS
             | Unit.DURATION
             | Unit.SHARE

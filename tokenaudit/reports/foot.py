@@ -39,6 +39,7 @@ def notes(
     """
     lines = [
         _read(ledger.intake),
+        *_gone(ledger.intake),
         *_doubts(ledger),
         quality_line(selected),
         *_estimated(ledger, rows),
@@ -60,6 +61,15 @@ def _read(intake: Intake) -> str:
         f" {count(intake.usage_lines, 'usage line')}, {count(intake.responses, 'response')},"
         f" {count(intake.copies, 'copy', 'copies')} merged, {count(intake.rejects, 'reject')}."
     )
+
+
+def _gone(intake: Intake) -> Iterator[str]:
+    if intake.gone:
+        are, them = ("is", "it") if intake.gone == 1 else ("are", "them")
+        yield (
+            f"{format_count(intake.gone)} of {count(intake.files, 'transcript')} {are} no longer on"
+            f" disk; --only-present leaves {them} out."
+        )
 
 
 def _doubts(ledger: Ledger) -> Iterator[str]:

@@ -43,6 +43,8 @@ class Unit(StrEnum):
     """An identifier: shown short where room is scarce, whole in every machine format."""
     COUNT = "count"
     """A whole number of things."""
+    BYTES = "bytes"
+    """A size on disk."""
     TOKENS = "tokens"
     """A whole number of tokens."""
     USD = "usd"

@@ -5,7 +5,7 @@ in this run or kept from earlier ones makes no difference here.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import polars as pl
@@ -95,6 +95,15 @@ class Facts:
     compactions: pl.DataFrame
     rejects: pl.DataFrame
     results: pl.DataFrame
+
+    def without(self, paths: Collection[str]) -> "Facts":
+        """Return the facts of all transcripts but those at *paths*."""
+        if not paths:
+            return self
+        left_out = pl.Series(sorted(map(written, paths)), dtype=_TEXT)
+        frames = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        is_left_out = pl.col("path").is_in(left_out.implode())
+        return Facts(**{name: frame.filter(~is_left_out) for name, frame in frames.items()})
 
 
 def facts_of(rows: Rows, *, unreadable: Sequence[Reject] = (), gone: Collection[str] = ()) -> Facts:

@@ -16,14 +16,12 @@ from tokenaudit import files
 from tokenaudit.errors import StoreError
 from tokenaudit.transcripts import Digests
 
-__all__ = ["FORMAT", "UNSURE", "FileState", "Former", "Index", "Segment", "load", "save"]
+__all__ = ["FORMAT", "FileState", "Former", "Index", "Segment", "load", "save"]
 
 FORMAT: Final = 1
 """Raised when an older tokenaudit could misread what a newer one keeps."""
 
 NAME: Final = "index.json"
-UNSURE: Final = -1
-"""The size of a transcript that is to be looked at again, whatever its size and time are."""
 
 
 class Former(Struct, gc=False):
@@ -47,6 +45,8 @@ class FileState(Struct, gc=False):
     inode: int
     size: int
     mtime_ns: int
+    is_sure: bool
+    """Whether size and time tell if it changes; else it is looked at again, whatever they are."""
     end: int
     """Up to where its lines have been read."""
     digests: Digests
@@ -117,6 +117,7 @@ def load(folder: Path) -> Index | None:
     if header.tokenaudit_store != FORMAT:
         raise StoreError(
             f"{path}: has format {header.tokenaudit_store}, and this tokenaudit knows {FORMAT}",
+            hint="Use the tokenaudit that wrote it, or another folder: --store DIR.",
             is_newer=header.tokenaudit_store > FORMAT,
         )
     if zlib.crc32(body) != header.crc32:

@@ -109,7 +109,8 @@ def _change(state: FileState | None, whole: Extent) -> Change | None:
 
 def _is_same(state: FileState, transcript: Transcript) -> bool:
     return (
-        state.size == transcript.size
+        state.is_sure
+        and state.size == transcript.size
         and state.mtime_ns == transcript.mtime_ns
         and state.inode == transcript.inode
         and state.device == transcript.device

@@ -10,6 +10,7 @@ import secrets
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from tokenaudit.store.rows import Rows
 
-__all__ = ["Tables", "load", "remove_others", "rows_of", "write"]
+__all__ = ["Tables", "load", "remove_others", "rows_of", "size_of", "write"]
 
 Tables = Mapping[str, bytes]
 """What a segment holds: for each table that has rows, a Parquet file."""
@@ -104,3 +105,14 @@ def remove_others(keep: Iterable[Segment], folder: Path) -> None:
         is_segment = path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
         if (is_segment and path.name not in kept) or files.is_temporary(path):
             path.unlink(missing_ok=True)
+
+
+def size_of(folder: Path) -> int:
+    """Return how many bytes the files in *folder* take; 0 where there is none. Raises OSError."""
+    if not folder.is_dir():
+        return 0
+    total = 0
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another run has replaced it meanwhile
+            total += path.stat().st_size
+    return total

@@ -16,14 +16,16 @@ from tokenaudit.errors import StoreError
 from tokenaudit.model import Transcript
 from tokenaudit.store import index as indexes
 from tokenaudit.store import segments
-from tokenaudit.store.index import UNSURE, FileState, Former, Index, Segment
+from tokenaudit.store.index import FileState, Former, Index, Segment
 from tokenaudit.store.plan import Change, Plan, plan
 from tokenaudit.store.segments import Tables
+from tokenaudit.store.versions import Version, versions, without
 from tokenaudit.transcripts import Discovery, Reading
 
 if TYPE_CHECKING:
     from tokenaudit.store.facts import Facts
-    from tokenaudit.store.rows import Collector, PartEnd
+    from tokenaudit.store.holdings import Holdings
+    from tokenaudit.store.rows import Collector, PartEnd, Rows
 
 __all__ = ["Store", "facts_without_store"]
 
@@ -44,6 +46,8 @@ class Store:
         self.notes: list[str] = []
         """What the user should know: what could not be used, or kept."""
         self.index = index
+        self.is_damaged = False
+        """Whether there is an index that cannot be used."""
         self._damaged: list[Segment] = []
         self._tables: list[Tables] = []
 
@@ -55,6 +59,18 @@ class Store:
         StoreError where it is of a newer format, or can neither be read nor set aside: then the run
         goes without.
         """
+        store = cls.look(folder)
+        if store.is_damaged:
+            store.notes[-1] += f"; set aside as {_set_aside(folder)}"
+        return store
+
+    @classmethod
+    def look(cls, folder: Path) -> "Store":
+        """Open the store in *folder* only to look at it: nothing is set aside.
+
+        Where it is damaged or foreign, it is empty, with a note. Raises StoreError where it is of a
+        newer format, or cannot be read.
+        """
         try:
             store = cls(folder, indexes.load(folder) or Index())
         except OSError as error:
@@ -63,7 +79,8 @@ class Store:
             if error.is_newer:
                 raise
             store = cls(folder, Index())
-            store.notes.append(f"{error}; set aside as {_set_aside(folder)}")
+            store.is_damaged = True
+            store.notes.append(str(error))
         store._load()
         return store
 
@@ -126,6 +143,64 @@ class Store:
             unreadable=made.discovery.rejects,
             gone=[state.path for state in states if state.gone_ns is not None],
         )
+
+    def holdings(self) -> "Holdings":
+        """Return what is kept, and on how much room. Raises StoreError where rows make no sense."""
+        from tokenaudit.store.facts import facts_of
+        from tokenaudit.store.holdings import Holdings, with_rows
+
+        rows = self._rows()
+        gone = [state.path for state in self.index.files if state.gone_ns is not None]
+        return Holdings(
+            folder=self.folder,
+            format=indexes.FORMAT,
+            bytes=segments.size_of(self.folder),
+            segments=len(self.index.segments),
+            is_there=self.is_damaged or self.index.generation > 0,
+            is_damaged=self.is_damaged,
+            facts=facts_of(rows, gone=gone),
+            versions=with_rows(self.index, rows),
+        )
+
+    def _rows(self) -> "Rows":
+        """Return all rows that are kept and still stand for something."""
+        from tokenaudit.store.rows import united
+
+        live = {part for state in self.index.files for part in state.all_parts()}
+        return united(segments.rows_of(tables) for tables in self._tables).of(live)
+
+    def forget(self, forgotten: Collection[Version]) -> list[Version]:
+        """Forget these versions, whose rows then leave the disk; return those that were forgotten.
+
+        What another run has changed since this store was opened stays. Raises StoreError where it
+        cannot be done; then all is as it was.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.folder / _LOCK, timeout=_PATIENCE_S):
+                return self._forget(forgotten)
+        except Timeout:
+            raise StoreError(f"{self.folder}: is in use; nothing was forgotten") from None
+        except OSError as error:
+            raise StoreError(f"{self.folder}: nothing was forgotten: {error.strerror}") from None
+
+    def _forget(self, forgotten: Collection[Version]) -> list[Version]:
+        """Write new segments, then the index that names them: a stop in between leaves the old store."""
+        latest = _without(indexes.load(self.folder) or Index(), self._damaged)
+        known = {(one.path, one.number): one.parts for one in versions(latest)}
+        same = [one for one in forgotten if known.get((one.path, one.number)) == one.parts]
+        left = without(latest, same)
+        index = replace(
+            left,
+            generation=latest.generation + 1,
+            segments=_cleared(latest.segments, left.files, self.folder),
+        )
+        for segment in self._damaged:
+            segments.set_aside(segment, self.folder)
+        indexes.save(index, self.folder)
+        segments.remove_others(index.segments, self.folder)
+        return same
 
     def _keep(self, made: Plan, advance: "_Advance") -> None:
         """Write down what a run has found out, if anything; what hinders it is a note."""
@@ -243,7 +318,8 @@ class _Advance:
             path=path,
             device=transcript.device,
             inode=transcript.inode,
-            size=transcript.size if self._is_settled(transcript) else UNSURE,
+            size=transcript.size,
+            is_sure=self._is_sure(transcript),
             mtime_ns=transcript.mtime_ns,
             end=ends[-1].end,
             digests=digests,
@@ -257,7 +333,7 @@ class _Advance:
             former=self._former(change),
         )
 
-    def _is_settled(self, transcript: Transcript) -> bool:
+    def _is_sure(self, transcript: Transcript) -> bool:
         """Whether size and time will tell if *transcript* changes.
 
         Not if it was written just now: clocks of file systems are coarse, and it may be written again
@@ -318,7 +394,7 @@ def _with_loss(state: FileState, lost: Collection[int]) -> FileState:
     parts = [part for part in state.parts if part not in lost]
     if len(parts) == len(state.parts):
         return replace(state, former=left)
-    return replace(state, parts=parts, former=left, size=UNSURE, is_settled=False)
+    return replace(state, parts=parts, former=left, is_sure=False, is_settled=False)
 
 
 def _merged(written: Sequence[Segment], states: Sequence[FileState], folder: Path) -> list[Segment]:
@@ -335,6 +411,21 @@ def _merged(written: Sequence[Segment], states: Sequence[FileState], folder: Pat
     live = {part for state in states for part in state.all_parts()}
     rows = united(segments.rows_of(segments.load(one, folder)) for one in written[start:])
     return [*written[:start], segments.write(rows.of(live), folder)]
+
+
+def _cleared(
+    written: Sequence[Segment], states: Sequence[FileState], folder: Path
+) -> list[Segment]:
+    """Write those segments anew that hold more than what *states* stand on; return all there are then."""
+    live = {part for state in states for part in state.all_parts()}
+    cleared = []
+    for segment in written:
+        if live.issuperset(segment.parts):
+            cleared.append(segment)
+        elif not live.isdisjoint(segment.parts):
+            rows = segments.rows_of(segments.load(segment, folder))
+            cleared.append(segments.write(rows.of(live), folder))
+    return cleared
 
 
 def _set_aside(folder: Path) -> Path:
