@@ -165,6 +165,18 @@ def test_a_whole_line_without_its_end_is_not_counted_twice(root: Path, folder: P
         assert_equal(scratch(root), run(root, folder))
 
 
+def test_a_line_that_takes_many_runs_is_counted_once(root: Path, folder: Path) -> None:
+    """Of parts that begin at the same byte the last one tells."""
+    line = encoded(reply("msg_5", "req_5", at=200)) + b"\n"
+    for piece in (line[:40], line[40:80], line[80:120], line[120:]):
+        with session_file(root).open("ab") as file:
+            file.write(piece)
+        found = run(root, folder)
+
+    assert (7, 0) == (found.intake.lines, found.intake.incomplete)
+    assert_equal(scratch(root), found)
+
+
 def test_touched_files_are_not_read_again(root: Path, folder: Path) -> None:
     """A new time, or another inode with the same content, is no new content."""
     first = run(root, folder)

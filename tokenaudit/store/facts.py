@@ -116,7 +116,7 @@ def facts_of(rows: Rows, *, unreadable: Sequence[Reject] = (), gone: Collection[
         "path",
         "revision",
         file_time=pl.col("first_time")
-        .sort_by("start")
+        .sort_by("start", "part")
         .drop_nulls()
         .first()
         .over("path", "revision"),
@@ -134,7 +134,7 @@ def facts_of(rows: Rows, *, unreadable: Sequence[Reject] = (), gone: Collection[
 
 def _transcripts(parts: pl.DataFrame, gone: Collection[str]) -> pl.DataFrame:
     """Put the parts of each transcript together."""
-    ordered = parts.sort("path", "revision", "start").with_columns(
+    ordered = parts.sort("path", "revision", "start", "part").with_columns(
         is_superseded=pl.col("start").shift(-1).over("path", "revision").is_not_null()
     )
     half = pl.col("is_incomplete") & pl.col("is_superseded")  # read again, as a whole line
