@@ -28,7 +28,7 @@ def test_real_sessions_that_grow_in_ten_steps(tmp_path: Path) -> None:
         if path.is_file() and path.name.endswith((".jsonl", ".meta.json"))
     }
     ends = {
-        path: sorted(dice.randrange(len(data) + 1) for _ in range(STEPS - 1)) + [len(data)]
+        path: [*sorted(dice.randrange(len(data) + 1) for _ in range(STEPS - 1)), len(data)]
         for path, data in contents.items()
     }
     for step in range(STEPS):
