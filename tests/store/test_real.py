@@ -35,7 +35,8 @@ def test_real_sessions_that_grow_in_ten_steps(tmp_path: Path) -> None:
         for path, data in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data[: ends[path][step]])
-        found = run(root, folder)
+        run(root, folder)
+    found = run(root, folder)
     wanted = build(facts_of(discover([root])), shipped_card())
 
     assert wanted.intake == found.intake
