@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.merge import Merged, merge
+from tokenaudit.merge import Merged, in_order, merge
 from tokenaudit.model import Intake, Quality, Usage
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import COSTS, USD, price
@@ -268,7 +268,7 @@ def _finish(priced: pl.DataFrame, transcripts: pl.DataFrame, agents: pl.DataFram
         )
         .select(SCHEMA.keys())
         .cast(pl.Schema(SCHEMA))
-        .sort("time", "source_path", "source_line", "response_id", "request_id", nulls_last=True)
+        .pipe(in_order, ("source_path", "source_line", "response_id", "request_id"))
     )
 
 

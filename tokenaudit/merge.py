@@ -4,6 +4,7 @@ Takes what transcripts say (`store.Facts`) and yields responses; knows no price,
 filters come after merging, or totals would depend on them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +13,7 @@ import polars as pl
 from tokenaudit.model import MAIN_AGENT, Kind, Quality
 from tokenaudit.store.facts import Facts
 
-__all__ = ["Merged", "merge"]
+__all__ = ["Merged", "in_order", "merge"]
 
 LARGEST_PLACEHOLDER: Final = 30
 """Output counts up to this, on a line without a stop reason, are what stands there at the start (R4)."""
@@ -87,12 +88,31 @@ def _chosen(
     alone = records.select("row", *_OF_ALL).filter(is_alone)
     merged = owners.join(_best(copied), on="key", maintain_order="left")
     columns = ("owner_row", "best_row", *_OF_ALL)
-    return pl.concat(
+    chosen = pl.concat(
         [
             alone.with_columns(owner_row="row", best_row="row").select(columns),
             merged.select(columns),
         ]
     )
+    # The order is settled while rows are narrow, so that the wide ones are copied once.
+    source = records.select("path", "value_line", "message_id", "uuid")[chosen["best_row"]]
+    keys = ("path", "value_line", "message_id", "uuid", "request_id")
+    return in_order(pl.concat([chosen, source], how="horizontal"), keys).select(columns)
+
+
+def in_order(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Return *frame* sorted by `time`, and by *keys* where times are equal; nulls come last.
+
+    Few times are equal, so that little is sorted by texts; what is in order already is not copied.
+    """
+    order = frame["time"].arg_sort(nulls_last=True)
+    is_tied = frame["time"].is_duplicated()
+    if is_tied.any():
+        tied = frame.select("time", *keys).with_row_index("row").filter(is_tied)
+        rows = tied.sort("time", *keys, nulls_last=True)["row"]
+        # Sorted by time alone, rows of equal times stand together: these places, in this order.
+        order = order.scatter(is_tied.gather(order).arg_true(), rows)
+    return frame if order.is_sorted() else frame[order]
 
 
 def _gathered(records: pl.DataFrame, chosen: pl.DataFrame, facts: Facts) -> pl.DataFrame:

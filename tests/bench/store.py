@@ -87,7 +87,7 @@ def small_history(root: Path, files: int, responses: int) -> None:
         folder = root / "projects" / f"-work-{number % 50}"
         folder.mkdir(parents=True, exist_ok=True)
         lines = (
-            _line(number, at, start + timedelta(seconds=number * 97 + at * 31))
+            _line(number, at, start + timedelta(milliseconds=number * 97_123 + at * 31_337))
             for at in range(responses)
         )
         (folder / f"{number:08x}-0000-4000-8000-000000000000.jsonl").write_bytes(b"".join(lines))
@@ -110,7 +110,7 @@ def _line(number: int, at: int, time: datetime) -> bytes:
         "requestId": f"req_{number}_{at}",
         "type": "assistant",
         "uuid": f"{number:08x}-{at:04x}-4000-8000-000000000000",
-        "timestamp": f"{time:%Y-%m-%dT%H:%M:%S}.000Z",
+        "timestamp": f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z",
     }
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 

@@ -171,9 +171,16 @@ class Rows:
 
 def united(several: Iterable[Rows]) -> Rows:
     """Return all rows of *several* together."""
-    empty = Rows(**{name: pl.DataFrame(schema=schema) for name, schema in TABLES.items()})
-    frames = [rows.frames() for rows in (empty, *several)]
-    return Rows(**{name: pl.concat([each[name] for each in frames]) for name in TABLES})
+    frames = [rows.frames() for rows in several]
+    return Rows(**{name: _concat(name, [each[name] for each in frames]) for name in TABLES})
+
+
+def _concat(name: str, frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Put *frames* of the table *name* together; one that is alone is not copied."""
+    filled = [frame for frame in frames if not frame.is_empty()]
+    if len(filled) == 1:
+        return filled[0]
+    return pl.concat(filled) if filled else pl.DataFrame(schema=TABLES[name])
 
 
 class PartEnd(NamedTuple):

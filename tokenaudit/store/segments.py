@@ -47,8 +47,12 @@ def write(rows: "Rows", folder: Path) -> Segment:
 
 
 def _parquet(frame: "pl.DataFrame") -> bytes:
+    """Write *frame* without the columns that say nothing, as one group of rows: read as one chunk."""
+    said = [column.name for column in frame if column.null_count() < frame.height]
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="lz4", statistics=False)
+    frame.select(said).write_parquet(
+        buffer, compression="lz4", statistics=False, row_group_size=frame.height
+    )
     return buffer.getvalue()
 
 
@@ -82,9 +86,11 @@ def rows_of(tables: Tables) -> "Rows":
         for name, schema in TABLES.items():
             frame = pl.DataFrame(schema=schema)
             if data := tables.get(name):
-                frame = (
-                    pl.read_parquet(io.BytesIO(data)).select(schema.keys()).cast(pl.Schema(schema))
-                )
+                found = pl.read_parquet(io.BytesIO(data))
+                # A missing column takes no memory as long as it is one value for all rows.
+                missing = [name for name in schema if name not in found.columns]
+                empty = {name: pl.lit(None, schema[name]) for name in missing}
+                frame = found.with_columns(**empty).select(schema.keys()).cast(pl.Schema(schema))
             frames[name] = frame
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise StoreError(f"rows of the store cannot be read: {error}") from None
