@@ -3,12 +3,14 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 import pytest
 from stories import STORIES, Story
 from transcripts_builder import (
     FORK,
+    OTHER,
     SESSION,
     Line,
     Regime,
@@ -33,6 +35,7 @@ from tokenaudit.audit.evidence import Evidence
 from tokenaudit.audit.finding import Finding, Severity
 from tokenaudit.pricing.sources import rates_in_force
 from tokenaudit.reports.selection import Selection, select
+from tokenaudit.store import Store
 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
 
@@ -381,3 +384,47 @@ def test_a_filter_chooses_what_findings_are_about(tmp_path: Path) -> None:
     names = {each.name for each in findings(Evidence(whole.facts, whole.ledger, chosen, NOW))}
 
     assert {"reject"} == names
+
+
+# what is known from the store alone
+
+
+def kept(root: Path, folder: Path) -> Evidence:
+    """The evidence of a run with the store in *folder*."""
+    store = Store.open(folder)
+    plan = store.plan(transcripts.discover([root]))
+    facts = store.take(plan, transcripts.read(plan.extents), now_ns=time_ns())
+    ledger = ledgers.build(facts, rates_in_force())
+    return Evidence(facts, ledger, select(ledger.frame, Selection()).collect(), NOW)
+
+
+def kept_finding(name: str, root: Path, folder: Path) -> Finding:
+    (finding,) = (each for each in findings(kept(root, folder)) if each.name == name)
+    return finding
+
+
+def test_a_transcript_that_is_gone(tmp_path: Path) -> None:
+    """At stake is what it held: 10 tokens in and 100 out, at $5 and $25 per million of Opus 4.6."""
+    root, folder = tmp_path / "claude", tmp_path / "store"
+    write(session_file(root), reply())
+    gone = write(session_file(root, OTHER), reply("msg_2", "req_2"))
+    kept(root, folder)
+    gone.unlink()
+    finding = kept_finding("transcript_gone", root, folder)
+
+    assert (Severity.INFO, 1) == (finding.severity, finding.count)
+    assert (110, Decimal("0.00255")) == (finding.tokens, finding.cost_usd)
+    assert (gone.name, None) == at(finding)
+
+
+def test_a_transcript_that_was_rewritten(tmp_path: Path) -> None:
+    """At stake is what only its former content held."""
+    root, folder = tmp_path / "claude", tmp_path / "store"
+    path = write(session_file(root), reply(), reply("msg_2", "req_2", 60, at=5))
+    kept(root, folder)
+    write(path, reply(), reply("msg_3", "req_3", at=9))
+    finding = kept_finding("transcript_rewritten", root, folder)
+
+    assert (Severity.WARNING, 1) == (finding.severity, finding.count)
+    assert (70, Decimal("0.00155")) == (finding.tokens, finding.cost_usd)
+    assert (path.name, None) == at(finding)

@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from test_checks import evidence
 from transcripts_builder import prompt, reply, session_file, write
 
 from tokenaudit.audit.doctor import Circumstances, State, Symptom, symptoms
+from tokenaudit.errors import StoreError
+from tokenaudit.store import Store
+from tokenaudit.transcripts import discover, read
 from tokenaudit.transcripts.survey import other_places, survey
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -209,3 +213,35 @@ def test_other_places(tmp_path: Path) -> None:
     desktop.mkdir(parents=True)
 
     assert [tmp_path / ".claude", desktop] == other_places({}, tmp_path)
+
+
+# the store
+
+
+def test_the_store_is_told_of(root: Path, tmp_path: Path) -> None:
+    """Unused, empty, filled, damaged: none of these hides a figure."""
+    folder = tmp_path / "store"
+    states = [None, Store.look(folder).holdings()]
+    store = Store.open(folder)
+    plan = store.plan(discover([root]))
+    store.take(plan, read(plan.extents), now_ns=time_ns())
+    states.append(Store.look(folder).holdings())
+    (folder / "index.json").write_bytes(b"garbage")
+    states.append(Store.look(folder).holdings())
+    told_of = [told("store", circumstances(root, kept=kept))[0] for kept in states]
+
+    assert [State.OK] * 3 + [State.NOTE] == [each.state for each in told_of]
+    for words, each in zip(
+        ("Not used", "nothing is kept yet", "1 transcript kept, 0 of", "is damaged"),
+        told_of,
+        strict=True,
+    ):
+        assert words in each.found
+
+
+def test_a_store_of_a_newer_format_is_told_of(root: Path) -> None:
+    """With what to do about it."""
+    error = StoreError("/store: has format 9", hint="Update tokenaudit.", is_newer=True)
+    (found,) = told("store", circumstances(root, kept=error))
+
+    assert (State.NOTE, "Update tokenaudit.") == (found.state, found.next_step)

@@ -5,6 +5,7 @@ from typing import Final
 
 from tokenaudit.audit.evidence import Evidence
 from tokenaudit.audit.finding import Finding
+from tokenaudit.audit.history import history
 from tokenaudit.audit.identity import identity
 from tokenaudit.audit.missing import missing
 from tokenaudit.audit.output import output
@@ -20,6 +21,7 @@ FAMILIES: Final[Sequence[Callable[[Evidence], Iterator[Finding]]]] = (
     prices,
     identity,
     missing,
+    history,
 )
 """Each draws its findings from the evidence, in the order in which they are worth telling."""
 

@@ -10,8 +10,11 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from tokenaudit.audit.finding import counted
+from tokenaudit.errors import StoreError
 from tokenaudit.ledger import Ledger
 from tokenaudit.model import Quality
+from tokenaudit.store.holdings import Holdings
+from tokenaudit.store.versions import PRESENT
 from tokenaudit.transcripts.survey import CLEANUP_DAYS, Survey
 
 __all__ = ["TOPICS", "Circumstances", "State", "Symptom", "symptoms"]
@@ -66,6 +69,8 @@ class Circumstances:
     rows: pl.DataFrame | None
     """The responses that the filters leave; None where there was nothing to read."""
     filters: Mapping[str, object]
+    kept: Holdings | StoreError | None = None
+    """What the store holds, or why it cannot be used; None where it is not."""
 
 
 Topic = Callable[[Circumstances], Iterator[Symptom]]
@@ -327,9 +332,31 @@ def _cleanup(of: Circumstances, survey: Survey) -> Symptom:
     )
 
 
-def _store(of: Circumstances) -> Iterator[Symptom]:  # noqa: ARG001 - a topic takes the circumstances
-    """Say how the store between runs is; nothing is kept yet, so there is nothing to be ill."""
-    yield from ()
+def _store(of: Circumstances) -> Iterator[Symptom]:
+    """Say how the store between runs is."""
+    kept = of.kept
+    if kept is None:
+        yield Symptom("store", State.OK, "Not used in this run: everything was read anew.")
+    elif isinstance(kept, StoreError):
+        yield Symptom("store", State.NOTE, f"{kept}.", kept.hint)
+    elif kept.is_damaged:
+        yield Symptom(
+            "store",
+            State.NOTE,
+            f"{kept.folder}: its index is damaged; the next report sets it aside and begins a new one.",
+            "What only it still knew can be had back from a backup of that folder alone.",
+        )
+    elif not kept.is_there:
+        yield Symptom("store", State.OK, f"{kept.folder}: nothing is kept yet.")
+    else:
+        gone = sum(version.fate != PRESENT for version in kept.versions)
+        yield Symptom(
+            "store",
+            State.OK,
+            f"{kept.folder}: {counted(len(kept.versions), 'transcript')} kept, {gone:,} of them known from it"
+            " alone.",
+            "`tokenaudit store verify` compares it with what is on disk.",
+        )
 
 
 def _watching(of: Circumstances) -> Iterator[Symptom]:

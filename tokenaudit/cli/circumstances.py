@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokenaudit import __version__, transcripts
 from tokenaudit.config import FILE_NAME, Settings
+from tokenaudit.errors import StoreError
 from tokenaudit.transcripts.survey import other_places, survey
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tokenaudit.cli.options import Options
     from tokenaudit.ledger import Ledger
     from tokenaudit.reports.question import Question
+    from tokenaudit.store.holdings import Holdings
 
 __all__ = ["gathered"]
 
@@ -58,6 +60,7 @@ def gathered(
         ledger=ledger,
         rows=None if ledger is None else select(ledger.frame, question.selection).collect(),
         filters=question.selection.filters(),
+        kept=_kept(options, settings),
     )
 
 
@@ -71,6 +74,19 @@ def _roots(options: "Options", settings: Settings) -> tuple[list[Path], str]:
         return [Path(root).expanduser() for root in settings.root], "settings"
     chosen_by = "CLAUDE_CONFIG_DIR" if os.environ.get("CLAUDE_CONFIG_DIR") else "by default"
     return transcripts.default_roots(os.environ, Path.home()), chosen_by
+
+
+def _kept(options: "Options", settings: Settings) -> "Holdings | StoreError | None":
+    from tokenaudit.cli.run import store_folder
+    from tokenaudit.store import Store
+
+    source = options.source
+    if source.no_store or (source.demo and source.store is None):
+        return None
+    try:
+        return Store.look(store_folder(source, settings)).holdings()
+    except StoreError as error:
+        return error
 
 
 def _elsewhere(roots: list[Path]) -> list[str]:
