@@ -253,6 +253,26 @@ def test_compactions_rejects_and_full_contexts_are_told(tmp_path: Path) -> None:
     assert "input_tokens" in reject["reason"]
 
 
+def test_what_is_given_to_an_agent_raises_the_estimate_of_its_context_alone(tmp_path: Path) -> None:
+    """50 characters were 100 tokens, so 200 are 400 beyond the 1,110 of the last prompt."""
+    path = write(
+        session_file(tmp_path),
+        reply("msg_1", "req_1", counts=usage(5, read=1000)),
+        prompt("x" * 50, at=1),
+        reply("msg_2", "req_2", at=2, counts=usage(5, read=1100)),
+    )
+    with watching(tmp_path) as watch:
+        before = watch.named("snapshot")
+        append(path, encoded(prompt("x" * 200, at=3)) + b"\n")
+        told = watch.named("context")
+        append(path, encoded(reply("msg_3", "req_3", at=4, counts=usage(5, read=1600))) + b"\n")
+        used = watch.named("usage")
+
+    assert (1110, 1510) == (told["context"]["prompt_tokens"], told["context"]["estimated_tokens"])
+    assert 2 == before["totals"]["responses"]
+    assert (1610, None) == (used["context"]["prompt_tokens"], used["context"]["estimated_tokens"])
+
+
 def test_filters_choose_what_is_told_and_summed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "BudgetEvent",
     "BudgetState",
     "Compaction",
+    "Estimated",
     "Event",
     "Figures",
     "Gauge",
@@ -186,6 +187,15 @@ class Compaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimated:
+    """What an agent's next prompt holds has been estimated anew: prompts and results were written."""
+
+    session_id: str | None
+    agent_id: str | None
+    context: Gauge
+
+
+@dataclass(frozen=True, slots=True)
 class NearLimit:
     """A context has become nearly full; said once, until it has been less full again."""
 
@@ -222,7 +232,17 @@ class Rewritten:
     fate: str
 
 
-Event = Snapshot | Used | AgentStarted | Compaction | NearLimit | BudgetEvent | Rejected | Rewritten
+Event = (
+    Snapshot
+    | Used
+    | AgentStarted
+    | Compaction
+    | Estimated
+    | NearLimit
+    | BudgetEvent
+    | Rejected
+    | Rewritten
+)
 
 
 def figures(usage: Usage) -> Figures:
@@ -235,6 +255,7 @@ _NAMES: Final[Mapping[type, str]] = {
     Used: "usage",
     AgentStarted: "agent_started",
     Compaction: "compaction",
+    Estimated: "context",
     NearLimit: "near_limit",
     BudgetEvent: "budget",
     Rejected: "reject",

@@ -95,6 +95,7 @@ class Live:
         self._remove(step.removed, *taken)
         self._add(step.rows)
         touched = {*step.rows.parts["path"], *gone.parts["path"]}
+        is_new = len(old_origins) == 0 or not touched <= {*old_origins["path"]}
         groups = pl.concat(
             [
                 _groups(step.rows),
@@ -105,6 +106,8 @@ class Live:
                 self._renamed(),
             ]
         ).unique()
+        if groups.is_empty() and not is_new and not _tells(step.rows):
+            return _change((self.frame.clear(),) * 2, (self.facts,) * 2)
         return self._rebuild(groups, touched)
 
     def _remove(self, parts: frozenset[int], base: Rows, recent: Rows) -> None:
@@ -237,6 +240,12 @@ class Live:
         return pl.concat(
             [rows.frames()[name].filter(condition) for rows in (self._base, self._recent)]
         )
+
+
+def _tells(rows: Rows) -> bool:
+    """Whether *rows* say anything beside usage."""
+    tables = (rows.titles, rows.compactions, rows.rejects, rows.results)
+    return not all(table.is_empty() for table in tables)
 
 
 def _groups(rows: Rows) -> pl.Series:

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from tokenaudit.watch.events import Event, Snapshot
 from tokenaudit.watch.live import Change, Live
 from tokenaudit.watch.sources import Sources, Step
-from tokenaudit.watch.teller import Teller
+from tokenaudit.watch.teller import Key, Teller
 from tokenaudit.watch.underway import Underway
 from tokenaudit.watch.watcher import ALL, Ending, Watcher, rest
 
@@ -138,8 +138,7 @@ class Loop:
             return self._anew(step)
         self._is_kept = False
         change = self._live.apply(step)
-        self._underway.follow(step, self._live)
-        return self._told(change, step)
+        return self._told(change, step, self._underway.follow(step, self._live))
 
     def _anew(self, step: Step | None) -> list[Event]:
         """Keep what was read, and go on from what every command would know now."""
@@ -147,15 +146,14 @@ class Loop:
         beginning = self._begin()
         self._sources, self._live = beginning.sources, beginning.live
         self._is_kept, self._kept_at = True, monotonic()
-        if step is not None:
-            self._underway.follow(step, self._live)
-        return self._told(self._live.since(before), step)
+        written = [] if step is None else self._underway.follow(step, self._live)
+        return self._told(self._live.since(before), step, written)
 
-    def _told(self, change: Change, step: Step | None) -> list[Event]:
+    def _told(self, change: Change, step: Step | None, estimated: Sequence[Key]) -> list[Event]:
         self._is_due |= not change.is_empty
-        told = self._teller.events(
-            self._live, change, step, self._clock.now(), estimates=self._underway.estimates
-        )
+        estimates = self._underway.estimates
+        told = self._teller.events(self._live, change, step, self._clock.now(), estimates=estimates)
+        told += self._teller.estimated(self._live, estimated, estimates)
         if change.has_losses or (step is not None and step.fates):
             told.append(self.snapshot())
         return told

@@ -3,7 +3,7 @@
 All texts from transcripts are made visible here before anyone sees them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from tokenaudit.reports.context import NEAR_LIMIT
 from tokenaudit.units import format_cost, format_count, format_percent, format_tokens
 from tokenaudit.watch import events as ev
 from tokenaudit.watch.events import Event, Figures, Gauge, Snapshot
+from tokenaudit.watch.teller import Key
 
 __all__ = ["Sketch", "Style", "drawn", "summary"]
 
@@ -29,6 +30,8 @@ _MOST_BUDGETS: Final = 4
 _NAMED: Final = 60
 _FULL: Final = 80
 _HALF: Final = 60
+_NAME: Final = 24
+_BELOW: Final = "└ "
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,8 @@ def _bar(percent: float, width: int, style: Style) -> str:
 
 def _body(sketch: Sketch, style: Style, room: int | None) -> Iterator[Text]:
     agents = sketch.snapshot.agents
-    events = [*_lines_of(sketch.told, style)]
+    names = {(each.session_id, each.agent_id): _name(each) for each in agents}
+    events = [*_lines_of(sketch.told, names, style)]
     shown = len(agents)
     if room is not None:
         kept = max(_FEWEST_EVENTS, room - 4 - shown) if events else 0
@@ -265,7 +269,7 @@ def _name(agent: ev.AgentState) -> str:
     title = agent.title or (agent.session_id or "no session")[:8]
     if agent.agent_id == MAIN_AGENT:
         return title
-    return f"└ {agent.agent_type or 'agent'} {(agent.agent_id or '')[:7]}, {title}"
+    return f"{_BELOW}{agent.agent_type or 'agent'} {(agent.agent_id or '')[:7]}, {title}"
 
 
 def _last_part(project: str | None) -> str:
@@ -295,26 +299,28 @@ def _gauge(gauge: Gauge, width: int, style: Style) -> Iterator[tuple[str, str]]:
     yield _cut(said, width - len(bar) - 1, style), "bold red" if is_near else ""
 
 
-def _lines_of(told: Iterable[tuple[datetime, Event]], style: Style) -> Iterator[Text]:
+def _lines_of(
+    told: Iterable[tuple[datetime, Event]], names: Mapping[Key, str], style: Style
+) -> Iterator[Text]:
     for moment, event in told:
-        if isinstance(event, Snapshot):
+        if isinstance(event, Snapshot | ev.Estimated):  # the picture itself tells it
             continue
-        word, text, look = _described(event)
+        word, text, look = _described(event, names)
         yield _line(
             style, (f" {_clock(moment, style)}  ", "dim"), (f"{word:<11} ", look), (text, "")
         )
 
 
-def _described(event: Event) -> tuple[str, str, str]:
+def _described(event: Event, names: Mapping[Key, str]) -> tuple[str, str, str]:
     """Return what happened: a word, the rest, and how the word looks."""
     match event:
         case ev.Used():
-            return "usage", _of_usage(event), "cyan"
+            return "usage", _of_usage(event, names), "cyan"
         case ev.AgentStarted() | ev.Compaction():
-            return _of_agent(event)
+            return _of_agent(event, names)
         case ev.NearLimit():
             percent = format_percent(event.context.used_percent or 0)
-            who = _who(event.session_id, event.agent_id)
+            who = _who(event.session_id, event.agent_id, names)
             told = ("near limit", f"{who}: context {percent} full", "bold red")
         case ev.BudgetEvent():
             each = event.budget
@@ -325,15 +331,15 @@ def _described(event: Event) -> tuple[str, str, str]:
             told = ("reject", f"{place[-_NAMED:]}: {event.reason}", "yellow")
         case ev.Rewritten():
             told = (event.fate, event.path[-_NAMED:], "yellow")
-        case Snapshot():
-            told = ("snapshot", "", "dim")
+        case Snapshot() | ev.Estimated():
+            told = ("state", "", "dim")
         case _:
             assert_never(event)
     return told
 
 
-def _of_usage(event: ev.Used) -> str:
-    who = _who(event.session_id, event.agent_id)
+def _of_usage(event: ev.Used, names: Mapping[Key, str]) -> str:
+    who = _who(event.session_id, event.agent_id, names)
     tokens, output = (
         format_tokens(each) for each in (event.usage.total_tokens, event.usage.output_tokens)
     )
@@ -346,8 +352,10 @@ def _of_usage(event: ev.Used) -> str:
     )
 
 
-def _of_agent(event: ev.AgentStarted | ev.Compaction) -> tuple[str, str, str]:
-    who = _who(event.session_id, event.agent_id)
+def _of_agent(
+    event: ev.AgentStarted | ev.Compaction, names: Mapping[Key, str]
+) -> tuple[str, str, str]:
+    who = _who(event.session_id, event.agent_id, names)
     if isinstance(event, ev.AgentStarted):
         what = event.description or event.title or _last_part(event.project)
         return "agent", f"{event.agent_type or 'agent'} {who} started: {what}", "magenta"
@@ -358,7 +366,10 @@ def _of_agent(event: ev.AgentStarted | ev.Compaction) -> tuple[str, str, str]:
     return "compaction", f"{who}: {before} → {after} ({event.trigger or event.kind})", "yellow"
 
 
-def _who(session_id: str | None, agent_id: str | None) -> str:
+def _who(session_id: str | None, agent_id: str | None, names: Mapping[Key, str]) -> str:
+    """Return the name of an agent that is shown, else its ids."""
+    if (name := names.get((session_id, agent_id))) is not None:
+        return name.removeprefix(_BELOW)[:_NAME]
     session = (session_id or "no session")[:8]
     return session if agent_id == MAIN_AGENT else f"{session}/{(agent_id or '')[:7]}"
 

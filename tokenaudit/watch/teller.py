@@ -135,6 +135,15 @@ class Teller:
             *self._filled(states, now),
         ]
 
+    def estimated(
+        self, live: Live, keys: Sequence[Key], estimates: Estimates
+    ) -> Iterator[ev.Estimated]:
+        """Yield the *estimates* of the agents *keys*, as far as the filters leave them."""
+        schema = {"session_id": pl.String, "agent_id": pl.String}
+        frame = pl.DataFrame([*keys], schema, orient="row")
+        for key, state in self._agents(live, frame, estimates).items():
+            yield ev.Estimated(*key, context=state.context)
+
     def budget_events(self, live: Live, now: datetime) -> list[Event]:
         """Return the budgets that have come near their end, or beyond, since they were looked at last."""
         return self._crossed(self._standing(live, now), now)
