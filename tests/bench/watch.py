@@ -179,7 +179,9 @@ def main() -> int:
             median, worst = statistics.median(taken), max(taken)
             print(f"line to event: median {median:.0f} ms, worst {worst:.0f} ms", flush=True)
             share, written, told = load(watch, paths, options.seconds, 50)
-            print(f"5 agents x 50 lines/s: {share:.0%} of a core, {written - told} of {written} lost")
+            print(
+                f"5 agents x 50 lines/s: {share:.0%} of a core, {written - told} of {written} lost"
+            )
             print(f"at the end: {watch.memory():.0f} MB", flush=True)
     is_right = idle <= 0.2 and resident <= 200 and median <= 250 and worst <= 1000
     return int(not is_right or share > 0.3 or written != told)

@@ -1,5 +1,6 @@
 """The command `watch`: from its options to a loop that ends when it is interrupted."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +70,8 @@ def watch(
     from tokenaudit.cli.run import asked, is_terminal
 
     gc.enable()  # this run is a long one
+    # Frames are small after the first: a second thread would take memory and wait for the first.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     options = replace(options, gate=Gate(budget=budget))
     settings, question = asked("watch", options)
     is_stream = not is_terminal(sys.stdout) if json is None else json
@@ -123,6 +126,9 @@ class _Watch:
         self._screen(is_stream=is_stream).end(snapshot, beginning.live)
 
     def _go_on(self, *, is_stream: bool, poll: bool) -> None:
+        beginning = (
+            self._begin()
+        )  # before any import of Polars, which keeps processes from being forked
         from datetime import UTC, datetime
         from time import time_ns
 
@@ -131,13 +137,12 @@ class _Watch:
         from tokenaudit.watch.watcher import Watcher
 
         clock = Clock(lambda: datetime.now(UTC), time_ns)
-        # The watch begins before the reading: nothing must happen between them.
         with Watcher([str(root) for root in self._roots], poll=poll) as watcher:
             if watcher.is_polling and not poll:
                 sys.stderr.write(f"tokenaudit: looking every second: {watcher.why}\n")
             teller = self._teller("polling" if watcher.is_polling else "events")
             screen = self._screen(is_stream=is_stream)
-            loop = Loop(self._begin, teller, screen, clock, self._alerts)
+            loop = Loop(beginning, self._begin, teller, screen, clock=clock, alert=self._alerts)
             with until_told() as ending:
                 loop.run(watcher, ending)
         raise typer.Exit(130)
@@ -160,14 +165,16 @@ class _Watch:
     def _begin(self) -> "Beginning":
         """Read what is new as every command does, and keep it if there is a store."""
         from tokenaudit.cli.run import gather
-        from tokenaudit.watch.live import Live
-        from tokenaudit.watch.loop import Beginning
-        from tokenaudit.watch.sources import Sources, discovered
+        from tokenaudit.watch.found import discovered
 
         roots = [str(root) for root in self._roots]
         discovery = discovered(self._found, roots)
         known, is_kept = gather(self._source, self._settings, discovery, quietly=self._has_begun)
         self._has_begun = True
+        from tokenaudit.watch.live import Live
+        from tokenaudit.watch.loop import Beginning
+        from tokenaudit.watch.sources import Sources
+
         with_former = is_kept and not self._source.only_present
         sources = Sources(self._found, discovery, known, with_former=with_former)
         return Beginning(sources, Live(known.rows, self._card), is_kept)

@@ -18,7 +18,7 @@ from tokenaudit.ledger import TOKENS, Ledger
 from tokenaudit.model import MAIN_AGENT, Kind
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.store.facts import facts_of
-from tokenaudit.store.rows import Rows, united
+from tokenaudit.store.rows import TABLES, Rows, united
 from tokenaudit.watch.sources import Step
 
 __all__ = ["AGENT", "COLUMNS", "Change", "Live"]
@@ -34,6 +34,13 @@ COLUMNS: Final = (
 
 _GROUP: Final = "group"
 _MANY_CHUNKS: Final = 64
+_RECORDS: Final = pl.Schema(TABLES["records"])
+_REPEATED: Final = (
+    *("agent_id", "model", "stop_reason", "service_tier", "inference_geo", "speed", "cwd"),
+    *("branch", "version", "entrypoint", "effort", "skill", "plugin", "agent_label"),
+    *("mcp_server", "mcp_tool", "recorded_cost_usd", "odd"),
+)
+"""Texts that repeat from record to record: as categories they take a quarter of the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class Live:
     def __init__(self, rows: Rows, card: RateCard) -> None:
         """Merge and price all of *rows*."""
         self._card = card
-        self._base = rows
+        self._base = _packed(rows)
         self._recent = united([])
         self._base_groups = _groups(rows)
         self._known_projects = _projects_of(rows.parts)
@@ -215,7 +222,10 @@ class Live:
     def _subset(self, groups: pl.Series, touched: set[str]) -> Rows:
         """Return the rows of *groups*, with what else is told of the transcripts that they are in."""
         records = pl.concat(
-            [rows.records.filter(of_rows.is_in(groups.implode())) for rows, of_rows in self._both()]
+            [
+                rows.records.filter(of_rows.is_in(groups.implode())).cast(_RECORDS)
+                for rows, of_rows in self._both()
+            ]
         )
         all_parts = self._all_parts()
         inside = all_parts.filter(pl.col("part").is_in(records["part"].unique().implode()))
@@ -240,6 +250,10 @@ class Live:
         return pl.concat(
             [rows.frames()[name].filter(condition) for rows in (self._base, self._recent)]
         )
+
+
+def _packed(rows: Rows) -> Rows:
+    return replace(rows, records=rows.records.with_columns(pl.col(_REPEATED).cast(pl.Categorical)))
 
 
 def _tells(rows: Rows) -> bool:
@@ -361,7 +375,8 @@ def _of_parts(rows: Rows, parts: Iterable[int]) -> Rows:
     wanted = pl.Series(sorted(parts), dtype=pl.Int64)
     if not rows.parts["part"].is_in(wanted.implode()).any():
         return united([])
-    return _filtered(rows, pl.col("part").is_in(wanted.implode()))
+    found = _filtered(rows, pl.col("part").is_in(wanted.implode()))
+    return replace(found, records=found.records.cast(_RECORDS))
 
 
 def _without(rows: Rows, parts: Iterable[int]) -> Rows:

@@ -67,13 +67,15 @@ class Loop:
 
     def __init__(
         self,
+        beginning: Beginning,
         begin: Callable[[], Beginning],
         teller: Teller,
         screen: Screen,
+        *,
         clock: Clock,
         alert: Callable[[Sequence[Event]], None],
     ) -> None:
-        """Start from what *begin* reads; *alert* is told of all events too."""
+        """Start from *beginning*; *begin* reads such a one anew. *alert* is told of all events too."""
         self._begin = begin
         self._teller = teller
         self._screen = screen
@@ -83,7 +85,6 @@ class Loop:
         self._is_kept = True
         self._kept_at = self._budgets_at = monotonic()
         self._is_due = False
-        beginning = begin()
         self._has_store = beginning.is_kept
         self._sources, self._live = beginning.sources, beginning.live
 

@@ -6,22 +6,22 @@ from where reading ended, one that was rewritten is read anew. It watches nothin
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
 
 from tokenaudit import transcripts
-from tokenaudit.errors import NoTranscriptsError
 from tokenaudit.model import Reject, Transcript
 from tokenaudit.store import Gathered, gather_without_store
 from tokenaudit.store.index import Index
 from tokenaudit.store.plan import Plan, plan
 from tokenaudit.store.rows import Rows
 from tokenaudit.transcripts import Discovery
+from tokenaudit.watch.found import discovered
 
-__all__ = ["Fate", "Sources", "Step", "discovered"]
+__all__ = ["Fate", "Sources", "Step"]
 
 _GONE: Final = "gone"
 _META: Final = ".meta.json"
@@ -47,14 +47,6 @@ class Step:
     fates: tuple[Fate, ...] = ()
     unreadable: tuple[Reject, ...] = ()
     """Folders that cannot be read."""
-
-
-def discovered(find: Callable[[], Discovery], roots: Sequence[str]) -> Discovery:
-    """Return what *find* finds; nothing below *roots*, where there is no transcript yet."""
-    try:
-        return find()
-    except NoTranscriptsError:
-        return Discovery([], [root for root in roots if os.path.exists(root)])  # noqa: PTH110
 
 
 class Sources:

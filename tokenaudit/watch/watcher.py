@@ -18,7 +18,7 @@ __all__ = ["ALL", "Ending", "Watcher", "places", "rest"]
 ALL: Final = "*"
 """Stands for all transcripts: any of them may have changed."""
 
-_STEP_MS: Final = 40
+_STEP_MS: Final = 25
 """How long it must be quiet before changes are told, and how often the watcher looks whether it is."""
 _DEBOUNCE_MS: Final = 100
 """How long changes are gathered at most."""
