@@ -105,6 +105,7 @@ class Loop:
             while not ending.is_set():
                 paths = watcher.wait(self._screen.patience_s, ending)
                 began = monotonic()
+                self._teller.watching = "polling" if watcher.is_polling else "events"
                 self.round(paths)
                 rest(min(_REST * (monotonic() - began), _LONGEST_REST_S), ending)
             self.round(frozenset({ALL}))

@@ -256,7 +256,7 @@ def _agent(agent: ev.AgentState, columns: Sequence[_Place], style: Style, today:
     return _line(
         style,
         (_cut(f" {_name(agent)}", name.width, style) + " ", ""),
-        (_cut(_last_part(agent.project), project.width, style) + " ", "dim"),
+        (_cut(_end(_last_part(agent.project), project.width), project.width, style) + " ", "dim"),
         (_cut((agent.model or "").removeprefix("claude-"), model.width, style) + " ", "dim"),
         (_cut(format_tokens(agent.usage.total_tokens), tokens.width, style, right=True) + " ", ""),
         (_cut(_money(agent.usage), cost.width, style, right=True) + " ", "green"),
@@ -274,6 +274,11 @@ def _name(agent: ev.AgentState) -> str:
 
 def _last_part(project: str | None) -> str:
     return (project or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def _end(text: str, width: int) -> str:
+    """Return the end of *text*: what tells names of folders apart."""
+    return text if len(text) <= width else f"…{text[1 - width :]}"
 
 
 def _gauge(gauge: Gauge, width: int, style: Style) -> Iterator[tuple[str, str]]:

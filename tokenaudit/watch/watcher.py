@@ -79,17 +79,12 @@ class Watcher:
     def _begin(self, watched: Sequence[str]) -> None:
         from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
+        # In their order: no debugging, no polling (ours looks at less), folders with all below, and
+        # no error passed over: it would leave folders unwatched without a word.
         try:
-            self._native = RustNotify(
-                [*watched],
-                False,
-                False,
-                0,
-                True,
-                True,
-            )
+            self._native = RustNotify([*watched], False, False, 0, True, False)
         except (OSError, WatchfilesRustInternalError) as error:
-            self.why = f"the system's events cannot be had: {error}"
+            self.why = _unavailable(error)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -128,10 +123,21 @@ class Watcher:
             rest(seconds, ending)
             return frozenset()
         milliseconds = max(int(seconds * 1000), 1)
-        found = self._native.watch(_DEBOUNCE_MS, _STEP_MS, milliseconds, ending)
+        from watchfiles._rust_notify import WatchfilesRustInternalError
+
+        try:
+            found = self._native.watch(_DEBOUNCE_MS, _STEP_MS, milliseconds, ending)
+        except (OSError, WatchfilesRustInternalError) as error:  # a new folder was one too many
+            self.close()
+            self._native, self.why = None, _unavailable(error)
+            return frozenset({ALL})
         if isinstance(found, set):
             return frozenset(path for _, path in found)
         return frozenset()
+
+
+def _unavailable(error: Exception) -> str:
+    return f"the system's events cannot be had: {error}"
 
 
 def rest(seconds: float, ending: Ending) -> None:
