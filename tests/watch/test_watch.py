@@ -322,6 +322,22 @@ def test_two_watchers_see_the_same(tmp_path: Path) -> None:
     assert ends[0] == ends[1]
 
 
+def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
+    """At the next event, for only then it can be noticed; what was read is kept all the same."""
+    path = write(session_file(tmp_path), reply())
+    command = [sys.executable, "-m", "tokenaudit", "watch", "--json", "--root", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        append(path, line(2))
+        said = process.stderr.read()
+
+        assert (b"", 0) != (said, process.wait(PATIENCE_S))
+        assert b"" == said
+
+
 def test_once_is_one_snapshot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And the command ends."""
     write(session_file(tmp_path), reply())

@@ -79,14 +79,6 @@ class Sources:
         """How many there are."""
         return len(self._transcripts)
 
-    def paths_of(self, session_id: str | None, agent_id: str) -> list[str]:
-        """Return the transcripts of an agent, by what their paths say."""
-        return [
-            path
-            for path, one in self._transcripts.items()
-            if one.session_id == session_id and one.agent_id == agent_id
-        ]
-
     def look(self, paths: Iterable[str], *, now_ns: int) -> Step | None:
         """Read what is new in the transcripts at *paths*, which have changed; None if nothing is.
 
