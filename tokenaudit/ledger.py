@@ -172,10 +172,9 @@ def build(facts: Facts, card: RateCard) -> Ledger:
     agents = agents_of(merged, transcripts)
     priced, inferences = price_merged(merged, card)
     frame = _finish(priced, transcripts, agents)
-    refused = _unbilled(price(merged.refused, card), pl.lit(True))
     return Ledger(
         frame=frame,
-        refused=_finish(refused, transcripts, agents),
+        refused=_refused(merged, card, transcripts, agents),
         inferences=_finish(inferences, transcripts, agents),
         sessions=sessions_of(facts, merged, transcripts),
         agents=agents,
@@ -196,6 +195,15 @@ def price_merged(merged: Merged, card: RateCard) -> tuple[pl.DataFrame, pl.DataF
 def unbilled(priced: pl.DataFrame) -> pl.DataFrame:
     """Return *priced* with what was refused before any output at no cost."""
     return _unbilled(priced, pl.col("stop_reason") == "refusal")
+
+
+def _refused(
+    merged: Merged, card: RateCard, transcripts: pl.DataFrame, agents: pl.DataFrame
+) -> pl.DataFrame:
+    if merged.refused.is_empty():
+        return pl.DataFrame(schema=SCHEMA)
+    refused = _unbilled(price(merged.refused, card), pl.lit(True))
+    return _finish(refused, transcripts, agents)
 
 
 def _unbilled(priced: pl.DataFrame, is_refused: pl.Expr) -> pl.DataFrame:
@@ -250,6 +258,8 @@ def _price(merged: Merged, card: RateCard) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def _finish(priced: pl.DataFrame, transcripts: pl.DataFrame, agents: pl.DataFrame) -> pl.DataFrame:
     """Add what the transcript and the agent say, and put columns and rows in their order."""
+    if priced.is_empty():
+        return pl.DataFrame(schema=SCHEMA)
     prompt = pl.sum_horizontal(name for name in TOKENS if name != "output_tokens")
     return (
         priced.join(

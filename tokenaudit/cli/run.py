@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tokenaudit.reports.question import Question
     from tokenaudit.reports.report import Report
     from tokenaudit.reports.selection import Selection
+    from tokenaudit.store import Gathered
     from tokenaudit.store.facts import Facts
 
 __all__ = [
@@ -41,11 +42,15 @@ __all__ = [
     "built",
     "cache_folder",
     "data_folder",
+    "gather",
+    "has_color",
+    "is_terminal",
     "load",
     "load_settings",
     "rate_card",
     "read_both_ways",
     "read_facts",
+    "roots_of",
     "run",
     "spoken",
     "store_folder",
@@ -302,6 +307,39 @@ def _jobs(source: Source, settings: Settings) -> int:
     return source.jobs or settings.jobs or os.cpu_count() or 1
 
 
+def roots_of(source: Source, settings: Settings) -> list[Path]:
+    """Return the roots that *source* names, else those of the settings, else those that exist (R1)."""
+    if source.demo:
+        return [DEMO]
+    named = source.root or [Path(root).expanduser() for root in settings.root]
+    return named or [root for root in _existing_default_roots() if root.exists()]
+
+
+def gather(
+    source: Source, settings: Settings, discovery: Discovery, *, quietly: bool = False
+) -> "tuple[Gathered, bool]":
+    """Read *discovery* into rows, for who keeps them; tell whether they are those of a store.
+
+    Shows no progress if it is to go on *quietly*.
+    """
+    from tokenaudit.store import gather_without_store
+    from tokenaudit.store.index import Index
+    from tokenaudit.store.plan import plan as plan_of
+
+    store = _store(source, settings)
+    made = store.plan(discovery) if store else plan_of(Index(), discovery)
+    jobs = _jobs(source, settings)
+    size = sum(extent.size for extent in made.extents)
+    with nullcontext() if quietly else _progress_bar(size) as progress:
+        readings = transcripts.read(made.extents, jobs=jobs, progress=progress)
+        if store is None:
+            return gather_without_store(made, readings, now_ns=time_ns()), False
+        found = store.gather(made, readings, now_ns=time_ns(), only_present=source.only_present)
+    for note in () if quietly else store.notes:
+        sys.stderr.write(f"tokenaudit: {visible(note)}\n")
+    return found, True
+
+
 def _store(source: Source, settings: Settings) -> Store | None:
     """Open the store; None where there is to be none, or none that can be used."""
     if source.no_store or (source.demo and source.store is None):
@@ -363,7 +401,7 @@ def _existing_default_roots() -> list[Path]:
 @contextmanager
 def _progress_bar(total: int) -> Iterator[Progress | None]:
     """Show how far reading is, on a terminal, once it has taken a while."""
-    if not _is_terminal(sys.stderr):
+    if not is_terminal(sys.stderr):
         yield None
         return
     patient = _PatientBar(total)
@@ -454,7 +492,7 @@ def _style(output: Output, *, to_file: bool) -> Style:
     encoding = (sys.stdout.encoding or "ascii").lower()
     return Style(
         width=min(_width(), 80) if output.compact else _width(),
-        color=_has_color(sys.stdout),
+        color=has_color(sys.stdout),
         unicode=encoding.startswith("utf"),
         raw_csv=output.raw_csv,
     )
@@ -467,11 +505,13 @@ def _width() -> int:
     return max(20, shutil.get_terminal_size(fallback=(120, 24)).columns)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def is_terminal(stream: TextIO) -> bool:
+    """Tell whether *stream* is a terminal on which something can move."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _has_color(stream: TextIO) -> bool:
+def has_color(stream: TextIO) -> bool:
+    """Tell whether colours are wanted on *stream*."""
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or _is_terminal(stream)
+    return bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream)

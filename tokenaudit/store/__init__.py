@@ -1,7 +1,15 @@
 """What has been read, kept from run to run: nothing is parsed twice, and no history is lost."""
 
 from tokenaudit.store.plan import is_within
-from tokenaudit.store.store import Store, facts_without_store
+from tokenaudit.store.store import Gathered, Store, facts_without_store, gather_without_store
 from tokenaudit.store.versions import PRESENT, Version
 
-__all__ = ["PRESENT", "Store", "Version", "facts_without_store", "is_within"]
+__all__ = [
+    "PRESENT",
+    "Gathered",
+    "Store",
+    "Version",
+    "facts_without_store",
+    "gather_without_store",
+    "is_within",
+]

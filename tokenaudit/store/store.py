@@ -7,6 +7,7 @@ run goes on: what cannot be kept is read again next time.
 
 import time
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tokenaudit.store.holdings import Holdings
     from tokenaudit.store.rows import Collector, PartEnd, Rows
 
-__all__ = ["Store", "facts_without_store"]
+__all__ = ["Gathered", "Store", "facts_without_store", "gather_without_store"]
 
 _LOCK: Final = "lock"
 _PATIENCE_S: Final = 10
@@ -35,6 +36,16 @@ _TICK_NS: Final = 2_000_000_000
 """The coarsest clock of a file system that is in use: FAT's."""
 _GROWTH: Final = 2
 """Segments are merged until each holds this many times the records of all younger ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What is known after a reading."""
+
+    rows: "Rows"
+    """All rows, or with `gather_without_store` those that were read."""
+    states: list[FileState]
+    """How far each transcript has been read; of one that could not be read at all there is none."""
 
 
 class Store:
@@ -111,11 +122,28 @@ class Store:
     ) -> "Facts":
         """Return all facts: those that were kept, and those of *readings*, which are kept from now on.
 
+        See `gather` for the arguments and errors.
+        """
+        from tokenaudit.store.facts import facts_of
+
+        found = self.gather(made, readings, now_ns=now_ns, only_present=only_present)
+        gone = [state.path for state in found.states if state.gone_ns is not None]
+        return facts_of(found.rows, unreadable=made.discovery.rejects, gone=gone)
+
+    def gather(
+        self,
+        made: Plan,
+        readings: Iterable[Reading],
+        *,
+        now_ns: int,
+        only_present: bool = False,
+    ) -> "Gathered":
+        """Return all rows: those that were kept, and those of *readings*, which are kept from now on.
+
         *now_ns* is the time, when transcripts that are missed are said to be gone; with *only_present* what is
         no longer on disk is left out. An interruption keeps what has been read. Raises StoreError
         where the rows that were kept make no sense.
         """
-        from tokenaudit.store.facts import facts_of
         from tokenaudit.store.rows import Collector, united
 
         bases = {path: change.base for path, change in made.changes.items()}
@@ -138,11 +166,7 @@ class Store:
         }
         kept = united(segments.rows_of(tables) for tables in self._tables)
         self._keep(made, advance)
-        return facts_of(
-            united([kept.of(live), advance.rows.renumbered(first)]),
-            unreadable=made.discovery.rejects,
-            gone=[state.path for state in states if state.gone_ns is not None],
-        )
+        return Gathered(united([kept.of(live), advance.rows.renumbered(first)]), states)
 
     def holdings(self) -> "Holdings":
         """Return what is kept, and on how much room. Raises StoreError where rows make no sense."""
@@ -349,6 +373,23 @@ class _Advance:
             return old.former
         gone = Former(old.revision, old.parts, old.size, old.mtime_ns, change.fate, self._now_ns)
         return [*old.former, gone]
+
+
+def gather_without_store(
+    made: Plan, readings: Iterable[Reading], *, now_ns: int, first: int = 0
+) -> Gathered:
+    """Return what *readings* of the changes of *made* say, their parts numbered from *first* on.
+
+    The states are those of all that *made* knows. For who keeps rows and states in memory.
+    """
+    from tokenaudit.store.rows import Collector
+
+    bases = {path: change.base for path, change in made.changes.items()}
+    collector = Collector(made.discovery.transcripts, bases)
+    for reading in readings:
+        collector.add(reading)
+    advance = _Advance(made, collector, now_ns)
+    return Gathered(advance.rows.renumbered(first), advance.states(first))
 
 
 def facts_without_store(discovery: Discovery, readings: Iterable[Reading]) -> "Facts":

@@ -1,7 +1,7 @@
 """The only part that knows Claude Code's format: finds its transcripts and reads what they say."""
 
 from tokenaudit.transcripts.columns import Columns, Reading
-from tokenaudit.transcripts.content import Cause, Content, Piece, read_content
+from tokenaudit.transcripts.content import Cause, Content, Follower, Piece, read_content
 from tokenaudit.transcripts.digests import Digests, still_holds
 from tokenaudit.transcripts.discover import (
     DEMO,
@@ -22,6 +22,7 @@ __all__ = [
     "Digests",
     "Discovery",
     "Extent",
+    "Follower",
     "Piece",
     "Progress",
     "Reading",

@@ -14,7 +14,7 @@ import msgspec
 from tokenaudit.model import MAIN_AGENT
 from tokenaudit.transcripts.lines import lines_with
 
-__all__ = ["Cause", "Content", "Piece", "read_content"]
+__all__ = ["Cause", "Content", "Follower", "Piece", "read_content"]
 
 _IMAGE_CHARACTERS: Final = 6000
 """What a picture weighs beside texts: about 1,500 tokens, at four characters each."""
@@ -113,6 +113,35 @@ def read_content(session_id: str | None, agent_id: str, paths: Iterable[str]) ->
         except OSError:
             continue
     return reading.content
+
+
+class Follower:
+    """Reads what comes into the context of an agent while its transcripts grow."""
+
+    def __init__(self, session_id: str | None, agent_id: str) -> None:
+        """Follow this agent from the beginning of each of its transcripts."""
+        self._reading = _Reading(Content(session_id, agent_id))
+        self._ends: dict[str, int] = {}
+
+    def read(self, path: str) -> list[Piece]:
+        """Return what whole lines at *path* say that have not been read; nothing where it cannot be read.
+
+        A transcript that has become shorter is not read again: what it said has been said.
+        """
+        content = self._reading.content
+        content.pieces = []
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - as everywhere here
+                file.seek(self._ends.get(path, 0))
+                for data in file:
+                    if not data.endswith(b"\n"):
+                        break
+                    self._ends[path] = self._ends.get(path, 0) + len(data)
+                    if b'"uuid"' in data:
+                        self._reading.add(data)
+        except OSError:
+            pass
+        return content.pieces
 
 
 class _Reading:

@@ -1,0 +1,243 @@
+"""What the dashboard shows: as lines that fit, and in a terminal of its own."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from transcripts_builder import encoded, reply, session_file, write
+
+from tokenaudit.watch import events as ev
+from tokenaudit.watch.picture import Sketch, Style, drawn, summary
+
+NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
+UTC_ZONE = ZoneInfo("UTC")
+
+
+def used(tokens: int, cost: str | None, responses: int = 7, unpriced: int = 0) -> ev.Figures:
+    return ev.Figures(
+        responses, tokens, 0, 0, 0, 0, tokens, None if cost is None else Decimal(cost), unpriced
+    )
+
+
+def agent(number: int, percent: float | None = 15.4, **more: object) -> ev.AgentState:
+    state = "near limit" if percent is not None and percent >= 80 else None
+    tokens = 30_893 if percent is None else round(percent * 2000)
+    window = None if percent is None else 200_000
+    gauge = ev.Gauge(tokens, window, "model", percent, state, more.pop("estimated", None))  # type: ignore[arg-type]
+    said = {
+        "session_id": f"{number:08x}-1111-4111-8111-111111111111",
+        "agent_id": "main",
+        "agent_type": "main",
+        "title": f"Task {number}",
+        "project": "/work/webshop",
+        "model": "claude-opus-4-6",
+        "last_time": NOW - timedelta(seconds=number),
+        "usage": used(1_234_567, "12.35"),
+        **more,
+    }
+    return ev.AgentState(**said, context=gauge)  # type: ignore[arg-type]
+
+
+def snapshot(*agents: ev.AgentState, budgets: tuple[ev.BudgetState, ...] = ()) -> ev.Snapshot:
+    block = ev.Block(
+        NOW - timedelta(hours=2, minutes=30),
+        NOW + timedelta(hours=2, minutes=30),
+        9000,
+        used(900_000, "4.5"),
+        6000,
+        Decimal("1.8"),
+        1_800_000,
+        Decimal(9),
+    )
+    return ev.Snapshot(
+        *(1, "0.1.0", NOW, "events", 2000, "UTC", {}, used(5_000_000, "50", 99, 2), NOW.date()),
+        *(used(1_500_000, "6.25"), block, [*agents], [*budgets]),
+    )
+
+
+def shown(sketch: Sketch, width: int, height: int | None, *, is_unicode: bool = True) -> list[str]:
+    style = Style(width, height, UTC_ZONE, is_unicode=is_unicode)
+    return [line.plain for line in drawn(sketch, style)]
+
+
+def busy() -> Sketch:
+    budget = ev.BudgetState("25/day", None, NOW, Decimal(25), Decimal("21.25"), 85.0, "near")
+    agents = [agent(number) for number in range(20)]
+    reject = ev.Rejected("/w/projects/a/b.jsonl", 7, "no count")
+    told = [(NOW + timedelta(seconds=number), reject) for number in range(100)]
+    return Sketch(snapshot(*agents, budgets=(budget,)), [*range(60)], told)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 50), (40, 10), (20, 3), (1, 1)])
+def test_it_fits_whatever_room_there_is(width: int, height: int) -> None:
+    """As many lines as the screen has, none wider."""
+    lines = shown(busy(), width, height)
+
+    assert height == len(lines)
+    assert all(len(line) <= width for line in lines)
+
+
+def test_at_80_by_24_it_says_how_things_stand() -> None:
+    """Head, budget, agents, the latest events; the rest has no room."""
+    lines = shown(busy(), 80, 24)
+
+    assert lines[0].startswith(" tokenaudit watch  ")
+    assert lines[0].endswith("  live · 2,000 transcripts · 12:30:00 ")
+    assert " Today     1.5M tokens      $6.25  7 responses" == lines[1]
+    assert " Total     5.0M tokens   ≥ $50.00  99 responses, 2 unpriced" == lines[2]
+    assert (
+        " Block   900.0K tokens      $4.50  10:00-15:00, 2h 30m left, $9.00 at its end" == lines[3]
+    )
+    assert lines[4].startswith(" Pace      6.0K tok/min     $1.80/h  ")
+    assert " Budget 25/day  █████████████████░░░ 85.0%     $21.25 of $25.00  near" == lines[5]
+    assert lines[7].startswith(" Agent            Project  Model")
+    assert (
+        " Task 0           webshop  opus-4-6      1.2M   $12.35 █░░░░░░░ 15%   12:30:00" == lines[8]
+    )
+    assert " 12:31:39  reject      /w/projects/a/b.jsonl:7: no count" == lines[22]
+    assert " Ctrl-C ends the watch" == lines[23]
+
+
+def test_more_room_is_used_well() -> None:
+    """All agents, and prompt and window beside the gauge."""
+    lines = shown(busy(), 200, 50)
+
+    assert 20 == sum(" Task " in line for line in lines)
+    assert "█░░░░░░░ 15% 30.8K/200.0K" in lines[8]
+
+
+def test_a_context_near_its_limit_warns_and_an_estimate_is_marked() -> None:
+    """85 % with a sign; 100,000 of 200,000 tokens, of which 70,000 are measured."""
+    full, under, unknown = agent(0, 85.0), agent(1, 35.0, estimated=100_000), agent(2, None)
+    lines = shown(Sketch(snapshot(full, under, unknown), [0] * 60, []), 80, 24)
+
+    assert "███████░ 85%!" in lines[7]
+    assert "████░░░░ ≈50%" in lines[8]
+    assert "30.9K" in lines[9]
+    assert "%" not in lines[9]
+
+
+def test_what_transcripts_say_commands_nothing_and_ascii_is_enough() -> None:
+    """Escapes are made visible, markup stays text; without Unicode no sign of it is left."""
+    evil = agent(0, title="\x1b[2J[red]boo")
+    line = shown(Sketch(snapshot(evil), [0] * 60, []), 120, 24)[7]
+
+    assert r" \x1b[2J[red]boo" == line[:16]
+    assert "".join(shown(busy(), 120, 40, is_unicode=False)).isascii()
+
+
+def test_the_summary_says_what_was_used_meanwhile() -> None:
+    """Of 99 responses 90 were there before."""
+    first = snapshot()
+    last = ev.Snapshot(
+        *(1, "0.1.0", NOW + timedelta(hours=1, minutes=5), "events", 2000, "UTC", {}),
+        *(used(6_000_000, "52.5", 108, 2), NOW.date(), used(2_500_000, "8.75", 16), None, [], []),
+    )
+    lines = [line.plain for line in summary(first, last, Style(80, None, UTC_ZONE))]
+
+    assert "Watched for 1h 05m: 9 responses, 1.0M tokens, $2.50." == lines[0]
+    assert lines[1].startswith("Today: 2.5M tokens $8.75 16 responses")
+
+
+class Terminal:
+    """A terminal in which a watch runs, and what it has been sent."""
+
+    def __init__(self, root: Path, columns: int, lines: int) -> None:
+        self.master, slave = pty.openpty()
+        self.resize(columns, lines)
+        command = [sys.executable, "-m", "tokenaudit", "watch", "--root", str(root), "--no-store"]
+        environment = {**os.environ, "TERM": "xterm-256color", "PYTHONUTF8": "1"}
+        for name in ("COLUMNS", "LINES"):
+            environment.pop(name, None)
+        self.process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, env=environment, close_fds=True
+        )
+        os.close(slave)
+        self.data = ""
+
+    def resize(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def read(self) -> bool:
+        """Wait for more; tell whether there is any."""
+        ready, _, _ = select.select([self.master], [], [], 60)
+        assert ready, self.data
+        try:
+            more = os.read(self.master, 1 << 16)
+        except OSError:
+            return False
+        self.data += more.decode("utf-8", "replace")
+        return bool(more)
+
+    def frame(self) -> list[str]:
+        """The last picture that was drawn whole, without colours."""
+        frames = self.data.split("\x1b[H")
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", frames[-1]).split("\r\n")
+
+    def until(self, wanted: Callable[[list[str]], bool]) -> list[str]:
+        while not wanted(self.frame()):
+            assert self.read(), self.data
+        return self.frame()
+
+
+def is_whole(height: int) -> Callable[[list[str]], bool]:
+    return lambda lines: len(lines) == height and "Ctrl-C ends" in lines[-1]
+
+
+def test_in_a_terminal_it_lives_and_leaves_it_clean(tmp_path: Path) -> None:
+    """Drawn at 80x24, again when a line comes, again at 200x50; then the old screen, and a summary."""
+    path = write(session_file(tmp_path), reply())
+    terminal = Terminal(tmp_path, 80, 24)
+    try:
+        first = terminal.until(is_whole(24))
+        with path.open("ab") as file:
+            file.write(encoded(reply("msg_2", "req_2", 5000, at=2)) + b"\n")
+        second = terminal.until(lambda lines: is_whole(24)(lines) and "2 responses" in lines[2])
+        terminal.resize(200, 50)
+        third = terminal.until(is_whole(50))
+        terminal.process.send_signal(signal.SIGINT)
+        while terminal.read():
+            pass
+        code = terminal.process.wait(60)
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()
+        os.close(terminal.master)
+
+    assert "1 response" in first[2]
+    assert any("usage" in line for line in second)
+    assert all(len(line) <= 80 for line in (*first, *second))
+    assert max(map(len, third)) > 150
+    before, _, after = terminal.data.rpartition("\x1b[?1049l")
+    assert "\x1b[?1049h" in before
+    assert "\x1b[?25h" in terminal.data
+    assert "1 response, 5.0K tokens, $0.13" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", after)
+    assert 130 == code
+
+
+def test_a_terminal_that_goes_away_ends_it(tmp_path: Path) -> None:
+    """Without a word, for there is nobody to hear it."""
+    write(session_file(tmp_path), reply())
+    terminal = Terminal(tmp_path, 80, 24)
+    try:
+        terminal.until(is_whole(24))
+        os.close(terminal.master)
+        terminal.process.send_signal(signal.SIGHUP)
+
+        assert terminal.process.wait(60) in {130, 141}
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()

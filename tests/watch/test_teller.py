@@ -1,0 +1,96 @@
+"""What is told, given lists of changes and a clock of our own."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from test_equality import NOW as NOW_NS
+from test_equality import started
+from transcripts_builder import Line, encoded, reply, session_file, usage, write
+
+from tokenaudit.budgets import parse
+from tokenaudit.reports.question import Question
+from tokenaudit.watch import events as ev
+from tokenaudit.watch.live import Live
+from tokenaudit.watch.sources import Sources
+from tokenaudit.watch.teller import Teller, tokens_by_minute
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def teller(*budgets: str, near_limit: float = 80) -> Teller:
+    question = Question("watch", "0", NOON, budgets=tuple(map(parse, budgets)))
+    return Teller(question, near_limit=near_limit, watching="events")
+
+
+def more(path: Path, sources: Sources, live: Live, told: Teller, *lines: Line) -> list[ev.Event]:
+    """The events of *lines* appended to *path*."""
+    with path.open("ab") as file:
+        file.write(b"".join(encoded(line) + b"\n" for line in lines))
+    step = sources.look([str(path)], now_ns=NOW_NS)
+    assert step is not None
+    return told.events(live, live.apply(step), step, NOON)
+
+
+def haiku(number: int, prompt: int) -> Line:
+    counts = usage(5, read=prompt - 10)
+    name = f"msg_{number}"
+    return reply(name, f"req_{number}", at=number, model="claude-haiku-4-5", counts=counts)
+
+
+def test_a_full_context_is_told_once_until_it_was_less_full(tmp_path: Path) -> None:
+    """170,000 of 200,000 tokens, 180,000, then 20,000, then 165,000: two crossings."""
+    path = write(session_file(tmp_path), haiku(1, 1000))
+    (sources, live), told = started(tmp_path), teller()
+    crossings = []
+    for number, prompt in enumerate((170_000, 180_000, 20_000, 165_000), 2):
+        found = more(path, sources, live, told, haiku(number, prompt))
+        crossings.append(sum(isinstance(event, ev.NearLimit) for event in found))
+
+    assert [1, 0, 0, 1] == crossings
+
+
+def test_a_budget_is_told_near_and_over_and_again_on_another_day(tmp_path: Path) -> None:
+    """Each response costs 25 cents and 50 microdollars: of 30 cents one is near, two are over."""
+    path = write(session_file(tmp_path), reply(output=10_000))
+    (sources, live), told = started(tmp_path), teller("0.30/day")
+
+    def states(now: datetime) -> list[str]:
+        found = told.budget_events(live, now)
+        return [event.budget.state for event in found if isinstance(event, ev.BudgetEvent)]
+
+    assert ["near"] == states(NOON)
+    assert [] == states(NOON)
+    more(path, sources, live, told, reply("msg_2", "req_2", 10_000, at=2))
+    assert ["over"] == states(NOON)
+    assert [] == states(NOON + timedelta(days=1))
+    assert ["over"] == states(NOON)
+
+
+def test_a_clock_that_goes_backwards_changes_no_total(tmp_path: Path) -> None:
+    """A day earlier nothing was used; the whole is the same."""
+    write(session_file(tmp_path), reply())
+    (sources, live), told = started(tmp_path), teller("1/day")
+    now, before = (
+        told.snapshot(live, moment, transcripts=sources.transcripts)
+        for moment in (NOON, NOON - timedelta(days=1))
+    )
+
+    assert now.totals == before.totals
+    assert (1, 0) == (now.today.responses, before.today.responses)
+    assert now.block is not None
+    assert before.block is None
+    assert [Decimal("0.00255"), Decimal(0)] == [each.budgets[0].cost_usd for each in (now, before)]
+
+
+def test_tokens_by_minute_end_with_this_minute(tmp_path: Path) -> None:
+    """110 tokens at nine, 20 two minutes later; a minute after that nothing yet."""
+    later = reply("msg_2", "req_2", 10, at=120)
+    write(session_file(tmp_path), reply(), later)
+    _, live = started(tmp_path)
+    question = Question("watch", "0", NOON)
+    now = NINE + timedelta(minutes=3, seconds=1)
+
+    assert [0, 110, 0, 20, 0] == tokens_by_minute(live, question, now, minutes=5)
+    assert [0, 0] == tokens_by_minute(live, question, NINE - timedelta(minutes=9), minutes=2)

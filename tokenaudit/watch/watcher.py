@@ -1,0 +1,173 @@
+"""Waits for changes below some folders: by the system's events, or by looking now and then.
+
+Yields what may have changed, and never what did: who reads finds that out. It reads no transcript.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from time import monotonic, sleep
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
+
+__all__ = ["ALL", "Ending", "Watcher", "places", "rest"]
+
+ALL: Final = "*"
+"""Stands for all transcripts: any of them may have changed."""
+
+_STEP_MS: Final = 25
+"""How long it must be quiet before changes are told, and how often the watcher looks whether it is."""
+_DEBOUNCE_MS: Final = 100
+"""How long changes are gathered at most."""
+_RESTAT_S: Final = 30.0
+"""How often all is looked at, in case the system lost an event, or one came too early."""
+_SOON_S: Final = 1.0
+"""How long after folders have changed all is looked at again: they may have filled before they were watched."""
+_POLL_S: Final = 1.0
+_NAP_S: Final = 0.1
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_REMOTE: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "fuse.sshfs", "fuse.rclone", "drvfs"}
+)
+"""File systems of which the system does not tell what others write."""
+
+
+def places(roots: Sequence[str]) -> list[str]:
+    """Return the folders to be watched for *roots*: each with all that is below."""
+    found = []
+    for root in map(os.path.abspath, roots):
+        projects = os.path.join(root, "projects")  # noqa: PTH118
+        if os.path.isdir(projects):  # noqa: PTH112
+            found.append(projects)
+        elif os.path.isdir(root) and not os.path.isfile(f"{root}.jsonl"):  # noqa: PTH112, PTH113
+            found.append(root)
+        else:
+            found.append(os.path.dirname(root))  # noqa: PTH120
+    return [*dict.fromkeys(found)]
+
+
+class Ending(Protocol):
+    """Tells whether the watch is to end."""
+
+    def is_set(self) -> bool:
+        """Tell it."""
+        ...
+
+
+class Watcher:
+    """Yields batches of paths that may have changed; an empty one now and then, when none has."""
+
+    def __init__(self, roots: Sequence[str], *, poll: bool = False) -> None:
+        """Begin to watch *roots*, or with *poll* to look at them; `why` says why it looks, if it must."""
+        self.why: str | None = "because of --poll" if poll else None
+        self._native: RustNotify | None = None
+        if not poll:
+            watched = places(roots)
+            self.why = _remote(watched, _mounts())
+            if self.why is None:
+                self._begin(watched)
+        self._due = monotonic()
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether it must look, for the system does not tell."""
+        return self._native is None
+
+    def _begin(self, watched: Sequence[str]) -> None:
+        from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
+
+        # In their order: no debugging, no polling (ours looks at less), folders with all below, and
+        # no error passed over: it would leave folders unwatched without a word.
+        try:
+            self._native = RustNotify([*watched], False, False, 0, True, False)
+        except (OSError, WatchfilesRustInternalError) as error:
+            self.why = _unavailable(error)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End."""
+        self.close()
+
+    def close(self) -> None:
+        """End the watch."""
+        if self._native is not None:
+            self._native.close()
+
+    def wait(self, seconds: float, ending: Ending) -> frozenset[str]:
+        """Return the paths that have changed, ALL among them when all are to be looked at.
+
+        None at all after *seconds*, or when it is time for the *ending*.
+        """
+        left = max(self._due - monotonic(), 0.0)
+        paths = self._changes(min(seconds, left), ending)
+        if monotonic() >= self._due:
+            self._due = monotonic() + (_POLL_S if self.is_polling else _RESTAT_S)
+            return paths | {ALL}
+        if any(not path.endswith(".jsonl") for path in paths):
+            self._due = min(self._due, monotonic() + _SOON_S)
+        return paths
+
+    def _changes(self, seconds: float, ending: Ending) -> frozenset[str]:
+        if self._native is None:
+            rest(seconds, ending)
+            return frozenset()
+        milliseconds = max(int(seconds * 1000), 1)
+        from watchfiles._rust_notify import WatchfilesRustInternalError
+
+        try:
+            found = self._native.watch(_DEBOUNCE_MS, _STEP_MS, milliseconds, ending)
+        except (OSError, WatchfilesRustInternalError) as error:  # a new folder was one too many
+            self.close()
+            self._native, self.why = None, _unavailable(error)
+            return frozenset({ALL})
+        if isinstance(found, set):
+            return frozenset(path for _, path in found)
+        return frozenset()
+
+
+def _unavailable(error: Exception) -> str:
+    return f"the system's events cannot be had: {error}"
+
+
+def rest(seconds: float, ending: Ending) -> None:
+    """Do nothing for *seconds*, or until it is time for the *ending*."""
+    until = monotonic() + seconds
+    while not ending.is_set() and (left := until - monotonic()) > 0:
+        sleep(min(left, _NAP_S))
+
+
+def _mounts() -> dict[str, str]:
+    """Return the kind of file system at each place where one is mounted; none where that is not told."""
+    found: dict[str, str] = {}
+    try:
+        lines = _MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        fields, kinds = before.split(" "), after.split(" ")
+        if len(fields) > 4:  # noqa: PLR2004 - proc(5): the fifth is the mount point
+            found[fields[4].replace("\\040", " ")] = kinds[0]
+    return found
+
+
+def _remote(watched: Iterable[str], mounts: dict[str, str]) -> str | None:
+    """Say why the folders *watched* cannot be, if one is on a file system of *mounts* that tells nothing."""
+    for path in watched:
+        real = os.path.realpath(path)
+        above = [real, *map(str, Path(real).parents)]
+        kind = next((mounts[each] for each in above if each in mounts), None)
+        if kind in _REMOTE:
+            return f"{path} is on {kind}, which tells nothing of what others write"
+    return None
