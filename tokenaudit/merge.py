@@ -284,21 +284,29 @@ def _shared(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
 def _repaired(
     responses: pl.DataFrame, copied: pl.DataFrame, owners: pl.DataFrame, facts: Facts
 ) -> pl.DataFrame:
-    """Add what parents were told of the last replies of subagents, where the counts agree (R4)."""
-    unfinished = facts.transcripts.filter(
-        pl.col("is_unfinished") & (pl.col("agent_id") != MAIN_AGENT)
-    ).select("path", "session_id", "agent_id", record="last_record")
-    if facts.results.is_empty() or unfinished.is_empty():
-        return responses.with_columns(repaired_tokens=pl.lit(None, dtype=pl.Int64))
+    """Add what parents were told of the last replies of subagents, where the counts agree (R4).
+
+    The last reply is the one that began last: a late line of an earlier one does not make it that.
+    """
+    agents = facts.transcripts.filter(pl.col("agent_id") != MAIN_AGENT).select(
+        "path", "session_id", "agent_id"
+    )
     told = facts.results.join(facts.transcripts.select("path", "session_id"), on="path").rename(
         {"path": "parent_path"}
     )
+    answered = agents.join(told, on=["session_id", "agent_id"], how="semi")
+    if answered.is_empty():
+        return responses.with_columns(repaired_tokens=pl.lit(None, dtype=pl.Int64))
+    reply = pl.coalesce("key", pl.col("row").cast(pl.String))
     last = (
         facts.records.with_row_index("row")
-        .select("row", "path", "record")
-        .filter(pl.col("path").is_in(unfinished["path"].implode()))
-        .join(unfinished, on=["path", "record"])
+        .select("row", "path", "record", "is_progress")
+        .filter(pl.col("path").is_in(answered["path"].implode()), ~pl.col("is_progress"))
         .join(copied.select("row", "key"), on="row", how="left")
+        .sort("record")
+        .unique(["path", reply], keep="first", maintain_order=True)
+        .unique("path", keep="last", maintain_order=True)
+        .join(answered, on="path")
     )
     # What has no key is alone, and its own owner.
     owner = owners.select("key", "owner_row")
