@@ -77,7 +77,7 @@ def test_days_chosen_are_the_only_ones_that_are_added(
         (["daily", "--to", "lake"], "--to takes the responses themselves, not daily"),
         (["--to", "lake", "-o", "x.csv"], "--to and --output exclude each other"),
         (["--host", "desk"], "need --to"),
-        (["--to", "s3://bucket"], "s3://: not a place that is known"),
+        (["--to", "gs://bucket"], "gs://: not a place that is known"),
         (["--to", "sqlite:///x", "--redact"], "--redact is for a lake"),
         (["--to", "sqlite:////does/not/exist/x"], "cannot be written: unable to open"),
         (["--to", "lake", "--redact"], "a secret of at least 16 characters"),

@@ -64,7 +64,7 @@ def export(
         str | None,
         typer.Option(
             metavar="PLACE",
-            help="Add what is new to a lake (a folder that hosts may share), sqlite:///FILE or postgresql://HOST/DATABASE.",
+            help="Add what is new to a lake that hosts may share (a folder, s3://BUCKET/FOLDER), sqlite:///FILE or postgresql://HOST/DATABASE.",
             rich_help_panel=_PLACE,
         ),
     ] = None,
@@ -260,9 +260,12 @@ def _alone(lake: str, host: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    from tokenaudit.cli.run import data_folder
+
+    folder = data_folder() if "://" in lake else Path(lake)  # a bucket has no locks
     try:
-        Path(lake).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(Path(lake) / f".tokenaudit-{host}.lock", timeout=_PATIENCE_S)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f".tokenaudit-{host}.lock", timeout=_PATIENCE_S)
         lock.acquire()
     except Timeout:
         raise OutputError(
@@ -271,7 +274,7 @@ def _alone(lake: str, host: str) -> Iterator[None]:
     except FileExistsError:
         raise OutputError(f"{lake}: not a folder") from None
     except (OSError, NotImplementedError) as error:
-        if not os.access(lake, os.W_OK):
+        if folder == Path(lake) and not os.access(lake, os.W_OK):
             reason = getattr(error, "strerror", None) or error
             raise OutputError(f"{lake}: cannot be written: {reason}") from None
         yield

@@ -40,7 +40,11 @@ def rollup(
     options: Options,
     lake: Annotated[
         str | None,
-        typer.Argument(metavar="LAKE", help="Where hosts export to.", show_default=False),
+        typer.Argument(
+            metavar="LAKE",
+            help="Where hosts export to: a folder, s3://BUCKET/FOLDER.",
+            show_default=False,
+        ),
     ] = None,
     report: Annotated[
         list[str] | None,

@@ -94,8 +94,10 @@ def read(storage: Storage, parts: Iterable[Part], columns: Sequence[str] = tuple
     """Read *columns* of *parts*, all of one day; what is damaged is left out and named."""
     checked: list[tuple[Part, bytes]] = []
     damages: list[Damage] = []
-    for part in parts:
-        data = _content(storage, part)
+    listed = list(parts)
+    contents = storage.read_all([part.name for part in listed])
+    for part, content in zip(listed, contents, strict=True):
+        data = _checked(part, content)
         if isinstance(data, Damage):
             damages.append(data)
         else:
@@ -109,11 +111,9 @@ def read(storage: Storage, parts: Iterable[Part], columns: Sequence[str] = tuple
     return Parts(rows, tuple(part for part, _ in checked), tuple(damages))
 
 
-def _content(storage: Storage, part: Part) -> bytes | Damage:
-    try:
-        data = storage.read(part.name)
-    except OSError as error:
-        return Damage(part.name, f"cannot be read: {error.strerror or error}")
+def _checked(part: Part, data: bytes | OSError) -> bytes | Damage:
+    if isinstance(data, OSError):
+        return Damage(part.name, f"cannot be read: {data.strerror or data}")
     if not data:
         return Damage(part.name, "damaged: the file is empty")
     if sha256(data).hexdigest()[:_DIGITS] != part.hash:
