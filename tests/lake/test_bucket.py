@@ -22,9 +22,10 @@ from tokenaudit.errors import ConfigError, OutputError, UsageError
 from tokenaudit.lake.bucket import Bucket, open_bucket
 from tokenaudit.lake.host import Host
 from tokenaudit.lake.publish import GRACE, publish
-from tokenaudit.lake.rollup import here, on_processes, roll_up
+from tokenaudit.lake.rollup import roll_up
 from tokenaudit.lake.storage import open_storage
 from tokenaudit.lake.sums import Asked
+from tokenaudit.lake.work import here, on_processes
 
 FORK = str(FIXTURES / "fork-copies" / "claude")
 HOST = Host("h1", "laptop")

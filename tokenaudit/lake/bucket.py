@@ -56,14 +56,16 @@ class Bucket:
         """Return the names of all files below *under*, sorted. Raises ConfigError."""
         from botocore.exceptions import BotoCoreError, ClientError
 
+        folder = under and f"{under}/"
+        top = self.prefix + folder
         pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self.prefix + (under and f"{under}/")
+            Bucket=self.bucket, Prefix=top
         )
         try:
             keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
         except (BotoCoreError, ClientError) as error:
             raise self._cannot_list(error) from None
-        return sorted(name for key in keys if _is_shown(name := key[len(self.prefix) :]))
+        return sorted(folder + name for key in keys if _is_shown(name := key[len(top) :]))
 
     def read(self, name: str) -> bytes:
         """Return what *name* holds; raises OSError."""
