@@ -84,17 +84,15 @@ def _labels(storage: Storage, parts: Sequence[Part]) -> Mapping[str, str]:
     newest: dict[str, Part] = {}
     for part in sorted(parts, key=lambda part: (str(part.date or ""), part.name)):
         newest[part.host] = part
-    found = {host: _label(storage, part) or host for host, part in newest.items()}
+    found = {host: host for host in newest}
+    for day in _days(list(newest.values())):
+        rows = read(storage, day, ["host", "host_label"]).rows.drop_nulls()
+        found.update(rows.group_by("host").agg(pl.col("host_label").first()).iter_rows())
     shared = {label for label, number in Counter(found.values()).items() if number > 1}
     return {
         host: f"{label} ({host})" if label in shared and label != host else label
         for host, label in found.items()
     }
-
-
-def _label(storage: Storage, part: Part) -> str | None:
-    labels = read(storage, [part], ["host_label"]).rows["host_label"].drop_nulls()
-    return None if labels.is_empty() else labels[0]
 
 
 def _undated(storage: Storage, parts: Sequence[Part]) -> tuple[str, ...]:
