@@ -16,9 +16,10 @@ import polars as pl
 
 from tokenaudit.lake.groups import Groups
 from tokenaudit.lake.parts import encode, place
-from tokenaudit.lake.rollup import here, on_processes, roll_up
+from tokenaudit.lake.rollup import roll_up
 from tokenaudit.lake.rows import SCHEMA, conform
 from tokenaudit.lake.sums import Asked
+from tokenaudit.lake.work import here, on_processes
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.selection import Selection
 

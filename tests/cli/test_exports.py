@@ -77,7 +77,7 @@ def test_days_chosen_are_the_only_ones_that_are_added(
         (["daily", "--to", "lake"], "--to takes the responses themselves, not daily"),
         (["--to", "lake", "-o", "x.csv"], "--to and --output exclude each other"),
         (["--host", "desk"], "need --to"),
-        (["--to", "s3://bucket"], "s3://: not a place that is known"),
+        (["--to", "gs://bucket"], "gs://: not a place that is known"),
         (["--to", "sqlite:///x", "--redact"], "--redact is for a lake"),
         (["--to", "sqlite:////does/not/exist/x"], "cannot be written: unable to open"),
         (["--to", "lake", "--redact"], "a secret of at least 16 characters"),
@@ -136,3 +136,37 @@ def test_twenty_at_once_of_which_half_are_killed(tmp_path: Path) -> None:
 
     assert sorted(Folder(lake).names()) == sorted(Folder(clean).names())
     assert held(lake).equals(held(clean))
+
+
+FULL_DISK = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+from tokenaudit.__main__ import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_full_disk_leaves_whole_files_and_a_repeat_mends_it(tmp_path: Path) -> None:
+    """One line, exit code 2, no half-written part and no temporary file; then all of it."""
+    lake = tmp_path / "lake"
+    argv = ["export", "--root", FORK, "--no-store", "--to", str(lake)]
+    environ = {**os.environ, "TOKENAUDIT_HOST_ID": "h1"}
+
+    full = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, "4096", *argv],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (full.returncode, full.stdout) == (2, "")
+    (line,) = full.stderr.splitlines()
+    assert line.startswith("tokenaudit: error: ")
+    assert "cannot be written: larger than a file may be here" in line
+    left = [path for path in lake.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert left == []
+
+    again = [sys.executable, "-m", "tokenaudit", *argv]
+    assert subprocess.run(again, env=environ, check=True, capture_output=True).stderr == b""
+    assert held(lake).height == 5

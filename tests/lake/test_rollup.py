@@ -5,11 +5,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -23,10 +24,11 @@ from tokenaudit.lake.cluster import on_cluster
 from tokenaudit.lake.groups import Groups, read_groups
 from tokenaudit.lake.host import Host
 from tokenaudit.lake.publish import publish
-from tokenaudit.lake.rollup import here, on_processes, roll_up
+from tokenaudit.lake.rollup import roll_up
 from tokenaudit.lake.rows import rows_of
 from tokenaudit.lake.storage import Folder
 from tokenaudit.lake.sums import Asked
+from tokenaudit.lake.work import here, on_processes
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.selection import Selection
 from tokenaudit.store.facts import Facts
@@ -158,14 +160,14 @@ def test_one_digest_on_a_cluster_of_which_a_worker_is_killed(lake: Path) -> None
         work = on_cluster(address)
         killed: list[int] = []
 
-        def interrupted(ask: Asked, days: list[list[object]]) -> Iterator[object]:
-            for sums in work(ask, days):  # type: ignore[arg-type]
+        def interrupted(function: Callable[[Any], Any], days: Sequence[Any]) -> Iterator[Any]:
+            for sums in work(function, days):
                 if not killed:
                     workers[0].send_signal(signal.SIGKILL)
                     killed.append(1)
                 yield sums
 
-        assert roll_up(asked(lake), interrupted).digest == expected  # type: ignore[arg-type]
+        assert roll_up(asked(lake), interrupted).digest == expected
         assert killed
 
 

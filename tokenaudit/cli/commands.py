@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tokenaudit import __version__
-from tokenaudit.cli import cron, exports, prices, questions, rollup, store
+from tokenaudit.cli import cron, exports, prices, questions, rollup, scan, store
 from tokenaudit.cli.options import Options, command
 
 __all__ = ["app"]
@@ -158,6 +158,7 @@ def by(
 questions.register(app)
 exports.register(app)
 rollup.register(app)
+scan.register(app)
 cron.register(app)
 app.add_typer(prices.app)
 app.add_typer(store.app)

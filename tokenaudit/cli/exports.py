@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ from tokenaudit.errors import ConfigError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from tokenaudit.config import Settings
-    from tokenaudit.lake.publish import Published
+    from tokenaudit.lake.parts import Damage
     from tokenaudit.reports.question import Question
 
-__all__ = ["export_sample", "register"]
+__all__ = ["Target", "alone", "export_sample", "register", "say", "secret_of", "warn"]
 
 _PLACE: Final = "Where a nightly job adds to"
 _SECRET: Final = "TOKENAUDIT_SECRET"  # noqa: S105 - the name of a variable
@@ -64,7 +64,7 @@ def export(
         str | None,
         typer.Option(
             metavar="PLACE",
-            help="Add what is new to a lake (a folder that hosts may share), sqlite:///FILE or postgresql://HOST/DATABASE.",
+            help="Add what is new to a lake that hosts may share (a folder, s3://BUCKET/FOLDER), sqlite:///FILE or postgresql://HOST/DATABASE.",
             rich_help_panel=_PLACE,
         ),
     ] = None,
@@ -134,7 +134,7 @@ def _add_to_lake(
     from tokenaudit.lake.host import this_host
     from tokenaudit.lake.storage import open_storage
 
-    secret = _secret(target)
+    secret = secret_of(target)
     storage = open_storage(target.to, must_exist=False)
     host = this_host(data_folder(), os.environ, target.label)
     facts = read_facts(options, settings)
@@ -144,10 +144,10 @@ def _add_to_lake(
 
     rows = rows_of(facts, host=host.id, label=host.label)
     chosen = select(rows, question.selection).collect().select(rows.columns)
-    with _alone(target.to, host.id):
+    with alone(target.to, host.id):
         published = publish(chosen, storage, host, question.now, secret=secret)
     if options.output.json:
-        _say(
+        say(
             {
                 "to": target.to,
                 "host": host.id,
@@ -157,7 +157,7 @@ def _add_to_lake(
                 **asdict(published),
             }
         )
-    _warn(published)
+    warn(published.damages)
 
 
 def _add_to_database(
@@ -180,7 +180,7 @@ def _add_to_database(
     chosen = select(ledger.frame, question.selection).collect().select(ledger.frame.columns)
     added = add(ledger, chosen, target.to, host.id)
     if options.output.json:
-        _say(
+        say(
             {
                 "to": shown(target.to),
                 "host": host.id,
@@ -210,7 +210,7 @@ def _write_metrics(
     chosen = select(ledger.frame, question.selection).collect()
     targets.write(metrics(chosen, question.now), target.to)
     if options.output.json:
-        _say({"to": target.to, "responses": chosen.height, "rejects": ledger.intake.rejects})
+        say({"to": target.to, "responses": chosen.height, "rejects": ledger.intake.rejects})
 
 
 def export_sample(lake: str) -> None:
@@ -232,7 +232,8 @@ def export_sample(lake: str) -> None:
     publish(rows_of(facts, host=host.id, label=host.label), storage, host, datetime.now(UTC))
 
 
-def _secret(target: Target) -> bytes | None:
+def secret_of(target: Target) -> bytes | None:
+    """Return the secret for redacting; None where nothing is to be. Raises ConfigError."""
     if not target.redact:
         if target.secret_file is not None:
             raise UsageError("--secret-file needs --redact")
@@ -252,7 +253,7 @@ def _secret(target: Target) -> bytes | None:
 
 
 @contextmanager
-def _alone(lake: str, host: str) -> Iterator[None]:
+def alone(lake: str, host: str) -> Iterator[None]:
     """Let no other run of *host* write to *lake* meanwhile; the lock dies with its owner.
 
     It spares work, no more: runs that do not see each other's lock lose nothing either. So a file
@@ -260,9 +261,12 @@ def _alone(lake: str, host: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    from tokenaudit.cli.run import data_folder
+
+    folder = data_folder() if "://" in lake else Path(lake)  # a bucket has no locks
     try:
-        Path(lake).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(Path(lake) / f".tokenaudit-{host}.lock", timeout=_PATIENCE_S)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f".tokenaudit-{host}.lock", timeout=_PATIENCE_S)
         lock.acquire()
     except Timeout:
         raise OutputError(
@@ -271,7 +275,7 @@ def _alone(lake: str, host: str) -> Iterator[None]:
     except FileExistsError:
         raise OutputError(f"{lake}: not a folder") from None
     except (OSError, NotImplementedError) as error:
-        if not os.access(lake, os.W_OK):
+        if folder == Path(lake) and not os.access(lake, os.W_OK):
             reason = getattr(error, "strerror", None) or error
             raise OutputError(f"{lake}: cannot be written: {reason}") from None
         yield
@@ -281,7 +285,7 @@ def _alone(lake: str, host: str) -> Iterator[None]:
         yield
 
 
-def _say(line: dict[str, Any]) -> None:
+def say(line: dict[str, Any]) -> None:
     """Print one line of JSON: what was written."""
     import msgspec
 
@@ -290,9 +294,9 @@ def _say(line: dict[str, Any]) -> None:
     targets.write_stdout(msgspec.json.encode(line) + b"\n")
 
 
-def _warn(published: "Published") -> None:
+def warn(damages: "Sequence[Damage]") -> None:
     """Name what of this host's own could not be read."""
     from tokenaudit.render.clean import visible
 
-    for damage in published.damages:
+    for damage in damages:
         sys.stderr.write(f"tokenaudit: warning: {visible(damage.name)}: {visible(damage.reason)}\n")

@@ -13,7 +13,6 @@ from tokenaudit.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenaudit.config import Settings
-    from tokenaudit.lake.rollup import Work
     from tokenaudit.lake.sums import Asked
     from tokenaudit.reports.question import Question
     from tokenaudit.reports.report import Report
@@ -40,7 +39,11 @@ def rollup(
     options: Options,
     lake: Annotated[
         str | None,
-        typer.Argument(metavar="LAKE", help="Where hosts export to.", show_default=False),
+        typer.Argument(
+            metavar="LAKE",
+            help="Where hosts export to: a folder, s3://BUCKET/FOLDER.",
+            show_default=False,
+        ),
     ] = None,
     report: Annotated[
         list[str] | None,
@@ -85,17 +88,19 @@ def rollup(
 ) -> None:
     """One total over a lake of many hosts: copies merged over all of them, at the rates in force."""
     from tokenaudit.cli.run import write
+    from tokenaudit.cli.workers import shared, workers
     from tokenaudit.lake import reports
     from tokenaudit.lake.rollup import roll_up
 
     is_report = demo and lake is not None and reports.is_report(lake)
+    work = workers(jobs, cluster, is_insecure=insecure_cluster)
     name = " ".join([*([lake] if is_report and lake else []), *(report or [])]) or "hosts"
 
     def make(question: "Question", settings: "Settings") -> "Report":  # noqa: ARG001 - it has none
         keys = reports.dimensions(name)
         with _lake(lake, demo=demo) as place:
-            asked = _asked(options, question, place, keys, groups)
-            found = roll_up(asked, _work(jobs, cluster, is_insecure=insecure_cluster))
+            asked = _asked(options, question, shared(place, cluster), keys, groups)
+            found = roll_up(asked, work)
         return reports.report(found, question, keys)
 
     written = write(options, make, name=name, command=f"rollup {name}")
@@ -113,16 +118,6 @@ def _asked(
 
     card = rate_card(options.pricing)
     return Asked(lake, card, question.selection, keys, read_groups(groups), {})
-
-
-def _work(jobs: int, cluster: str | None, *, is_insecure: bool) -> "Work":
-    from tokenaudit.lake.rollup import here, on_processes
-
-    if cluster is not None:
-        from tokenaudit.lake.cluster import on_cluster
-
-        return on_cluster(cluster, is_insecure=is_insecure)
-    return here if jobs == 1 else on_processes(jobs)
 
 
 @contextmanager

@@ -167,7 +167,7 @@ def _form(output: Output) -> tuple[Format, str | None]:
     if found is None:
         raise UsageError(
             f"{path}: its ending names no format",
-            hint="Add --format, or end the name in .csv, .json, .ndjson, .parquet or .md.",
+            hint="Add --format, or end the name in .csv, .json, .ndjson, .parquet, .xlsx or .md.",
         )
     return found, path
 
@@ -481,7 +481,7 @@ def spoken(report: "Report", form: Format) -> list[str]:
     if form in {Format.TABLE, Format.MARKDOWN}:
         return []
     notes = map(visible, report.notes)
-    if form in {Format.JSON, Format.PARQUET}:  # their metadata say the rest
+    if form in {Format.JSON, Format.PARQUET, Format.XLSX}:  # their metadata say the rest
         return [note for note in notes if note.startswith(WARNING)]
     return list(notes)
 

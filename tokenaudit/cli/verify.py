@@ -136,7 +136,7 @@ def _parquet_meta(path: Path, data: bytes) -> Mapping[str, Any]:
     try:
         found = pl.read_parquet_metadata(io.BytesIO(data))
         pl.read_parquet(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         said = str(error).splitlines()[0]
         raise ExportError(f"{path}: cannot be read as Parquet: {said}") from None
     own = {

@@ -1,25 +1,24 @@
-"""The work of a roll-up on a Dask cluster: the same functions, sent to workers that see the lake.
+"""Work on a Dask cluster: the same functions, sent to workers that see the lake.
 
 What is sent to a worker is run there, so an address off this machine must be under TLS, or the user
 must have said that the way there is safe.
 """
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tokenaudit.errors import ConfigError, UsageError
-from tokenaudit.lake.rollup import Day, Work
-from tokenaudit.lake.sums import Asked, Sums, sum_day
+from tokenaudit.lake.work import MOST_TRIES, Work
 
 __all__ = ["on_cluster"]
 
-_MOST_TRIES = 3
-_PATIENCE_S = 30
+_PATIENCE_S: Final = 30
 
 
 def on_cluster(address: str, *, is_insecure: bool = False) -> Work:
-    """Return work on the cluster whose scheduler is at *address*; days of a dead worker go to others.
+    """Return work on the cluster whose scheduler is at *address*; tasks of a dead worker go to others.
 
     Raises UsageError for a plain address off this machine, unless *is_insecure*; ConfigError where
     there is no scheduler, or Dask is not installed. With `tls://`, certificates come from Dask's
@@ -27,7 +26,7 @@ def on_cluster(address: str, *, is_insecure: bool = False) -> Work:
     """
     _check(address, is_insecure=is_insecure)
 
-    def work(asked: Asked, days: Sequence[Day]) -> Iterator[Sums]:
+    def work(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
         try:
             from distributed import Client, as_completed
         except ImportError:
@@ -41,13 +40,11 @@ def on_cluster(address: str, *, is_insecure: bool = False) -> Work:
         except (OSError, TimeoutError, ValueError) as error:
             raise ConfigError(f"{address}: no cluster answers: {error}") from error
         with client:
-            futures = client.map(
-                sum_day, [asked] * len(days), days, pure=False, retries=_MOST_TRIES
-            )
+            futures = client.map(function, tasks, pure=False, retries=MOST_TRIES)
             done = as_completed(futures, loop=client.loop, with_results=True)  # type: ignore[no-untyped-call]
-            for future, sums in done:
+            for future, result in done:
                 future.release()
-                yield sums
+                yield result
 
     return work
 

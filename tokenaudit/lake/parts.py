@@ -94,26 +94,26 @@ def read(storage: Storage, parts: Iterable[Part], columns: Sequence[str] = tuple
     """Read *columns* of *parts*, all of one day; what is damaged is left out and named."""
     checked: list[tuple[Part, bytes]] = []
     damages: list[Damage] = []
-    for part in parts:
-        data = _content(storage, part)
+    listed = list(parts)
+    contents = storage.read_all([part.name for part in listed])
+    for part, content in zip(listed, contents, strict=True):
+        data = _checked(part, content)
         if isinstance(data, Damage):
             damages.append(data)
         else:
             checked.append((part, data))
     try:
         rows = _together(checked, columns)
-    except (pl.exceptions.PolarsError, OSError):
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         rows = None  # one of them is to blame
     if rows is None:
         return _one_by_one(checked, columns, damages)
     return Parts(rows, tuple(part for part, _ in checked), tuple(damages))
 
 
-def _content(storage: Storage, part: Part) -> bytes | Damage:
-    try:
-        data = storage.read(part.name)
-    except OSError as error:
-        return Damage(part.name, f"cannot be read: {error.strerror or error}")
+def _checked(part: Part, data: bytes | OSError) -> bytes | Damage:
+    if isinstance(data, OSError):
+        return Damage(part.name, f"cannot be read: {data.strerror or data}")
     if not data:
         return Damage(part.name, "damaged: the file is empty")
     if sha256(data).hexdigest()[:_DIGITS] != part.hash:
@@ -128,7 +128,7 @@ def _one_by_one(
     for part, data in checked:
         try:
             frame = _together([(part, data)], columns)
-        except (pl.exceptions.PolarsError, OSError):
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
             frame = None
         if frame is None:
             damages.append(Damage(part.name, _reason(part, data)))
@@ -172,7 +172,7 @@ def _reason(part: Part, data: bytes) -> str:
     """Say what is wrong with *data*, which are whole, but no part that this version reads."""
     try:
         rows = pl.read_parquet(data)
-    except (pl.exceptions.PolarsError, OSError):
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         return "foreign: not a Parquet file"
     numbers = set(rows["format"].unique()) if "format" in rows.columns else set()
     if numbers - {FORMAT}:

@@ -18,7 +18,7 @@ from tokenaudit.lake.redact import redact
 from tokenaudit.lake.rows import unite
 from tokenaudit.lake.storage import Storage
 
-__all__ = ["GRACE", "Published", "WrittenPart", "publish"]
+__all__ = ["GRACE", "Published", "WrittenPart", "publish", "publish_day"]
 
 GRACE: Final = timedelta(days=1)
 """How long a part stays after one that replaces it was written."""
@@ -77,6 +77,24 @@ def publish(
     days = [
         run.day(day, by_day.get(day, nothing)) for day in sorted({*by_day, *run.untidy()}, key=str)
     ]
+    return _published(days)
+
+
+def publish_day(
+    day: date | None,
+    rows: pl.DataFrame,
+    storage: Storage,
+    host: Host,
+    now: datetime,
+    *,
+    secret: bytes | None = None,
+) -> Published:
+    """Bring *rows*, all of *day*, into the lake, as `publish` does."""
+    run = _Run(storage, host, now, secret)
+    return _published([run.day(day, run.own(rows))])
+
+
+def _published(days: Sequence[_Day]) -> Published:
     return Published(
         tuple(day.written for day in days if day.written is not None),
         tuple(name for day in days for name in day.removed),

@@ -5,25 +5,22 @@ digest does not tell which it was.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from hashlib import sha256
-from typing import Final
 
 import polars as pl
 
 from tokenaudit.lake.parts import Damage, Part, find, read
 from tokenaudit.lake.storage import Storage, open_storage
-from tokenaudit.lake.sums import Asked, Sums, add_up, sum_day, sum_rest
+from tokenaudit.lake.sums import Asked, add_up, sum_day, sum_rest
+from tokenaudit.lake.work import Work
 
-__all__ = ["Day", "Rollup", "Work", "digest", "here", "on_processes", "roll_up"]
+__all__ = ["Day", "Rollup", "digest", "roll_up"]
 
 Day = list[Part]
-Work = Callable[[Asked, Sequence[Day]], Iterable[Sums]]
-"""Who sums days, in any order."""
-
-_MOST_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def roll_up(asked: Asked, work: Work) -> Rollup:
     days = _days(_wanted(parts, asked))
     # also for no day at all there is a table
     total, rests = sum_rest(asked, [sum_day(asked, []).rest]), []
-    for sums in work(asked, days):
+    for sums in work(partial(sum_day, asked), days):
         total = add_up([total, sums])
         rests.append(sums.rest)
     if rests:
@@ -87,17 +84,15 @@ def _labels(storage: Storage, parts: Sequence[Part]) -> Mapping[str, str]:
     newest: dict[str, Part] = {}
     for part in sorted(parts, key=lambda part: (str(part.date or ""), part.name)):
         newest[part.host] = part
-    found = {host: _label(storage, part) or host for host, part in newest.items()}
+    found = {host: host for host in newest}
+    for day in _days(list(newest.values())):
+        rows = read(storage, day, ["host", "host_label"]).rows.drop_nulls()
+        found.update(rows.group_by("host").agg(pl.col("host_label").first()).iter_rows())
     shared = {label for label, number in Counter(found.values()).items() if number > 1}
     return {
         host: f"{label} ({host})" if label in shared and label != host else label
         for host, label in found.items()
     }
-
-
-def _label(storage: Storage, part: Part) -> str | None:
-    labels = read(storage, [part], ["host_label"]).rows["host_label"].drop_nulls()
-    return None if labels.is_empty() else labels[0]
 
 
 def _undated(storage: Storage, parts: Sequence[Part]) -> tuple[str, ...]:
@@ -125,44 +120,3 @@ def _days(parts: Sequence[Part]) -> list[Day]:
     for part in parts:
         days.setdefault(part.date, []).append(part)
     return [days[day] for day in sorted(days, key=str)]
-
-
-def here(asked: Asked, days: Sequence[Day]) -> Iterator[Sums]:
-    """Sum the *days* in this process, one after the other."""
-    return (sum_day(asked, day) for day in days)
-
-
-def on_processes(jobs: int) -> Work:
-    """Return work on *jobs* processes; days of a process that dies are summed again."""
-
-    def work(asked: Asked, days: Sequence[Day]) -> Iterator[Sums]:
-        left = list(days)
-        for tries in range(1, _MOST_TRIES + 1):
-            done: list[Day] = []
-            yield from _in_pool(jobs, asked, left, done, is_last=tries == _MOST_TRIES)
-            left = [day for day in left if day not in done]
-            if not left:
-                return
-
-    return work
-
-
-def _in_pool(
-    jobs: int, asked: Asked, days: Sequence[Day], done: list[Day], *, is_last: bool
-) -> Iterator[Sums]:
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
-    # Polars has threads, from which no process may be forked.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(sum_day, asked, day): day for day in days}
-        for future in as_completed(futures):
-            try:
-                sums = future.result()
-            except BrokenProcessPool:
-                if is_last:
-                    raise
-                continue
-            done.append(futures.pop(future))
-            yield sums

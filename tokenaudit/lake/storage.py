@@ -1,13 +1,14 @@
 """Where a lake lies: names and bytes, whole or not at all; it never looks inside a part."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from tokenaudit.errors import OutputError, UsageError
+from tokenaudit.lake.bucket import SCHEME, open_bucket
 from tokenaudit.render import target as targets
 
 __all__ = ["Folder", "Storage", "open_storage"]
@@ -21,6 +22,9 @@ class Storage(Protocol):
 
     def read(self, name: str) -> bytes:
         """Return what *name* holds; raises OSError."""
+
+    def read_all(self, names: Sequence[str]) -> Iterator[bytes | OSError]:
+        """Yield what each of *names* holds, in their order; an error is a value."""
 
     def modified(self, name: str) -> datetime:
         """Return when *name* was written; raises OSError."""
@@ -45,6 +49,14 @@ class Folder:
     def read(self, name: str) -> bytes:
         """Return what the file holds."""
         return (self.top / name).read_bytes()
+
+    def read_all(self, names: Sequence[str]) -> Iterator[bytes | OSError]:
+        """Yield what each file holds."""
+        for name in names:
+            try:
+                yield self.read(name)
+            except OSError as error:
+                yield error
 
     def modified(self, name: str) -> datetime:
         """Return when the file was written."""
@@ -79,11 +91,16 @@ def _names(folder: Path, prefix: str) -> Iterator[str]:
 
 
 def open_storage(lake: str, *, must_exist: bool) -> Storage:
-    """Return the storage that *lake* names: a folder. Raises UsageError where it cannot be one."""
+    """Return the storage that *lake* names: a folder, or a bucket.
+
+    Raises UsageError where it cannot be one, ConfigError where a bucket cannot be reached.
+    """
+    if lake.startswith(SCHEME):
+        return open_bucket(lake, must_exist=must_exist)
     if "://" in lake:
         raise UsageError(
             f"{lake.partition('://')[0]}://: not a place that is known",
-            hint="Name a folder, or a database: sqlite:///FILE, postgresql://HOST/DATABASE.",
+            hint="Name a folder, s3://BUCKET, sqlite:///FILE or postgresql://HOST/DATABASE.",
         )
     top = Path(lake)
     try:

@@ -7,6 +7,7 @@ near midnight that may have copies under the next day.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
+from io import BytesIO
 from typing import Any, Final
 
 import polars as pl
@@ -43,6 +44,8 @@ _PLAIN: Final = (
     *("speed", "service_tier", "inference_geo", "quality", "stop_reason", "web_searches", *TOKENS),
 )
 """Columns of responses that have no copies: what they are chosen, priced and summed by."""
+_AT_ONCE: Final = 1 << 18
+"""Rows that are summed at once: what that takes beside them is many times their size."""
 _DAY: Final = "day of the report"
 """What `day` is called while rows are priced, which has a day of its own."""
 _MONEY: Final = (*COSTS, "cost_usd", "list_cost_usd")
@@ -87,7 +90,14 @@ def sum_day(asked: Asked, parts: Sequence[Part]) -> Sums:
         pl.lit(None, SCHEMA[name]).alias(name) for name in SCHEMA if name not in columns
     )
     sums = _summed(found.rows, ~is_rest, asked)
-    return Sums(*sums, rest.select(SCHEMA.keys()), found.rows.height, found.damages)
+    return Sums(*sums, _alone(rest.select(SCHEMA.keys())), found.rows.height, found.damages)
+
+
+def _alone(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return *rows* in memory of their own: a few rows of a day hold on to all of its texts."""
+    file = BytesIO()
+    rows.write_ipc(file, compat_level=pl.CompatLevel.oldest())
+    return pl.read_ipc(file.getvalue())
 
 
 def sum_rest(asked: Asked, rests: Sequence[pl.DataFrame]) -> Sums:
@@ -141,11 +151,18 @@ def _summed(
     ]
     several, _ = price_merged(merged(suspects.with_columns(missing)), asked.card)
     light = list(dict.fromkeys((*_PLAIN, *(name for name in asked.keys if name in SCHEMA))))
-    plain = rows.select(light).filter(wanted & ~is_suspect)
-    sums = pl.concat([_sums_of_priced(several, asked), _sums_of_plain(plain, asked)])
+    is_plain = wanted & ~is_suspect
+    slices = [slice(at, at + _AT_ONCE) for at in range(0, rows.height, _AT_ONCE)]
+
+    def plain(of: slice) -> pl.DataFrame:
+        return rows[of].select(light).filter(is_plain[of])
+
+    sums = pl.concat(
+        [_sums_of_priced(several, asked), *(_sums_of_plain(plain(each), asked) for each in slices)]
+    )
     if not asked.selection.filters():  # the sums are of everything, and hold the counts
         return sums, _regrouped(sums.rename({"host": "host_label"}, strict=False))
-    everything = pl.concat([_counts(several), _counts(plain)])
+    everything = pl.concat([_counts(several), *(_counts(plain(each)) for each in slices)])
     return sums, everything.group_by(DIGESTED).agg(pl.col(_COUNTED).sum())
 
 
@@ -214,7 +231,9 @@ def _chosen(rows: pl.DataFrame, asked: Asked) -> pl.DataFrame:
     )
     if "kind" not in named.columns:
         named = named.with_columns(kind=pl.lit("message"))
-    return select(asked.groups.named(named), asked.selection).collect()
+    chosen = select(asked.groups.named(named), asked.selection)
+    # Periods that nobody asks for are not worked out; `day` is what rows are priced by.
+    return chosen.select(list(dict.fromkeys((*named.columns, "day", *_keys(asked))))).collect()
 
 
 def _shaped(sums: pl.DataFrame, asked: Asked) -> pl.DataFrame:

@@ -126,17 +126,27 @@ def condense(usage: pl.DataFrame, keys: Sequence[str], card: RateCard) -> pl.Dat
     # 64 bits wrap around in silence; no honest history comes near
     largest = usage.select(pl.max_horizontal(pl.col(counts).max())).item() or 0
     wide = pl.Int128 if largest * usage.height >= 2**63 else pl.Int64
+    marked = usage.with_columns(longest.fill_null(0).alias(_LONGEST), day=_period(card))
+    by = list(dict.fromkeys((*keys, *_KIND, _LONGEST)))
+    # What is the same in all rows parts none, and to hash it takes most of the time.
+    varying = [name for name in by if not _is_constant(marked[name])]
     summed = (
-        usage.with_columns(longest.fill_null(0).alias(_LONGEST), day=_period(card))
-        .group_by(list(dict.fromkeys((*keys, *_KIND, _LONGEST))))
+        marked.group_by(varying or by)
         .agg(
+            pl.col([name for name in by if varying and name not in varying]).first(),
             pl.len().cast(pl.Int64).alias("responses"),
             pl.col("time").first(),
             pl.col(counts).cast(wide).sum(),
         )
+        .select(*by, "responses", "time", *counts)
     )
     total = pl.sum_horizontal(f"{name}_tokens" for name in CLASSES)
     return summed.drop("day").with_columns(total_tokens=total)
+
+
+def _is_constant(values: pl.Series) -> bool:
+    """Tell whether all *values* are the same, or null."""
+    return values.is_empty() or bool(values.eq_missing(values[0]).all())
 
 
 def _prompt() -> pl.Expr:

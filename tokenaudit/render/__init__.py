@@ -21,6 +21,7 @@ class Format(StrEnum):
     NDJSON = "ndjson"
     CSV = "csv"
     PARQUET = "parquet"
+    XLSX = "xlsx"
     MARKDOWN = "markdown"
     JUNIT = "junit"
     """Findings alone."""
@@ -34,6 +35,7 @@ _ENDINGS: Final = {
     ".jsonl": Format.NDJSON,
     ".csv": Format.CSV,
     ".parquet": Format.PARQUET,
+    ".xlsx": Format.XLSX,
     ".md": Format.MARKDOWN,
     ".markdown": Format.MARKDOWN,
     ".txt": Format.TABLE,

@@ -92,7 +92,7 @@ def rows_of(tables: Tables) -> "Rows":
                 empty = {name: pl.lit(None, schema[name]) for name in missing}
                 frame = found.with_columns(**empty).select(schema.keys()).cast(pl.Schema(schema))
             frames[name] = frame
-    except (pl.exceptions.PolarsError, ValueError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         raise StoreError(f"rows of the store cannot be read: {error}") from None
     return Rows(**frames)
 
