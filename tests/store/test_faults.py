@@ -1,6 +1,7 @@
 """The store under faults: a run may be killed at any moment, meet a full disk, another run or a damaged store."""
 
 import json
+import os
 import random
 import shutil
 import signal
