@@ -58,7 +58,12 @@ def _command_line(words: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("tokenaudit: interrupted\n")
         return 130
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as end:
+        # Typer takes a closed pipe for a failure, and leaves with the code of findings.
+        if not isinstance(end, BrokenPipeError) and not isinstance(
+            end.__context__, BrokenPipeError
+        ):
+            raise
         _forget_stdout()
         return 141
     return code if isinstance(code, int) else 0

@@ -237,6 +237,21 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [["daily"], ["export", "-f", "csv"], ["watch", "--once", "--json"]]
+)
+def test_a_reader_that_is_gone_has_a_code_of_its_own(words: list[str]) -> None:
+    """141, as of a program that the signal of a closed pipe ends; never that of findings."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "tokenaudit", *words, "--demo"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+
+    assert 141 == done.returncode
+    assert "Traceback" not in done.stderr
+
+
 def test_last_counts_periods_of_the_report(capfd: pytest.CaptureFixture[str]) -> None:
     """`weekly --last 2` is this week and the one before, so old usage is not in it."""
     _, out, _ = run(capfd, "weekly", "--demo", "--last", "2", "--json")
