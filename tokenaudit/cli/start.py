@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-__all__ = ["command_line"]
+__all__ = ["command_line", "group_name"]
 
 _PLAIN: Final[dict[Any, Callable[[Any], Any]]] = {
     str: str,
@@ -36,16 +36,20 @@ def command_line(app: typer.Typer, argv: Sequence[str]) -> Any:
 
 
 def _with_named(app: typer.Typer, argv: Sequence[str]) -> typer.Typer:
-    groups = [group for group in app.registered_groups if _name(group) in argv]
+    groups = [group for group in app.registered_groups if group_name(group) in argv]
     commands = [command for command in app.registered_commands if command.name in argv]
-    if not argv or argv[0] not in {*map(_name, groups), *(command.name for command in commands)}:
+    if not argv or argv[0] not in {
+        *map(group_name, groups),
+        *(command.name for command in commands),
+    }:
         return app
     named = copy(app)
     named.registered_groups, named.registered_commands = groups, commands
     return named
 
 
-def _name(group: Any) -> str | None:
+def group_name(group: Any) -> str | None:
+    """Return by which name *group*, a group of commands registered with Typer, is called."""
     name = group.typer_instance.info.name
     return name if isinstance(name, str) else None
 
