@@ -233,6 +233,24 @@ def test_results_are_looked_for_when_the_subagent_appears(root: Path, folder: Pa
     assert_equal(scratch(root), run(root, folder))
 
 
+def test_a_late_line_of_an_earlier_reply_is_not_the_last_reply(root: Path, folder: Path) -> None:
+    """The reply that began last is repaired, wherever the transcript was cut (R4)."""
+    told = usage(850)
+    write(session_file(root, FORK), prompt(), agent_result(told, "b2", at=90))
+    path = agent_file(root, "b2", FORK)
+    last = reply("msg_8", "req_8", stop=None, counts=usage(3), at=8)
+    write(path, sidechain(reply("msg_7", "req_7", 2, stop=None, at=7), "b2"), sidechain(last, "b2"))
+    run(root, folder)
+    late = sidechain(reply("msg_7", "req_7", 40, at=9), "b2")
+    with path.open("ab") as file:
+        file.write(encoded(late) + b"\n")
+    found = run(root, folder)
+
+    outputs = dict(found.frame.select("response_id", "output_tokens").iter_rows())
+    assert (40, 850) == (outputs["msg_7"], outputs["msg_8"])
+    assert_equal(scratch(root), found)
+
+
 def test_filters_open_nothing_that_is_known(root: Path, folder: Path) -> None:
     """The plan knows no filter: what is known is not opened, whichever days are asked for."""
     run(root, folder)
