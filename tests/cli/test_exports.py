@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from processes import unmeasured
 from stories import FIXTURES
 
 from tokenaudit.__main__ import main
@@ -151,7 +152,7 @@ def test_a_full_disk_leaves_whole_files_and_a_repeat_mends_it(tmp_path: Path) ->
     """One line, exit code 2, no half-written part and no temporary file; then all of it."""
     lake = tmp_path / "lake"
     argv = ["export", "--root", FORK, "--no-store", "--to", str(lake)]
-    environ = {**os.environ, "TOKENAUDIT_HOST_ID": "h1"}
+    environ = {**unmeasured(), "TOKENAUDIT_HOST_ID": "h1"}
 
     full = subprocess.run(
         [sys.executable, "-c", FULL_DISK, "4096", *argv],

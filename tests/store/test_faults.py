@@ -1,7 +1,6 @@
 """The store under faults: a run may be killed at any moment, meet a full disk, another run or a damaged store."""
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import unmeasured
 from transcripts_builder import FORK, OTHER, encoded, prompt, reply, session_file, write
 
 from tokenaudit.__main__ import main
@@ -79,11 +79,6 @@ def run(root: Path, folder: Path | None, *before: str) -> tuple[list[Any], str]:
     return outcome(
         subprocess.run(command, capture_output=True, text=True, check=False, env=unmeasured())
     )
-
-
-def unmeasured() -> dict[str, str]:
-    """An environment in which nothing is written but by the run itself: no coverage either."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 
 
 def ids(rows: list[Any]) -> set[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import unmeasured
 from transcripts_builder import OTHER, SESSION, agent_file, reply, session_file, write
 
 from tokenaudit import load
@@ -448,7 +449,7 @@ def look(root: Path, locked: Path, mode: int = 0) -> dict[str, Any]:
         pytest.skip("there are no users here")
     locked.chmod(mode)
     # Another user may not write to where coverage keeps its data.
-    plain = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
+    plain = unmeasured()
     run = subprocess.run(
         [sys.executable, "-c", LOOK, str(root), str(locked)],
         capture_output=True,
