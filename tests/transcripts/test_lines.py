@@ -32,7 +32,8 @@ SNAPSHOT = b'{"type":"file-history-snapshot","messageId":"m","snapshot":{"files"
 
 def candidates(content: bytes) -> tuple[list[Candidate], int, int]:
     reader = LineReader(io.BytesIO(content))
-    return list(reader), reader.lines, reader.bytes
+    found = [(number, sort, line.removesuffix(b"\n")) for number, sort, line in reader]
+    return found, reader.lines, reader.bytes
 
 
 def parsed_file(folder: Path, *content: bytes, end: bytes = b"\n") -> Parsed:

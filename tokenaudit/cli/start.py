@@ -6,6 +6,7 @@ even what was not; both take longer than most reports.
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ _PLAIN: Final[dict[Any, Callable[[Any], Any]]] = {
     list[Path]: lambda values: [Path(value) for value in values],
 }
 """Types that need no checking, and how a value of the command line becomes one of them."""
+
+_MANY_DIGITS: Final = 10
 
 
 def command_line(app: typer.Typer, argv: Sequence[str]) -> Any:
@@ -75,14 +78,36 @@ def _take_plainly(command: Any) -> None:
 
 def _processing(parameter: Any) -> Callable[[Any, Any], Any]:
     process, callback = parameter.process_value, parameter.callback
-    descriptor = getattr(parameter, "type_descriptor", None)
-    plain = _PLAIN.get(getattr(descriptor, "annotation", None))
+    plain = _plain(getattr(parameter, "type_descriptor", None))
 
     def take(context: Any, value: Any) -> Any:
         if value is None and not parameter.required:
             return callback(context, parameter, None) if callback else None
         if plain is None or value is None or callback:
             return process(context, value)
-        return plain(value)
+        try:
+            return plain(value)
+        except ValueError:
+            return process(context, value)  # which has the words for what is wrong
 
     return take
+
+
+def _plain(descriptor: Any) -> Callable[[Any], Any] | None:
+    """Return what converts a value that is as it should be, and raises ValueError for others."""
+    annotation = getattr(descriptor, "annotation", None)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return annotation
+    if annotation is int:
+        least = descriptor.parameter_info.min
+        return lambda value: _number(value, 0 if least is None else least)
+    return _PLAIN.get(annotation)
+
+
+def _number(value: Any, least: int) -> int:
+    if not isinstance(value, int) and (len(value) > _MANY_DIGITS or not value.isdecimal()):
+        raise ValueError
+    number = int(value)
+    if number < least:
+        raise ValueError
+    return number

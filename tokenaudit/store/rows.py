@@ -285,7 +285,7 @@ def _time(texts: pl.Series) -> pl.Series:
     plain = pl.when(pl.col("text").str.contains(_WRITTEN)).then("text")
     frame = pl.DataFrame({"text": texts}).with_columns(
         time=plain.str.to_datetime(
-            "%Y-%m-%dT%H:%M:%S%.3fZ", time_unit="us", strict=False
+            "%Y-%m-%dT%H:%M:%S.%3fZ", time_unit="us", strict=False
         ).dt.replace_time_zone("UTC")
     )
     odd = frame.filter(pl.col("time").is_null())["text"].drop_nulls().unique()

@@ -2,6 +2,9 @@
 
 The types are strict, and msgspec checks them while it decodes; a line that they refuse is not lost
 but goes to `tolerant`, which builds the same types value by value (rules R8 and R9).
+
+Fields stand in the order in which Claude Code writes them: msgspec looks for the next key behind the
+last, and finds it at once.
 """
 
 from typing import Annotated
@@ -66,29 +69,29 @@ class Iteration(Struct, gc=False):
     cache_creation: CacheCreation | None = None
 
 
-class Usage(Struct, gc=False):
+class Usage(Struct, gc=False, kw_only=True):
     """`message.usage`: the counts of one response."""
 
     input_tokens: Count
-    output_tokens: Count
-    cache_read_input_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
-    cache_creation: CacheCreation | None = None
+    cache_read_input_tokens: Count | None = None
+    output_tokens: Count
     server_tool_use: ServerToolUse | None = None
-    output_tokens_details: OutputDetails | None = None
     service_tier: str | None = None
+    cache_creation: CacheCreation | None = None
     inference_geo: str | None = None
-    speed: str | None = None
     iterations: list[Iteration] | None = None
+    speed: str | None = None
+    output_tokens_details: OutputDetails | None = None
 
 
-class Message(Struct, gc=False):
+class Message(Struct, gc=False, kw_only=True):
     """What the API answered, without its content."""
 
-    usage: Usage
-    id: str | None = None
     model: str | None = None
+    id: str | None = None
     stop_reason: str | None = None
+    usage: Usage
 
 
 class ForkedFrom(Struct, gc=False, rename="camel"):
@@ -97,22 +100,22 @@ class ForkedFrom(Struct, gc=False, rename="camel"):
     session_id: str | None = None
 
 
-class Assistant(Struct, gc=False, rename="camel"):
+class Assistant(Struct, gc=False, rename="camel", kw_only=True):
     """A line of type `assistant` with usage; also what an `agent_progress` line repeats."""
 
-    type: str
+    is_sidechain: bool | None = None
+    agent_id: str | None = None
     message: Message
     request_id: str | None = None
+    type: str
     uuid: str | None = None
     timestamp: str | None = None
-    session_id: str | None = None
-    agent_id: str | None = None
-    is_sidechain: bool | None = None
-    cwd: str | None = None
-    git_branch: str | None = None
-    version: str | None = None
-    entrypoint: str | None = None
     effort: str | None = None
+    entrypoint: str | None = None
+    cwd: str | None = None
+    session_id: str | None = None
+    version: str | None = None
+    git_branch: str | None = None
     forked_from: ForkedFrom | None = None
     attribution_skill: str | None = None
     attribution_plugin: str | None = None

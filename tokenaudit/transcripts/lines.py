@@ -6,6 +6,7 @@ session, each with its number and with what a look at a few of its bytes says it
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
+from io import BytesIO
 from typing import BinaryIO, Final
 
 __all__ = ["BLOCK", "LONGEST_LINE", "Candidate", "LineReader", "Sort", "lines_with"]
@@ -42,7 +43,8 @@ class Sort(Enum):
 
 
 Candidate = tuple[int, Sort, bytes]
-"""A line that may matter: its number, from 1 and counting blank lines too, its sort, its bytes."""
+"""A line that may matter: its number, from 1 and counting blank lines too, its sort, its bytes; blanks
+around it and its line end may be part of them or not."""
 
 
 class LineReader:
@@ -72,7 +74,7 @@ class LineReader:
         self._file = file
         self._start = start
         self._left = None if end is None else end - start
-        self._reach = LONGEST_LINE if with_results else _TAIL
+        self._with_results = with_results
         self._is_ended = False
         self._first = b""
         self._last = (b"", b"")
@@ -90,7 +92,9 @@ class LineReader:
                 yield self.line_ends, Sort.OVERSIZE, b""
             elif data[end - 1] == _LINE_END:
                 self._pass(data)
-                yield from self._candidates(data, start)
+                text = BytesIO(data)
+                text.seek(start)
+                yield from self._candidates(text.readlines(size))
             elif data.strip():
                 self._pass(data)
                 self.lines += 1
@@ -130,112 +134,93 @@ class LineReader:
             self._is_ended = block[-1] == _LINE_END
             yield block.removeprefix(_BOM) if is_first else block
 
-    def _candidates(self, data: bytes, start: int) -> Iterator[Candidate]:
-        """Yield the candidates among the whole lines of *data* from *start* on."""
-        find, startswith, reach = data.find, data.startswith, self._reach
-        to_user, to_message, to_data = len(_BEFORE_USER), len(_BEFORE_MESSAGE), len(_BEFORE_DATA)
-        number, blank = self.line_ends, 0
-        while (end := find(b"\n", start)) >= 0:
-            number += 1
-            if data[start] == _OPEN and data[end - 1] == _CLOSE:
+    def _candidates(self, lines: Sequence[bytes]) -> list[Candidate]:
+        """Return the candidates among *lines*, which come next, with their line ends."""
+        found: list[Candidate] = []
+        blank, with_results = 0, self._with_results
+        for number, line in enumerate(lines, self.line_ends + 1):
+            if line[0] == _OPEN and line[-2] == _CLOSE:
                 # What stands before the first nested object names nearly every line that is written.
-                brace = find(b"{", start + 1, end)
-                if brace >= to_user and startswith(_BEFORE_USER, brace - to_user):
-                    sort = _sort_glued(data, start, end, reach)
-                elif brace >= to_message and startswith(_BEFORE_MESSAGE, brace - to_message):
-                    sort = Sort.ASSISTANT
-                elif brace >= to_data and startswith(_BEFORE_DATA, brace - to_data):
-                    sort = _sort_data(data, start, brace, end, reach)
-                else:
-                    sort = _sort(data, start, brace, end, reach)
-                if sort is not None:
-                    yield number, sort, data[start:end]
+                brace = line.find(b"{", 1)
+                named = line[max(brace - _NAMED, 0) : brace]
+                if named == _USER or (named == _PROGRESS and line.startswith(_DULL, brace + 1)):
+                    near = line if with_results else line[-_TAIL:]
+                    if _OUTPUT in near and (sort := _sort_glued(line, with_results)):
+                        found.append((number, sort, line))
+                elif named[-_LAST:] == _MESSAGE:
+                    found.append((number, Sort.ASSISTANT, line))
+                elif sort := _sort(line, brace, with_results):
+                    found.append((number, sort, line))
+            elif line := line.strip():
+                found.append((number, Sort.RAGGED, line))
             else:
-                line = data[start:end].strip()
-                blank += not line
-                if line:
-                    yield number, Sort.RAGGED, line
-            start = end + 1
-        self.lines += number - self.line_ends - blank
-        self.line_ends = number
+                blank += 1
+        self.lines += len(lines) - blank
+        self.line_ends += len(lines)
+        return found
 
 
-_BEFORE_USER: Final = b'"type":"user","message":'
-_BEFORE_MESSAGE: Final = b'"message":'
-_BEFORE_DATA: Final = b'"type":"progress","data":'
+_NAMED: Final = 24
+_USER: Final = b'"type":"user","message":'
+_PROGRESS: Final = b'type":"progress","data":'
+_MESSAGE: Final = b'"message":'
+_LAST: Final = len(_MESSAGE)
 _DULL: Final = (b'"type":"hook', b'"type":"bash', b'"message":{"type":"user"')
 """How the data of those progress lines begin that report on hooks and commands, or repeat a user's line."""
 _OUTPUT: Final = b'"output_tokens"'
 _TITLES: Final = frozenset((b"custom-title", b"ai-title", b"summary"))
 
 
-def _sort(data: bytes, start: int, brace: int, end: int, reach: int) -> Sort | None:
-    """Say what the object at *data[start:end]* may be; None if it need not be read.
+def _sort(line: bytes, brace: int, with_results: bool) -> Sort | None:  # noqa: FBT001
+    """Say what the object *line* may be; None if it need not be read.
 
     Up to *brace*, where the first nested object opens, all keys are those of the object itself: a
     `type` that stands there is its type.
     """
-    find = data.find
-    at = find(b'"type":"', start, brace if brace >= 0 else end)
+    before = line if brace < 0 else line[:brace]
+    at = before.find(b'"type":"')
     if at < 0:
-        return _sort_by_content(data, start, end, reach)
-    kind = data[at + 8 : find(b'"', at + 8, end)]
+        return _sort_by_content(line, with_results)
+    kind = before[at + 8 : before.find(b'"', at + 8)]
     if kind == b"assistant":
         return Sort.ASSISTANT
     if kind == b"progress":
-        return _sort_progress(data, start, end, reach)
-    if kind in _TITLES or (kind == b"system" and find(b"compact_boundary", start, end) >= 0):
+        return _sort_progress(line, with_results)
+    if kind in _TITLES or (kind == b"system" and b"compact_boundary" in line):
         return Sort.NOTE
-    return _sort_glued(data, start, end, reach)
+    return _sort_glued(line, with_results)
 
 
-def _sort_data(data: bytes, start: int, brace: int, end: int, reach: int) -> Sort | None:
-    """Sort a progress line whose `data` opens at *brace*."""
-    if data.startswith(_DULL, brace + 1):
-        return _sort_glued(data, start, end, reach)
-    return _sort_progress(data, start, end, reach)
-
-
-def _sort_progress(data: bytes, start: int, end: int, reach: int) -> Sort | None:
+def _sort_progress(line: bytes, with_results: bool) -> Sort | None:  # noqa: FBT001
     """Sort a progress line by what it holds."""
-    if data.find(b'"usage"', start, end) < 0:
+    if b'"usage"' not in line:
         return None
-    if data.find(b'"agent_progress"', start, end) < 0:
-        return _sort_glued(data, start, end, reach)
-    return Sort.PROGRESS
+    return Sort.PROGRESS if b'"agent_progress"' in line else _sort_glued(line, with_results)
 
 
-def _sort_by_content(data: bytes, start: int, end: int, reach: int) -> Sort | None:
+def _sort_by_content(line: bytes, with_results: bool) -> Sort | None:  # noqa: FBT001
     """Sort an object whose type stands behind a nested object, or is written with blanks."""
-    find = data.find
-    if find(b'"usage"', start, end) >= 0:
-        if find(b'"assistant"', start, end) >= 0:
-            return Sort.PROGRESS if find(b'"agent_progress"', start, end) >= 0 else Sort.ASSISTANT
-        if _states_result(data, start, end, reach):
+    if b'"usage"' in line:
+        if b'"assistant"' in line:
+            return Sort.PROGRESS if b'"agent_progress"' in line else Sort.ASSISTANT
+        if with_results and _states_result(line):
             return Sort.RESULT
-    if end - start <= _TAIL and find(b'"type": "', start, end) >= 0:
-        return Sort.NOTE
-    if find(b'compact_boundary"', start, min(end, start + _TAIL)) >= 0:
+    if (len(line) <= _TAIL and b'"type": "' in line) or b'compact_boundary"' in line[:_TAIL]:
         return Sort.NOTE
     return None
 
 
-def _sort_glued(data: bytes, start: int, end: int, reach: int) -> Sort | None:
+def _sort_glued(line: bytes, with_results: bool) -> Sort | None:  # noqa: FBT001
     """Sort a line that begins with an object of no interest: another may be glued to it."""
-    after = end - reach
-    if data.find(_OUTPUT, max(start, after), end) < 0:
+    if _OUTPUT not in (line if with_results else line[-_TAIL:]):
         return None
-    if _states_result(data, start, end, reach):
+    if with_results and _states_result(line):
         return Sort.RESULT
-    return Sort.ASSISTANT if data.find(b'"assistant"', start, end) >= 0 else None
+    return Sort.ASSISTANT if b'"assistant"' in line else None
 
 
-def _states_result(data: bytes, start: int, end: int, reach: int) -> bool:
-    return (
-        reach == LONGEST_LINE
-        and data.find(b'"toolUseResult"', start, end) >= 0
-        and data.find(b'"agentId"', start, end) >= 0
-    )
+def _states_result(line: bytes) -> bool:
+    return b'"toolUseResult"' in line and b'"agentId"' in line
 
 
 def lines_with(file: BinaryIO, needle: bytes) -> Iterator[bytes]:

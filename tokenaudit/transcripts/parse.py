@@ -70,8 +70,7 @@ class Compaction(NamedTuple):
     post_tokens: int | None
 
 
-@dataclass(slots=True)
-class Record:
+class Record(msgspec.Struct, gc=False):
     """What one transcript says of one response: the best of its lines, and how many there are."""
 
     first: Assistant
@@ -93,6 +92,10 @@ class Record:
         if _beats(line.message, self.best.message):
             self.best = line
             self.best_line = number
+
+
+def _record(line: Assistant, number: int, agent_id: str | None, is_progress: bool) -> Record:  # noqa: FBT001
+    return Record(line, line, number, number, agent_id, is_progress, line.timestamp)
 
 
 def _first_time(known: str | None, later: str | None) -> str | None:
@@ -192,8 +195,7 @@ class _Parsing:
             if sort is Sort.ASSISTANT:
                 line = decode_assistant(data)
                 if line.type == "assistant":
-                    if line.message.model != _SYNTHETIC:
-                        self._add_record(line, number, self._agent_of(line), is_progress=False)
+                    self._add_reply(line, number)
                     return True
             elif sort is Sort.PROGRESS:
                 return self._add_progress(decode_progress(data), number)
@@ -230,20 +232,18 @@ class _Parsing:
             self.reject(number, str(error))
             return
         if isinstance(line, Assistant):
-            if line.message.model != _SYNTHETIC:
-                self._add_record(line, number, self._agent_of(line), is_progress=False)
+            self._add_reply(line, number)
         elif isinstance(line, ProgressLine):
             self._add_progress(line, number)
         elif line is not None:
             self._add_note(line, number)
 
-    def _agent_of(self, line: Assistant) -> str | None:
-        of_file = self.parsed.transcript.agent_id
-        if of_file != MAIN_AGENT:
-            return of_file
-        if line.is_sidechain:
-            return line.agent_id
-        return MAIN_AGENT
+    def _add_reply(self, line: Assistant, number: int) -> None:
+        if line.message.model != _SYNTHETIC:
+            of_file = self.parsed.transcript.agent_id
+            is_inline = of_file == MAIN_AGENT and line.is_sidechain
+            agent_id = line.agent_id if is_inline else of_file
+            self._add_record(line, number, agent_id, False)
 
     def _add_progress(self, line: ProgressLine, number: int) -> bool:
         """Take in what a subagent's line is repeated in; tell whether *line* is of progress at all."""
@@ -260,23 +260,29 @@ class _Parsing:
         message.version = message.version or line.version
         message.entrypoint = message.entrypoint or line.entrypoint
         message.is_sidechain = True
-        self._add_record(message, number, line.data.agent_id or "unknown", is_progress=True)
+        self._add_record(message, number, line.data.agent_id or "unknown", True)
         return True
 
     def _add_record(
-        self, line: Assistant, number: int, agent_id: str | None, *, is_progress: bool
+        self,
+        line: Assistant,
+        number: int,
+        agent_id: str | None,
+        is_progress: bool,  # noqa: FBT001 - called for each line: a keyword costs a tenth
     ) -> None:
         self.parsed.usage_lines += 1
         message_id, request_id = line.message.id, line.request_id
-        key = (message_id, request_id, agent_id, is_progress)
-        if message_id and request_id and (known := self._by_key.get(key)):
-            known.fold(line, number)
+        if not message_id or not request_id:
+            # Without ids each line stands for itself: whether two of them are one response is not told.
+            self.parsed.records.append(_record(line, number, agent_id, is_progress))
             return
-        # Without ids each line stands for itself: whether two of them are one response is not told.
-        record = Record(line, line, number, number, agent_id, is_progress, line.timestamp)
-        self.parsed.records.append(record)
-        if message_id and request_id:
-            self._by_key[key] = record
+        key = (message_id, request_id, agent_id, is_progress)
+        known = self._by_key.get(key)
+        if known is None:
+            self._by_key[key] = known = _record(line, number, agent_id, is_progress)
+            self.parsed.records.append(known)
+        else:
+            known.fold(line, number)
 
     def _add_note(self, note: Note, number: int) -> None:
         if title := _title(note):
