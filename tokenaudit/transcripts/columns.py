@@ -86,11 +86,11 @@ class Reading:
 
     def compact(self) -> None:
         """Make it cheap to send: let equal texts be one object, and drop columns that say nothing."""
-        one = dict[str, str]().setdefault
+        one = dict[str | None, str | None]().setdefault
         for name in _INTERNED:
             column = self.records[name]
             if column.count(None) < len(column):
-                self.records[name] = [text and one(text, text) for text in column]
+                self.records[name] = list(map(one, column, column))
             else:
                 del self.records[name]
 
