@@ -1,5 +1,6 @@
 """The status line's state: the same figures as the ledger's, whatever grows, moves or breaks."""
 
+import math
 import random
 import sqlite3
 import time
@@ -73,7 +74,7 @@ def refreshed(
         str(own) if own else None,
         day_start=0,
         now=moment,
-        deadline=time.monotonic() + 60,
+        deadline=math.inf,
     )
     return state
 

@@ -74,7 +74,7 @@ class LineReader:
         self._file = file
         self._start = start
         self._left = None if end is None else end - start
-        self._with_results = with_results
+        self._near = 0 if with_results else -_TAIL
         self._is_ended = False
         self._first = b""
         self._last = (b"", b"")
@@ -137,19 +137,18 @@ class LineReader:
     def _candidates(self, lines: Sequence[bytes]) -> list[Candidate]:
         """Return the candidates among *lines*, which come next, with their line ends."""
         found: list[Candidate] = []
-        blank, with_results = 0, self._with_results
+        blank, near = 0, self._near
         for number, line in enumerate(lines, self.line_ends + 1):
             if line[0] == _OPEN and line[-2] == _CLOSE:
                 # What stands before the first nested object names nearly every line that is written.
                 brace = line.find(b"{", 1)
-                named = line[max(brace - _NAMED, 0) : brace]
+                named = line[brace - _NAMED : brace]
                 if named == _USER or (named == _PROGRESS and line.startswith(_DULL, brace + 1)):
-                    near = line if with_results else line[-_TAIL:]
-                    if _OUTPUT in near and (sort := _sort_glued(line, with_results)):
+                    if line.find(_OUTPUT, near) >= 0 and (sort := _sort_glued(line, near)):
                         found.append((number, sort, line))
                 elif named[-_LAST:] == _MESSAGE:
                     found.append((number, Sort.ASSISTANT, line))
-                elif sort := _sort(line, brace, with_results):
+                elif sort := _sort(line, brace, near):
                     found.append((number, sort, line))
             elif line := line.strip():
                 found.append((number, Sort.RAGGED, line))
@@ -171,8 +170,10 @@ _OUTPUT: Final = b'"output_tokens"'
 _TITLES: Final = frozenset((b"custom-title", b"ai-title", b"summary"))
 
 
-def _sort(line: bytes, brace: int, with_results: bool) -> Sort | None:  # noqa: FBT001
+def _sort(line: bytes, brace: int, near: int) -> Sort | None:
     """Say what the object *line* may be; None if it need not be read.
+
+    Output is looked for from *near* on: from 0 on where the results of subagents are wanted.
 
     Up to *brace*, where the first nested object opens, all keys are those of the object itself: a
     `type` that stands there is its type.
@@ -180,41 +181,41 @@ def _sort(line: bytes, brace: int, with_results: bool) -> Sort | None:  # noqa: 
     before = line if brace < 0 else line[:brace]
     at = before.find(b'"type":"')
     if at < 0:
-        return _sort_by_content(line, with_results)
+        return _sort_by_content(line, near)
     kind = before[at + 8 : before.find(b'"', at + 8)]
     if kind == b"assistant":
         return Sort.ASSISTANT
     if kind == b"progress":
-        return _sort_progress(line, with_results)
+        return _sort_progress(line, near)
     if kind in _TITLES or (kind == b"system" and b"compact_boundary" in line):
         return Sort.NOTE
-    return _sort_glued(line, with_results)
+    return _sort_glued(line, near)
 
 
-def _sort_progress(line: bytes, with_results: bool) -> Sort | None:  # noqa: FBT001
+def _sort_progress(line: bytes, near: int) -> Sort | None:
     """Sort a progress line by what it holds."""
     if b'"usage"' not in line:
         return None
-    return Sort.PROGRESS if b'"agent_progress"' in line else _sort_glued(line, with_results)
+    return Sort.PROGRESS if b'"agent_progress"' in line else _sort_glued(line, near)
 
 
-def _sort_by_content(line: bytes, with_results: bool) -> Sort | None:  # noqa: FBT001
+def _sort_by_content(line: bytes, near: int) -> Sort | None:
     """Sort an object whose type stands behind a nested object, or is written with blanks."""
     if b'"usage"' in line:
         if b'"assistant"' in line:
             return Sort.PROGRESS if b'"agent_progress"' in line else Sort.ASSISTANT
-        if with_results and _states_result(line):
+        if not near and _states_result(line):
             return Sort.RESULT
     if (len(line) <= _TAIL and b'"type": "' in line) or b'compact_boundary"' in line[:_TAIL]:
         return Sort.NOTE
     return None
 
 
-def _sort_glued(line: bytes, with_results: bool) -> Sort | None:  # noqa: FBT001
+def _sort_glued(line: bytes, near: int) -> Sort | None:
     """Sort a line that begins with an object of no interest: another may be glued to it."""
-    if _OUTPUT not in (line if with_results else line[-_TAIL:]):
+    if line.find(_OUTPUT, near) < 0:
         return None
-    if with_results and _states_result(line):
+    if not near and _states_result(line):
         return Sort.RESULT
     return Sort.ASSISTANT if b'"assistant"' in line else None
 
