@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final
@@ -93,6 +93,9 @@ class Claim:
     since: date | None = None
     until: date | None = None
     """The last day, included."""
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+    """Of its first and last usage, where it says that rather than days."""
     is_utc: bool = False
     """Whether its days are those of UTC; else they are the user's."""
     is_of_claude_code: bool = False
