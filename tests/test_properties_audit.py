@@ -9,8 +9,8 @@ from audited import Audited, question, rows
 from hypothesis import given
 from test_properties import World, examples, on_disk, worlds
 
-from tokenaudit.evidence import gather
 from tokenaudit.ledger import TOKENS
+from tokenaudit.lineage import gather
 from tokenaudit.model import Kind
 from tokenaudit.reports.cache import cache
 from tokenaudit.reports.caching import studied
@@ -25,7 +25,7 @@ def test_every_response_is_judged_as_the_ledger_counts_it(world: World) -> None:
     with on_disk(world) as root:
         audited = Audited.of(root)
         frame = audited.ledger.frame
-        evidence = gather(audited.facts, frame, frame)
+        lineage = gather(audited.facts, frame, frame)
     owners = {
         path: (session_id, agent_id)
         for path, session_id, agent_id in audited.facts.transcripts.select(
@@ -33,9 +33,9 @@ def test_every_response_is_judged_as_the_ledger_counts_it(world: World) -> None:
         ).iter_rows()
     }
 
-    assert (evidence.gone, evidence.changed) == ((), ())
+    assert (lineage.gone, lineage.changed) == ((), ())
     for at, row in enumerate(frame.iter_rows(named=True)):
-        said = evidence.said[at]
+        said = lineage.said[at]
         verdict = judge(said)
         best, session_id = verdict.best, owners[verdict.owner.path][0]
 

@@ -16,11 +16,11 @@ from tokenaudit.ledger import TOKENS
 from tokenaudit.model import MAIN_AGENT
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import USD, price
-from tokenaudit.transcripts.tellings import tellings
+from tokenaudit.transcripts.usage_lines import as_columns
 
 __all__ = ["in_days", "merging_bridge"]
 
-_TELLINGS: Final[Mapping[str, Any]] = {
+_USAGE_LINES: Final[Mapping[str, Any]] = {
     "path": pl.String,
     "line": pl.Int64,
     "message_id": pl.String,
@@ -62,7 +62,7 @@ def merging_bridge(claim: Claim, evidence: Evidence) -> Bridge:
 def _lines(evidence: Evidence) -> pl.DataFrame:
     """Return all lines that tell usage, with whose transcript they stand in and their `day`."""
     known = evidence.facts.transcripts.select("path", "session_id", "agent_id")
-    lines = pl.DataFrame(tellings(known["path"].sort()), _TELLINGS)
+    lines = pl.DataFrame(as_columns(known["path"].sort()), _USAGE_LINES)
     return lines.join(known, on="path", maintain_order="left").with_columns(
         day=pl.col("time").dt.convert_time_zone(evidence.zone).dt.date()
     )
