@@ -452,6 +452,21 @@ def test_ccusage_without_repairs(tmp_path: Path) -> None:
     }
 
 
+def test_ccusage_without_iterations(tmp_path: Path) -> None:
+    """An advisor of 50 in and 20 out beside the response: 50 x $5 + 20 x $25 per million."""
+    iterations = [
+        {"type": "message", "input_tokens": 10, "output_tokens": 100},
+        {"type": "advisor_message", "model": OPUS, "input_tokens": 50, "output_tokens": 20},
+    ]
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, *ONE[:4], 0.00255)))
+    found = bridge(tmp_path, claim, reply(counts=usage(100, iterations=iterations)))
+
+    assert changes(found) == {
+        "advisors and compactions": (Counts(50, 20), Decimal("0.00075")),
+        "unexplained": NOTHING,
+    }
+
+
 def test_ccusage_that_counts_copies_in_each_transcript(tmp_path: Path) -> None:
     """A fork repeats one of two responses."""
     line = reply()

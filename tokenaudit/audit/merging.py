@@ -18,7 +18,7 @@ from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import USD, price
 from tokenaudit.transcripts.usage_lines import as_columns
 
-__all__ = ["in_days", "merging_bridge"]
+__all__ = ["in_days", "merging_bridge", "usage_lines"]
 
 _USAGE_LINES: Final[Mapping[str, Any]] = {
     "path": pl.String,
@@ -49,7 +49,7 @@ def in_days(rows: pl.DataFrame, claim: Claim, day: pl.Expr) -> pl.DataFrame:
 def merging_bridge(claim: Claim, evidence: Evidence) -> Bridge:
     """Return the bridge from *claim*, which another tool worked out from the same transcripts."""
     rows = _in_scope(evidence.rows, claim)
-    lines = _in_scope(_lines(evidence), claim)
+    lines = _in_scope(usage_lines(evidence), claim)
     theirs = Figure(claim.counts, claim.cost_usd)
     card = evidence.ledger.card
     if claim.shape is Shape.STATS_CACHE:
@@ -59,7 +59,7 @@ def merging_bridge(claim: Claim, evidence: Evidence) -> Bridge:
     return bridged(claim, theirs, steps, figure_of(rows), claim.notes)
 
 
-def _lines(evidence: Evidence) -> pl.DataFrame:
+def usage_lines(evidence: Evidence) -> pl.DataFrame:
     """Return all lines that tell usage, with whose transcript they stand in and their `day`."""
     known = evidence.facts.transcripts.select("path", "session_id", "agent_id")
     lines = pl.DataFrame(as_columns(known["path"].sort()), _USAGE_LINES)
