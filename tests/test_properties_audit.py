@@ -24,6 +24,7 @@ from tokenaudit.model import Kind
 from tokenaudit.reports.cache import cache
 from tokenaudit.reports.caching import studied
 from tokenaudit.reports.diff import Period, diff
+from tokenaudit.reports.reconcile import chooser
 from tokenaudit.reports.selection import Selection, select
 from tokenaudit.verdict import judge
 
@@ -115,7 +116,9 @@ counts = st.builds(Counts, *([st.integers(0, 10**6)] * 4))
 money = st.integers(0, 10**9).map(lambda micro: Decimal(micro).scaleb(-6))
 claimed = st.builds(
     Claim,
-    st.sampled_from([Shape.RESULT, Shape.CCUSAGE, Shape.STATS_CACHE, Shape.ADMIN_USAGE]),
+    st.sampled_from(
+        [Shape.RESULT, Shape.CCUSAGE, Shape.STATS_CACHE, Shape.ADMIN_USAGE, Shape.EXPORT]
+    ),
     st.just("claim"),
     st.lists(
         st.builds(
@@ -140,7 +143,7 @@ def test_every_bridge_to_any_history_sums_exactly(world: World, claim: Claim) ->
     """Whatever is claimed of whatever history: their figure and the steps are ours, to the last digit."""
     with on_disk(world) as root:
         held = evidence_of(root)
-        found = reconciled(claim, held)
+        found = reconciled(claim, held, chooser(held.ledger))
 
     figure = found.theirs
     for step in found.steps:
@@ -163,7 +166,7 @@ def test_a_known_way_of_counting_leaves_nothing_unexplained(
         way = data.draw(st.sampled_from(ways(held.rows, usage_lines(held), held.ledger.card)))
         line = ClaimLine(None, way.figure.counts, way.figure.cost_usd)
         claim = Claim(Shape.CCUSAGE, "claim", (line,), cost_usd=way.figure.cost_usd)
-        found = reconciled(claim, held)
+        found = reconciled(claim, held, chooser(held.ledger))
 
     assert found.unexplained.is_nothing
     assert {step.basis for step in found.steps[:-1]} <= {Basis.MEASURED, Basis.STATED}

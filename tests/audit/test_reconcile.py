@@ -33,6 +33,7 @@ from tokenaudit.audit.hidden import Signs, hidden_calls
 from tokenaudit.audit.reconcile import reconciled
 from tokenaudit.claims import Claim, Counts, Shape, read_claims
 from tokenaudit.claims import Line as ClaimLine
+from tokenaudit.reports.reconcile import chooser
 from tokenaudit.reports.selection import Selection, select
 
 OPUS, HAIKU = "claude-opus-4-6", "claude-haiku-4-5"
@@ -74,9 +75,13 @@ def stated(
     return claim
 
 
+def reconciled_with(claim: Claim, held: Evidence) -> Bridge:
+    return reconciled(claim, held, chooser(held.ledger))
+
+
 def bridge(tmp_path: Path, claim: Claim, *lines: Line) -> Bridge:
     write(session_file(tmp_path / "claude"), *lines)
-    found = reconciled(claim, evidence(tmp_path / "claude"))
+    found = reconciled_with(claim, evidence(tmp_path / "claude"))
     assert total(found) == found.ours
     return found
 
@@ -264,7 +269,7 @@ def test_days_of_utc_and_of_the_user(tmp_path: Path) -> None:
     whole = evidence(tmp_path)
     zone = "Asia/Tokyo"
     rows = select(whole.ledger.frame, Selection(timezone=zone)).collect()
-    found = reconciled(claim, Evidence(whole.facts, whole.ledger, rows, whole.now, zone))
+    found = reconciled_with(claim, Evidence(whole.facts, whole.ledger, rows, whole.now, zone))
 
     assert {
         "time zone": (Counts(-10, -100), None),
@@ -599,7 +604,7 @@ def test_the_same_figures_of_real_histories_need_no_step(tmp_path: Path, folder:
     writes = tokens["cache_write_5m"] + tokens["cache_write_1h"]
     counts = Counts(tokens["input"], tokens["output"], tokens["cache_read"], writes)
     claim = ccusage(tmp_path, counts, wanted["cost_usd"], min(wanted["days"]), max(wanted["days"]))
-    found = reconciled(claim, evidence(REAL / folder))
+    found = reconciled_with(claim, evidence(REAL / folder))
 
     assert {"rounding", "unexplained"} >= changes(found).keys()
     assert (Counts(), True) == (

@@ -9,6 +9,7 @@ import polars as pl
 
 from tokenaudit.audit import formula
 from tokenaudit.audit.bridge import Basis, Bridge, Figure, Step, bridged, figure_of
+from tokenaudit.audit.earlier import Choose, earlier_bridge
 from tokenaudit.audit.evidence import Evidence
 from tokenaudit.audit.hidden import Hidden, Signs, hidden_calls
 from tokenaudit.audit.merging import in_days, merging_bridge
@@ -22,13 +23,17 @@ __all__ = ["reconciled"]
 _UNSURE: Final = (Quality.PLACEHOLDER.value, Quality.LOWER_BOUND.value)
 
 
-def reconciled(claim: Claim, evidence: Evidence) -> Bridge:
-    """Return the bridge from *claim* to the ledger's total over the same scope."""
+def reconciled(claim: Claim, evidence: Evidence, choose: Choose) -> Bridge:
+    """Return the bridge from *claim* to the ledger's total over the same scope.
+
+    *choose* finds what the filters of an earlier export of ours would find today. Raises ClaimError
+    where such an export says of itself what cannot be used.
+    """
     match claim.shape:
         case Shape.STATS_CACHE | Shape.CCUSAGE:
             return merging_bridge(claim, evidence)
         case Shape.EXPORT:
-            return bridged(claim, _theirs(claim), [], figure_of(evidence.rows), claim.notes)
+            return earlier_bridge(claim, evidence, choose)
         case _:
             return _Calls(claim, evidence).bridge()
 
