@@ -8,8 +8,8 @@ from typing import Any
 from transcripts_builder import facts_of
 
 from tokenaudit import transcripts
-from tokenaudit.evidence import gather
 from tokenaudit.ledger import Ledger, build
+from tokenaudit.lineage import gather
 from tokenaudit.pricing.card import RateCard, shipped_card
 from tokenaudit.reports.explain import explain
 from tokenaudit.reports.question import Question, Shape
@@ -35,8 +35,8 @@ class Audited:
     def explain(self, text: str | None, *, all_rules: bool = False, **chosen: Any) -> Report:
         asked = question(**chosen)
         subject = find_subject(self.ledger, asked, text)
-        evidence = gather(self.facts, self.ledger.frame, subject.rows)
-        return explain(self.ledger, asked, subject, evidence, with_all_rules=all_rules)
+        lineage = gather(self.facts, self.ledger.frame, subject.rows)
+        return explain(self.ledger, asked, subject, lineage, with_all_rules=all_rules)
 
 
 def question(limit: int | None = None, **chosen: Any) -> Question:

@@ -1,6 +1,7 @@
 """Golden outputs: for every story, commands and the exact bytes that they write.
 
-A story's `cases.toml` names its cases beside those that every story has; `expected/` holds what each
+A story's `cases.toml` names its cases beside those that every story has, where STORY is its folder and
+days are cut in UTC unless it says otherwise; `expected/` holds what each
 writes to stdout, with the few things that differ from run to run replaced by words in capitals. The
 figures in them are those of the story's README, which `test_stories.py` holds to `expected.json`.
 """
@@ -44,7 +45,9 @@ def test_command_writes_what_is_expected(
     case: Case, capfdbinary: pytest.CaptureFixture[bytes], request: pytest.FixtureRequest
 ) -> None:
     """The same bytes as when they were last reviewed."""
-    code = main([*case.command.split(), "--root", str(case.story.root), "--timezone", "UTC"])
+    said = case.command.replace("STORY", str(case.story.folder)).split()
+    zone = [] if "--timezone" in said else ["--timezone", "UTC"]
+    code = main([*said, "--root", str(case.story.root), *zone])
     written = scrubbed(capfdbinary.readouterr().out.decode("utf-8"), case.story)
     if request.config.getoption("--update-golden"):
         case.file.parent.mkdir(exist_ok=True)
@@ -64,9 +67,8 @@ def test_no_expected_output_is_without_a_case() -> None:
 
 def scrubbed(text: str, story: Story) -> str:
     """Replace what depends on the machine, the moment and the rate card's last change."""
-    text = text.replace(str(story.root), "ROOT").replace(
-        f'"version": "{__version__}"', '"version": "VERSION"'
-    )
+    text = text.replace(str(story.root), "ROOT").replace(str(story.folder), "STORY")
+    text = text.replace(f'"version": "{__version__}"', '"version": "VERSION"')
     text = re.sub(r'"generated_at": "[^"]+"', '"generated_at": "NOW"', text)
     text = re.sub(r'"(card|sha256|verified_through)": "[^"]+"', r'"\1": "CARD"', text)
     return re.sub(

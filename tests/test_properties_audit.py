@@ -3,18 +3,29 @@
 from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
-from audited import Audited, question, rows
-from hypothesis import given
+from audited import NOW, Audited, question, rows
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from test_properties import World, examples, on_disk, worlds
 
-from tokenaudit.evidence import gather
+from tokenaudit.audit.bridge import Basis
+from tokenaudit.audit.evidence import Evidence
+from tokenaudit.audit.merging import usage_lines
+from tokenaudit.audit.reconcile import reconciled
+from tokenaudit.audit.ways import ways
+from tokenaudit.claims import Claim, Counts, Shape
+from tokenaudit.claims import Line as ClaimLine
 from tokenaudit.ledger import TOKENS
+from tokenaudit.lineage import gather
 from tokenaudit.model import Kind
 from tokenaudit.reports.cache import cache
 from tokenaudit.reports.caching import studied
 from tokenaudit.reports.diff import Period, diff
+from tokenaudit.reports.reconcile import chooser
+from tokenaudit.reports.selection import Selection, select
 from tokenaudit.verdict import judge
 
 
@@ -25,7 +36,7 @@ def test_every_response_is_judged_as_the_ledger_counts_it(world: World) -> None:
     with on_disk(world) as root:
         audited = Audited.of(root)
         frame = audited.ledger.frame
-        evidence = gather(audited.facts, frame, frame)
+        lineage = gather(audited.facts, frame, frame)
     owners = {
         path: (session_id, agent_id)
         for path, session_id, agent_id in audited.facts.transcripts.select(
@@ -33,9 +44,9 @@ def test_every_response_is_judged_as_the_ledger_counts_it(world: World) -> None:
         ).iter_rows()
     }
 
-    assert (evidence.gone, evidence.changed) == ((), ())
+    assert (lineage.gone, lineage.changed) == ((), ())
     for at, row in enumerate(frame.iter_rows(named=True)):
-        said = evidence.said[at]
+        said = lineage.said[at]
         verdict = judge(said)
         best, session_id = verdict.best, owners[verdict.owner.path][0]
 
@@ -99,6 +110,72 @@ def test_differences_and_caches_add_up(world: World) -> None:
         )
         effects = rows(diff(ledger, question(), *periods), "effects")
         assert total(row["change_usd"] for row in effects) == other - one
+
+
+counts = st.builds(Counts, *([st.integers(0, 10**6)] * 4))
+money = st.integers(0, 10**9).map(lambda micro: Decimal(micro).scaleb(-6))
+claimed = st.builds(
+    Claim,
+    st.sampled_from(
+        [Shape.RESULT, Shape.CCUSAGE, Shape.STATS_CACHE, Shape.ADMIN_USAGE, Shape.EXPORT]
+    ),
+    st.just("claim"),
+    st.lists(
+        st.builds(
+            ClaimLine,
+            st.sampled_from(["claude-opus-4-6", "claude-haiku-4-5", "gpt-6", None]),
+            counts | st.none(),
+            money | st.none(),
+            st.integers(0, 3),
+        ),
+        max_size=3,
+    ).map(tuple),
+    cost_usd=money | st.none(),
+    sessions=st.sampled_from([frozenset(), frozenset({"0" * 8 + "-1111-4111-8111-111111111111"})]),
+    is_utc=st.booleans(),
+    is_of_claude_code=st.booleans(),
+)
+
+
+@examples(40)
+@given(worlds(), claimed)
+def test_every_bridge_to_any_history_sums_exactly(world: World, claim: Claim) -> None:
+    """Whatever is claimed of whatever history: their figure and the steps are ours, to the last digit."""
+    with on_disk(world) as root:
+        held = evidence_of(root)
+        found = reconciled(claim, held, chooser(held.ledger))
+
+    figure = found.theirs
+    for step in found.steps:
+        figure = figure + step.change
+    assert figure == found.ours
+    assert found.steps[-1].basis is Basis.UNEXPLAINED
+    if not claim.sessions and claim.cost_usd is not None:
+        assert found.ours.cost_usd == cost(held.rows)
+
+
+@examples(40)
+@given(worlds(), st.data())
+def test_a_known_way_of_counting_leaves_nothing_unexplained(
+    world: World, data: st.DataObject
+) -> None:
+    """What any of the ways adds up is bridged by measured steps alone."""
+    with on_disk(world) as root:
+        held = evidence_of(root)
+        assume(held.rows.height)
+        way = data.draw(st.sampled_from(ways(held.rows, usage_lines(held), held.ledger.card)))
+        line = ClaimLine(None, way.figure.counts, way.figure.cost_usd)
+        claim = Claim(Shape.CCUSAGE, "claim", (line,), cost_usd=way.figure.cost_usd)
+        found = reconciled(claim, held, chooser(held.ledger))
+
+    assert found.unexplained.is_nothing
+    assert {step.basis for step in found.steps[:-1]} <= {Basis.MEASURED, Basis.STATED}
+
+
+def evidence_of(root: Path) -> Evidence:
+    audited = Audited.of(root)
+    chosen = select(audited.ledger.frame, Selection(timezone="Asia/Tokyo")).collect()
+    return Evidence(audited.facts, audited.ledger, chosen, NOW, "Asia/Tokyo")
 
 
 def cost(frame: pl.DataFrame) -> Decimal:

@@ -13,7 +13,6 @@ from tokenaudit.units import (
     format_count,
     format_number,
     format_percent,
-    format_share,
     format_tokens,
     format_usage_compact,
     format_usage_detailed,
@@ -51,20 +50,6 @@ def test_numbers_have_three_decimals_at_most(number: float, words: str) -> None:
 
 
 # shares
-
-
-@pytest.mark.parametrize(
-    ("share", "words"),
-    [
-        (0, "0.0%"),
-        (0.0001, "<0.1%"),
-        (0.934, "93.4%"),
-        (0.9996, ">99.9%"),
-        (1, "100.0%"),
-    ],
-)
-def test_shares_are_in_per_cent_and_whole_only_where_they_are(share: float, words: str) -> None:
-    assert words == format_share(share)
 
 
 # tokens
@@ -270,14 +255,17 @@ def test_a_usage_adds_up(one: int, two: int, three: int, four: int, five: int) -
 
 
 def test_a_share_of_a_hundred_has_one_decimal() -> None:
-    """What is a little more than nothing is not called nothing."""
-    shares = (0.0, 0.04, 0.1, 15.44, 100.0, 1234.5)
+    """A little more than nothing is not called nothing, nor a little less than all all of it."""
+    shares = (0.0, 0.04, 0.1, 15.44, 99.94, 99.96, 100.0, 100.04, 1234.5)
 
     assert [format_percent(share) for share in shares] == [
         "0.0%",
         "<0.1%",
         "0.1%",
         "15.4%",
+        "99.9%",
+        ">99.9%",
+        "100.0%",
         "100.0%",
         "1,234.5%",
     ]

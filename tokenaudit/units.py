@@ -12,7 +12,6 @@ __all__ = [
     "format_number",
     "format_percent",
     "format_price",
-    "format_share",
     "format_tokens",
     "format_usage_compact",
     "format_usage_detailed",
@@ -20,6 +19,7 @@ __all__ = [
 
 _THOUSAND: Final = 1000
 _LEAST_PERCENT: Final = 0.1
+_WHOLE_PERCENT: Final = 100
 _STEPS: Final = ((10**3, "K"), (10**6, "M"), (10**9, "B"), (10**12, "T"))
 _BYTES: Final = ((10**3, "kB"), (10**6, "MB"), (10**9, "GB"), (10**12, "TB"))
 
@@ -55,10 +55,11 @@ def format_count(number: int) -> str:
 
 
 def format_percent(percent: float) -> str:
-    """Write a share of a hundred with one decimal: `15.4%`; `<0.1%` for a little more than none."""
+    """Write a share of a hundred with one decimal: `15.4%`; 0% and 100% only where they are true."""
     if 0 < percent < _LEAST_PERCENT:
         return f"<{_LEAST_PERCENT}%"
-    return f"{percent:,.1f}%"
+    said = f"{percent:,.1f}%"
+    return ">99.9%" if said == "100.0%" and percent < _WHOLE_PERCENT else said
 
 
 def format_cost(cost: Decimal | float | None, *, places: int = 2) -> str:
@@ -87,16 +88,6 @@ def format_number(number: float) -> str:
     if number and abs(number) < 1 / _THOUSAND:
         return f"{number:.3g}"
     return f"{number:,.3f}".rstrip("0").rstrip(".")
-
-
-def format_share(share: float) -> str:
-    """Write a part of one in per cent: `93.4%`; 0% and 100% only where they are true."""
-    per_cent = f"{100 * share:.1f}%"
-    if per_cent == "0.0%" and share:
-        return "<0.1%"
-    if per_cent == "100.0%" and share != 1:
-        return ">99.9%"
-    return per_cent
 
 
 def format_usage_compact(usage: Usage) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from tokenaudit.transcripts.evidence import EvidenceLine
+from tokenaudit.transcripts.usage_lines import UsageLine
 
 __all__ = ["Link", "Said", "Verdict", "judge", "responses_of"]
 
@@ -43,10 +43,10 @@ class Said:
     time: datetime | None
     first_time: datetime | None
     """When the transcript begins."""
-    lines: tuple[EvidenceLine, ...] = ()
+    lines: tuple[UsageLine, ...] = ()
 
     @property
-    def best(self) -> EvidenceLine:
+    def best(self) -> UsageLine:
         """The line that counts within the transcript (R4): the last final one, else the most output."""
         final = [line for line in self.lines if line.stop_reason is not None]
         if final:
@@ -62,7 +62,7 @@ class Verdict:
     owned_because: str
     """What set the owner apart (R5)."""
     winner: Said
-    best: EvidenceLine
+    best: UsageLine
     """The line whose usage counts (R4)."""
     counted_because: str
     links: tuple[Link | None, ...]
@@ -165,7 +165,7 @@ def _worth(record: Said) -> tuple[bool, int]:
     return is_final, 0 if is_final else record.best.counts.output_tokens
 
 
-def _later(line: EvidenceLine) -> float:
+def _later(line: UsageLine) -> float:
     return -_NEVER if line.time is None else line.time
 
 

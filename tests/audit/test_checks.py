@@ -1,5 +1,6 @@
 """Each kind of finding, from transcripts made by hand in which it is known what should be found."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -63,6 +64,25 @@ def test_a_whole_history_has_no_finding(tmp_path: Path) -> None:
     write(session_file(tmp_path), prompt(), *response(Regime.E))
 
     assert {} == found(tmp_path)
+
+
+@pytest.mark.parametrize("off", [-2, 1])
+def test_a_ledger_that_breaks_its_own_identity(tmp_path: Path, off: int) -> None:
+    """Three lines are one response and two copies; were they counted otherwise, that is an error.
+
+    No history may bring this about (see the stories below): the count itself is falsified here.
+    """
+    write(session_file(tmp_path), *response(Regime.E))
+    whole = evidence(tmp_path)
+    intake = replace(whole.ledger.intake, usage_lines=whole.ledger.intake.usage_lines + off)
+    (finding,) = findings(replace(whole, ledger=replace(whole.ledger, intake=intake)))
+
+    assert ("identity_broken", Severity.ERROR, abs(off)) == (
+        finding.name,
+        finding.severity,
+        finding.count,
+    )
+    assert f"{3 + off} usage lines are not 1 responses and 2 copies" in finding.message
 
 
 def test_rejects_by_reason(tmp_path: Path) -> None:

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_checks import evidence
+from test_real_data import FOLDERS, REAL, expected
 from transcripts_builder import (
     FORK,
     SESSION,
     Line,
     Regime,
     agent_file,
+    agent_result,
+    progress,
     prompt,
     reply,
     response,
@@ -30,6 +33,7 @@ from tokenaudit.audit.hidden import Signs, hidden_calls
 from tokenaudit.audit.reconcile import reconciled
 from tokenaudit.claims import Claim, Counts, Shape, read_claims
 from tokenaudit.claims import Line as ClaimLine
+from tokenaudit.reports.reconcile import chooser
 from tokenaudit.reports.selection import Selection, select
 
 OPUS, HAIKU = "claude-opus-4-6", "claude-haiku-4-5"
@@ -71,9 +75,13 @@ def stated(
     return claim
 
 
+def reconciled_with(claim: Claim, held: Evidence) -> Bridge:
+    return reconciled(claim, held, chooser(held.ledger))
+
+
 def bridge(tmp_path: Path, claim: Claim, *lines: Line) -> Bridge:
     write(session_file(tmp_path / "claude"), *lines)
-    found = reconciled(claim, evidence(tmp_path / "claude"))
+    found = reconciled_with(claim, evidence(tmp_path / "claude"))
     assert total(found) == found.ours
     return found
 
@@ -261,7 +269,7 @@ def test_days_of_utc_and_of_the_user(tmp_path: Path) -> None:
     whole = evidence(tmp_path)
     zone = "Asia/Tokyo"
     rows = select(whole.ledger.frame, Selection(timezone=zone)).collect()
-    found = reconciled(claim, Evidence(whole.facts, whole.ledger, rows, whole.now, zone))
+    found = reconciled_with(claim, Evidence(whole.facts, whole.ledger, rows, whole.now, zone))
 
     assert {
         "time zone": (Counts(-10, -100), None),
@@ -301,7 +309,9 @@ def test_responses_without_an_event(tmp_path: Path) -> None:
     }
 
 
-def ccusage(tmp_path: Path, counts: Counts, cost: str) -> Claim:
+def ccusage(
+    tmp_path: Path, counts: Counts, cost: str, first: str = "2026-03-02", last: str = ""
+) -> Claim:
     figures = {
         "inputTokens": counts.input,
         "outputTokens": counts.output,
@@ -309,7 +319,8 @@ def ccusage(tmp_path: Path, counts: Counts, cost: str) -> Claim:
         "cacheCreationTokens": counts.cache_write,
         "totalCost": float(cost),
     }
-    document = {"daily": [{"date": "2026-03-02", **figures}], "totals": figures}
+    nothing = {**dict.fromkeys(figures, 0), "date": last or first}
+    document = {"daily": [{"date": first, **figures}, nothing], "totals": figures}
     path = tmp_path / "ccusage.json"
     path.write_text(json.dumps(document))
     (claim,), _ = read_claims(path)
@@ -355,6 +366,251 @@ def test_ccusage_with_other_prices(tmp_path: Path) -> None:
         "prices": (Counts(), Decimal("0.001")),
         "unexplained": NOTHING,
     }
+
+
+def row(period: str, *models: tuple[str, int, int, int, int, float]) -> Line:
+    """A row as ccusage 20 writes it: sums, and one part for each model."""
+    names = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheCreationTokens")
+    parts: list[Line] = [
+        {"modelName": name, **dict(zip(names, counts, strict=True)), "cost": cost}
+        for name, *counts, cost in models
+    ]
+    sums = {name: sum(part[name] for part in parts) for name in names}
+    return {
+        "agent": "all",
+        "metadata": {"agents": ["claude"]},
+        "modelBreakdowns": parts,
+        "modelsUsed": sorted(part["modelName"] for part in parts),
+        "period": period,
+        **sums,
+        "totalCost": sum(part["cost"] for part in parts),
+        "totalTokens": sum(sums.values()),
+    }
+
+
+def report(tmp_path: Path, name: str, *rows: Line) -> Claim:
+    """The claim of a report of ccusage with these rows; blocks have no totals."""
+    document: Line = {name: list(rows)}
+    if name != "blocks":
+        document["totals"] = {"totalCost": sum(each["totalCost"] for each in rows)}
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(document))
+    (claim,), _ = read_claims(path)
+    return claim
+
+
+ALSO = sidechain(reply("msg_2", "req_2", 7), "a1b2c3d")
+"""A response of a subagent: 10 in and 7 out, $0.000225."""
+
+
+@pytest.mark.parametrize(
+    ("name", "period"),
+    [
+        ("daily", "2026-03-02"),
+        ("weekly", "2026-03-02"),
+        ("monthly", "2026-03"),
+        ("session", SESSION),
+    ],
+)
+def test_ccusage_that_reads_progress_lines_as_we_do(tmp_path: Path, name: str, period: str) -> None:
+    """Ours is one of the ways of counting: what both count is no step, and nothing is measured."""
+    claim = report(tmp_path, name, row(period, (OPUS, 20, 107, 0, 0, 0.002775)))
+    found = bridge(tmp_path, claim, reply(), progress(ALSO))
+
+    assert {"unexplained": NOTHING} == changes(found)
+
+
+def test_ccusage_that_leaves_progress_lines_out(tmp_path: Path) -> None:
+    """Its sessions and blocks do: an agent known by progress lines alone is missing there."""
+    block = {
+        "startTime": "2026-03-02T09:00:00.000Z",
+        "endTime": "2026-03-02T14:00:00.000Z",
+        "actualEndTime": "2026-03-02T09:00:00.000Z",
+        "isGap": False,
+        "costUSD": 0.00255,
+        "tokenCounts": {"inputTokens": 10, "outputTokens": 100, "cacheReadInputTokens": 0},
+    }
+    gap = {"startTime": "2020-01-01T00:00:00Z", "isGap": True, "costUSD": 0, "tokenCounts": {}}
+    later = reply("msg_3", "req_3", at=6 * 3600)
+    sessions = row(SESSION, (OPUS, 20, 200, 0, 0, 0.0051))
+    for claim in (report(tmp_path, "blocks", gap, block), report(tmp_path, "session", sessions)):
+        found = bridge(tmp_path, claim, reply(), progress(ALSO), later)
+
+        assert changes(found) == {
+            "agents without a transcript": (Counts(10, 7), Decimal("0.000225")),
+            "unexplained": NOTHING,
+        }
+        assert found.steps[0].basis is Basis.MEASURED
+
+
+def test_ccusage_without_repairs(tmp_path: Path) -> None:
+    """Its parent was told 800 of the 7 tokens that the agent's last line holds: 793 x $25 per million."""
+    write(
+        agent_file(tmp_path / "claude"), ALSO | {"message": ALSO["message"] | {"stop_reason": None}}
+    )
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 20, 107, 0, 0, 0.002775)))
+    found = bridge(tmp_path, claim, reply(), agent_result(usage(800), at=5))
+
+    assert changes(found) == {
+        "repaired output": (Counts(output=793), Decimal("0.019825")),
+        "unexplained": NOTHING,
+    }
+
+
+def test_ccusage_without_iterations(tmp_path: Path) -> None:
+    """An advisor of 50 in and 20 out beside the response: 50 x $5 + 20 x $25 per million."""
+    iterations = [
+        {"type": "message", "input_tokens": 10, "output_tokens": 100},
+        {"type": "advisor_message", "model": OPUS, "input_tokens": 50, "output_tokens": 20},
+    ]
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, *ONE[:4], 0.00255)))
+    found = bridge(tmp_path, claim, reply(counts=usage(100, iterations=iterations)))
+
+    assert changes(found) == {
+        "advisors and compactions": (Counts(50, 20), Decimal("0.00075")),
+        "unexplained": NOTHING,
+    }
+
+
+def test_ccusage_that_counts_copies_in_each_transcript(tmp_path: Path) -> None:
+    """A fork repeats one of two responses."""
+    line = reply()
+    write(session_file(tmp_path / "claude", FORK), {**line, "sessionId": FORK})
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 30, 207, 0, 0, 0.005325)))
+    found = bridge(tmp_path, claim, line, reply("msg_2", "req_2", 7))
+
+    assert changes(found) == {
+        "copies in other transcripts merged": (Counts(-10, -100), Decimal("-0.00255")),
+        "unexplained": NOTHING,
+    }
+
+
+def test_ccusage_that_takes_the_largest_line(tmp_path: Path) -> None:
+    """A line of 600 came before the last one, which is finished and says 100."""
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 10, 600, 0, 0, 0.01505)))
+    found = bridge(tmp_path, claim, reply(output=600, stop=None), reply(at=1))
+
+    assert changes(found) == {
+        "finished lines, joined copies": (Counts(output=-500), Decimal("-0.0125")),
+        "unexplained": NOTHING,
+    }
+
+
+def test_ccusage_of_other_agents_and_sessions(tmp_path: Path) -> None:
+    """A model of another program goes first; a session that it does not list is one of ours."""
+    other = row("other", ("gpt-6", 1000, 50, 0, 0, 0.25))
+    write(session_file(tmp_path / "claude", FORK), reply("msg_9", "req_9", sessionId=FORK))
+    claim = report(tmp_path, "session", row(SESSION, (OPUS, *ONE[:4], 0.00255)), other)
+    found = bridge(tmp_path, claim, reply())
+
+    assert [(step.name, step.basis, step.change) for step in found.steps] == [
+        ("usage of gpt-6", Basis.STATED, Figure(Counts(-1000, -50), Decimal("-0.25"))),
+        (
+            "sessions that theirs does not list",
+            Basis.MEASURED,
+            Figure(Counts(10, 100), Decimal("0.00255")),
+        ),
+        ("unexplained", Basis.UNEXPLAINED, Figure(*NOTHING)),
+    ]
+
+
+def test_ccusage_of_which_no_way_of_counting_is_known(tmp_path: Path) -> None:
+    """Less than every way: nothing is measured, and no step is made up that another must undo."""
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 9, 50, 0, 0, 0.001295)))
+    found = bridge(tmp_path, claim, reply(), progress(ALSO))
+
+    assert changes(found) == {
+        # the ledger without progress lines is nearer in both classes, and so is inferred
+        "agents without a transcript": (Counts(10, 7), Decimal("0.000225")),
+        "unexplained": (Counts(1, 50), Decimal("0.001255")),
+    }
+    assert found.steps[0].basis is Basis.INFERRED
+
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 21, 90, 0, 0, 0.002355)))
+    found = bridge(tmp_path, claim, reply(), progress(ALSO))
+    # without progress lines output would be nearer, but input farther: no step
+    assert {"unexplained": (Counts(-1, 17), Decimal("0.00042"))} == changes(found)
+
+
+def test_prices_of_ccusage_by_model(tmp_path: Path) -> None:
+    """Each with its own: too new for it, unknown here, another price; the speed is no model.
+
+    Opus 4.6: 10 x $5 + 100 x $25 per million. Fast, six times that: $0.0153. Haiku 4.5: $0.00051.
+    """
+    fast = usage(100, speed="fast")
+    claim = report(
+        tmp_path,
+        "daily",
+        row(
+            "2026-03-02",
+            (OPUS, 10, 100, 0, 0, 0.00255),
+            (f"{OPUS}-fast", 10, 100, 0, 0, 0.0153),
+            ("claude-sonnet-4-6", 10, 100, 0, 0, 0.0),
+            ("glm-9", 10, 100, 0, 0, 0.125),
+            (HAIKU, 10, 100, 0, 0, 0.00061),
+        ),
+    )
+    found = bridge(
+        tmp_path,
+        claim,
+        reply(),
+        reply("msg_2", "req_2", at=1, counts=fast),
+        reply("msg_3", "req_3", at=2, model="claude-sonnet-4-6"),
+        reply("msg_4", "req_4", at=3, model="glm-9"),
+        reply("msg_5", "req_5", at=4, model=HAIKU),
+    )
+
+    assert changes(found) == {
+        # 10 x $3 + 100 x $15 per million
+        "unpriced there (claude-sonnet-4-6)": (Counts(), Decimal("0.00153")),
+        "unpriced here (glm-9)": (Counts(), Decimal("-0.125")),
+        f"prices ({HAIKU})": (Counts(), Decimal("-0.0001")),
+        "unexplained": NOTHING,
+    }
+
+
+def test_costs_that_old_transcripts_recorded(tmp_path: Path) -> None:
+    """ccusage takes them where they stand."""
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 10, 100, 0, 0, 0.5)))
+    found = bridge(tmp_path, claim, reply(costUSD=0.5))
+
+    assert changes(found) == {
+        "recorded costs": (Counts(), Decimal("-0.49745")),
+        "unexplained": NOTHING,
+    }
+
+
+def test_sums_of_binary_floats_are_a_step_of_their_own(tmp_path: Path) -> None:
+    """0.1 + 0.2 is not 0.3: below a ten-thousandth of a cent nothing is unexplained."""
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 10, 100, 0, 0, 0.0025500004)))
+    found = bridge(tmp_path, claim, reply())
+
+    assert {"rounding": (Counts(), Decimal("-4E-10")), "unexplained": NOTHING} == changes(found)
+
+
+def test_an_empty_report_of_ccusage_is_nothing_rather_than_unknown(tmp_path: Path) -> None:
+    """It found no usage, and says so."""
+    found = bridge(tmp_path, report(tmp_path, "daily"), reply())
+
+    assert {"unexplained": (Counts(10, 100), Decimal("0.00255"))} == changes(found)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real histories are not here")
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_same_figures_of_real_histories_need_no_step(tmp_path: Path, folder: str) -> None:
+    """Totals of an independent program, told as ccusage tells them."""
+    wanted = expected()[folder]
+    tokens = wanted["tokens"]
+    writes = tokens["cache_write_5m"] + tokens["cache_write_1h"]
+    counts = Counts(tokens["input"], tokens["output"], tokens["cache_read"], writes)
+    claim = ccusage(tmp_path, counts, wanted["cost_usd"], min(wanted["days"]), max(wanted["days"]))
+    found = reconciled_with(claim, evidence(REAL / folder))
+
+    assert {"rounding", "unexplained"} >= changes(found).keys()
+    assert (Counts(), True) == (
+        found.unexplained.counts,
+        abs(found.unexplained.cost_usd or Decimal(0)) < Decimal("1e-6"),
+    )
 
 
 def test_stats_cache_counts_every_line_of_main_files(tmp_path: Path) -> None:

@@ -2,17 +2,22 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 from stories import FIXTURES
-from transcripts_builder import reply, session_file, write
+from transcripts_builder import facts_of, reply, session_file, write
 
 from tokenaudit.__main__ import main
+from tokenaudit.audit.provenance import Verdict, changes_of_inputs, inputs_of
+from tokenaudit.cli.verify import read_export
+from tokenaudit.errors import ConfigError, TokenauditError
 from tokenaudit.pricing import card
 from tokenaudit.render.seal import UNSEALED, is_intact, sealed
+from tokenaudit.transcripts import discover
 
 FORMS = ["json", "parquet"]
 
@@ -103,33 +108,87 @@ def test_any_flipped_byte_of_an_input_shows(
         assert "changed" == verdicts(capfd, exported)["input"], at
 
 
-@pytest.mark.parametrize("name", ["card.json", "prices.csv"])
-def test_any_flipped_byte_of_the_rate_card_shows(
-    capfd: pytest.CaptureFixture[str],
-    exported: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-) -> None:
-    """Even of a source that is named beside a price, of which no cost depends."""
+def flipped(data: bytes, at: int, bit: int = 1) -> bytes:
+    return data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :]
+
+
+def test_every_byte_of_an_export_is_sealed(exported: Path) -> None:
+    """Not one place is left out; and what can still be read has a seal that no longer fits."""
+    whole = exported.read_bytes()
+    is_last = exported.suffix == ".parquet"
+    seal = str(read_export(exported).meta["seal"])
+    assert is_intact(whole, seal, is_last=is_last)
+
+    for at in range(len(whole)):
+        assert not is_intact(flipped(whole, at), seal, is_last=is_last), at
+        if not is_last and at % 3 == 0:
+            exported.write_bytes(flipped(whole, at, 4))
+            try:
+                found = read_export(exported)
+            except TokenauditError:
+                continue
+            assert not found.is_intact, at
+
+
+def test_every_byte_of_an_input_is_in_its_digest(tmp_path: Path) -> None:
+    """The end of the last line too."""
+    source = write(session_file(tmp_path), reply(), reply("msg_2", "req_2", at=1))
+    facts = facts_of(discover([tmp_path]))
+    then, whole = inputs_of(facts), source.read_bytes()
+    assert [Verdict.SAME] == [change.verdict for change in changes_of_inputs(then, facts)]
+
+    for at in range(len(whole)):
+        source.write_bytes(flipped(whole, at))
+        (change,) = changes_of_inputs(then, facts)
+        assert Verdict.CHANGED is change.verdict, at
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The data of a package that may be damaged."""
     package = tmp_path / "package"
     shutil.copytree(str(files("tokenaudit.pricing") / "data"), package / "data")
-    file = package / "data" / name
-    word = b"2026.11.21" if name == "card.json" else b"official"
-    whole = file.read_bytes()
-    assert word in whole
-    file.write_bytes(whole.replace(word, word[:-1] + bytes([word[-1] ^ 2]), 1))
     monkeypatch.setattr(card, "files", lambda _: package)
     card.shipped_card.cache_clear()
-    try:
-        code, out, err = run(capfd, "verify", exported, "--json")
-    finally:
-        card.shipped_card.cache_clear()
+    yield package / "data"
+    card.shipped_card.cache_clear()
 
-    assert (1, "") == (code, err)
-    assert "changed" in {
-        row["verdict"] for row in json.loads(out)["rows"] if row["part"] == "pricing"
-    }
+
+@pytest.mark.parametrize("name", ["card.json", "prices.csv"])
+def test_every_byte_of_the_rate_card_is_in_its_digest(package: Path, name: str) -> None:
+    """What can still be read as a card is another one (of the long table, every seventh place)."""
+    file = package / name
+    whole, sha256 = file.read_bytes(), card.shipped_card().sha256
+    for at in range(0, len(whole), 1 if len(whole) < 1000 else 7):
+        file.write_bytes(flipped(whole, at))
+        card.shipped_card.cache_clear()
+        try:
+            assert sha256 != card.shipped_card().sha256, at
+        except ConfigError as error:
+            assert "the rate card is damaged" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("name", ["card.json", "prices.csv"])
+def test_a_flipped_byte_of_the_rate_card_fails(
+    capfd: pytest.CaptureFixture[str], exported: Path, package: Path, name: str
+) -> None:
+    """As a change of the pricing, or in one line where it can no longer be read as a card."""
+    file = package / name
+    whole = file.read_bytes()
+    codes = set()
+    for at in range(5, len(whole), len(whole) // 15):
+        file.write_bytes(flipped(whole, at))
+        card.shipped_card.cache_clear()
+        code, out, err = run(capfd, "verify", exported, "--json")
+        codes.add(code)
+        if code == 1:
+            assert "changed" in {
+                row["verdict"] for row in json.loads(out)["rows"] if row["part"] == "pricing"
+            }
+        else:
+            assert (2, "", 1) == (code, out, err.count("the rate card is damaged"))
+            assert "Traceback" not in err
+    assert codes == {1, 2}
 
 
 def test_changed_rates_of_the_user_show(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

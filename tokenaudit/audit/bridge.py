@@ -7,10 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
-__all__ = ["Basis", "Bridge", "Figure", "Step", "bridged"]
+import polars as pl
 
 from tokenaudit.claims import Claim, Counts
+from tokenaudit.ledger import TOKENS
+
+__all__ = ["ROUNDING", "Basis", "Bridge", "Figure", "Step", "bridged", "figure_of"]
+
+ROUNDING: Final = Decimal("1e-6")
+"""US dollars: what sums of binary floats, as others keep costs, may be off by."""
 
 
 class Basis(StrEnum):
@@ -67,6 +74,16 @@ class Figure:
         return not self.cost_usd and (self.counts is None or self.counts == Counts())
 
 
+def figure_of(rows: pl.DataFrame) -> Figure:
+    """Return the sum of *rows* of a ledger; its cost is that of the priced ones."""
+    sums = rows.select(
+        *(pl.col(name).cast(pl.Int128).sum() for name in TOKENS), cost=pl.col("cost_usd").sum()
+    ).row(0, named=True)
+    writes = sums["cache_write_5m_tokens"] + sums["cache_write_1h_tokens"]
+    counts = Counts(sums["input_tokens"], sums["output_tokens"], sums["cache_read_tokens"], writes)
+    return Figure(counts, sums["cost"] or Decimal(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What is added to the figure before it."""
@@ -99,7 +116,8 @@ def bridged(
 ) -> Bridge:
     """Return the bridge from *theirs* by *steps* to *ours*; the rest becomes its last step.
 
-    Every figure is narrowed to what both sides tell; steps that change nothing are left out.
+    Every figure is narrowed to what both sides tell; steps that change nothing are left out. A rest of
+    less than ROUNDING dollars and of no token is told as what it is: the rounding of their sums.
     """
     both = ours.like(theirs)
     start = theirs.like(both)
@@ -107,8 +125,18 @@ def bridged(
     rest = both - start
     for step in taken:
         rest = rest - step.change
+    if _is_rounding(rest):
+        taken.append(
+            Step("rounding", Basis.MEASURED, rest, "Their costs are sums of binary floats.")
+        )
+        rest = rest - rest
     last = Step("unexplained", Basis.UNEXPLAINED, rest, "What no step explains.")
     return Bridge(claim, start, (*taken, last), both, tuple(notes))
+
+
+def _is_rounding(rest: Figure) -> bool:
+    is_of_cost = rest.counts is None or rest.counts == Counts()
+    return is_of_cost and bool(rest.cost_usd) and abs(rest.cost_usd or Decimal(0)) < ROUNDING
 
 
 def _narrowed(steps: Sequence[Step], told: Figure) -> Iterator[Step]:

@@ -166,9 +166,8 @@ def changes_of_pricing(then: Mapping[str, Any], now: Mapping[str, Any]) -> Itera
     """Compare the basis of costs with that of today, key by key."""
     found = [name for name in dict.fromkeys((*then, *now)) if then.get(name) != now.get(name)]
     for name in found:
-        yield Change(
-            "pricing", Verdict.CHANGED, f"{name}: was {then.get(name)}, is {now.get(name)}."
-        )
+        was, now_is = then.get(name, "none"), now.get(name, "none")
+        yield Change("pricing", Verdict.CHANGED, f"{name}: was {was}, is {now_is}.")
     if not found:
         yield Change(
             "pricing", Verdict.SAME, f"Rate card {now['card']}, sha256 {now['sha256'][:8]}."

@@ -1,72 +1,45 @@
 """Compares a claim with the ledger over the same scope, and names what lies between them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from tokenaudit.audit import formula
-from tokenaudit.audit.bridge import Basis, Bridge, Figure, Step, bridged
+from tokenaudit.audit.bridge import Basis, Bridge, Figure, Step, bridged, figure_of
+from tokenaudit.audit.earlier import Choose, earlier_bridge
 from tokenaudit.audit.evidence import Evidence
 from tokenaudit.audit.hidden import Hidden, Signs, hidden_calls
+from tokenaudit.audit.merging import in_days, merging_bridge
 from tokenaudit.claims import Claim, Counts, Line, Shape
 from tokenaudit.ledger import TOKENS
-from tokenaudit.model import MAIN_AGENT, Quality
+from tokenaudit.model import Quality
 from tokenaudit.pricing.cost import price
-from tokenaudit.transcripts.tellings import tellings
 
-__all__ = ["figure_of", "reconciled"]
+__all__ = ["reconciled"]
 
-_TELLINGS: Final[Mapping[str, Any]] = {
-    "path": pl.String,
-    "line": pl.Int64,
-    "message_id": pl.String,
-    "request_id": pl.String,
-    "time": pl.Datetime("us", "UTC"),
-    "model": pl.String,
-    "stop_reason": pl.String,
-    "speed": pl.String,
-    "inference_geo": pl.String,
-    "service_tier": pl.String,
-    **dict.fromkeys(TOKENS, pl.Int64),
-    "web_searches": pl.Int64,
-}
 _UNSURE: Final = (Quality.PLACEHOLDER.value, Quality.LOWER_BOUND.value)
 
 
-def figure_of(rows: pl.DataFrame) -> Figure:
-    """Return the sum of *rows* of a ledger; its cost is that of the priced ones."""
-    sums = rows.select(
-        *(pl.col(name).cast(pl.Int128).sum() for name in TOKENS), cost=pl.col("cost_usd").sum()
-    ).row(0, named=True)
-    writes = sums["cache_write_5m_tokens"] + sums["cache_write_1h_tokens"]
-    counts = Counts(sums["input_tokens"], sums["output_tokens"], sums["cache_read_tokens"], writes)
-    return Figure(counts, sums["cost"] or Decimal(0))
+def reconciled(claim: Claim, evidence: Evidence, choose: Choose) -> Bridge:
+    """Return the bridge from *claim* to the ledger's total over the same scope.
 
-
-def reconciled(claim: Claim, evidence: Evidence) -> Bridge:
-    """Return the bridge from *claim* to the ledger's total over the same scope."""
+    *choose* finds what the filters of an earlier export of ours would find today. Raises ClaimError
+    where such an export says of itself what cannot be used.
+    """
     match claim.shape:
         case Shape.STATS_CACHE | Shape.CCUSAGE:
-            return _Merging(claim, evidence).bridge()
+            return merging_bridge(claim, evidence)
         case Shape.EXPORT:
-            return bridged(claim, _theirs(claim), [], figure_of(evidence.rows), claim.notes)
+            return earlier_bridge(claim, evidence, choose)
         case _:
             return _Calls(claim, evidence).bridge()
 
 
 def _theirs(claim: Claim) -> Figure:
     return Figure(claim.counts, claim.cost_usd)
-
-
-def _in_days(rows: pl.DataFrame, claim: Claim, day: pl.Expr) -> pl.DataFrame:
-    if claim.since is not None:
-        rows = rows.filter(day >= claim.since)
-    if claim.until is not None:
-        rows = rows.filter(day <= claim.until)
-    return rows
 
 
 _UTC_DAY: Final = pl.col("time").dt.date()
@@ -88,8 +61,8 @@ class _Calls:
                     f"{len(gone):,} of its {len(claim.sessions):,} sessions have no usage in these"
                     f" transcripts, such as {min(gone)}."
                 )
-        self.rows = _in_days(rows, claim, pl.col("day"))
-        self.same = _in_days(rows, claim, _UTC_DAY) if claim.is_utc else self.rows
+        self.rows = in_days(rows, claim, pl.col("day"))
+        self.same = in_days(rows, claim, _UTC_DAY) if claim.is_utc else self.rows
         self.evidence = replace(evidence, rows=self.same)
         self._add_doubts()
 
@@ -241,120 +214,3 @@ class _Calls:
 
 def _cost(rows: pl.DataFrame) -> Decimal:
     return rows["list_cost_usd"].sum() or Decimal(0)  # type: ignore[return-value]
-
-
-class _Merging:
-    """Totals from the same transcripts: what lies between is how lines are merged and priced."""
-
-    def __init__(self, claim: Claim, evidence: Evidence) -> None:
-        self.claim = claim
-        self.card = evidence.ledger.card
-        self.rows = _in_days(evidence.rows, claim, pl.col("day"))
-        self.main = self.rows.filter(pl.col("agent_id") == MAIN_AGENT)
-        known = evidence.facts.transcripts.select("path", "agent_id")
-        zone = evidence.zone
-        lines = pl.DataFrame(tellings(known["path"].sort()), _TELLINGS)
-        lines = lines.join(known, on="path", maintain_order="left").with_columns(
-            day=pl.col("time").dt.convert_time_zone(zone).dt.date()
-        )
-        self.lines = _in_days(lines, claim, pl.col("day"))
-
-    def bridge(self) -> Bridge:
-        theirs = _theirs(self.claim)
-        is_stats = self.claim.shape is Shape.STATS_CACHE
-        steps = self._stats_steps() if is_stats else self._ccusage_steps(theirs)
-        return bridged(self.claim, theirs, list(steps), figure_of(self.rows), self.claim.notes)
-
-    def _priced(self, lines: pl.DataFrame) -> Figure:
-        return figure_of(price(lines, self.card))
-
-    def _stats_steps(self) -> Iterator[Step]:
-        every = self._priced(self.lines.filter(pl.col("agent_id") == MAIN_AGENT))
-        ours = figure_of(self.main)
-        yield Step(
-            "copies merged",
-            Basis.MEASURED,
-            ours - every,
-            "It adds up every line of the sessions' own files: a response of three lines counts three times.",
-        )
-        yield Step(
-            "subagents",
-            Basis.MEASURED,
-            figure_of(self.rows) - ours,
-            "It leaves the files of subagents out.",
-        )
-
-    def _ccusage_steps(self, theirs: Figure) -> Iterator[Step]:
-        """Yield the steps from the way of merging that comes nearest to their tokens."""
-        policies = _policies(self.lines)
-        figures = {name: self._priced(lines) for name, lines in policies.items()}
-        nearest = min(figures, key=lambda name: _distance(figures[name], theirs))
-        ours = figure_of(self.rows)
-        yield from self._their_prices(theirs, policies[nearest], figures[nearest])
-        if nearest == "every line":
-            merged = figures["largest line"]
-            yield Step(
-                "copies merged",
-                Basis.MEASURED,
-                merged - figures[nearest],
-                "Theirs comes nearest to adding up every line, copies too.",
-            )
-            yield Step("repairs and iterations", Basis.MEASURED, ours - merged, _FINER)
-        elif nearest == "first line":
-            yield Step(
-                "final counts instead of first lines",
-                Basis.MEASURED,
-                ours - figures[nearest],
-                "Theirs comes nearest to taking the first line of a response, which is often a placeholder.",
-            )
-        else:
-            yield Step("repairs and iterations", Basis.MEASURED, ours - figures[nearest], _FINER)
-
-    def _their_prices(self, theirs: Figure, lines: pl.DataFrame, figure: Figure) -> Iterator[Step]:
-        if theirs.cost_usd is None or figure.counts != theirs.counts or figure.cost_usd is None:
-            return  # without the same tokens a difference of cost says nothing of prices
-        short = self._priced(formula.with_cheap_hours(lines, always=True)).cost_usd or Decimal(0)
-        hours = figure.cost_usd - short
-        is_cheap = abs(short - theirs.cost_usd) < abs(figure.cost_usd - theirs.cost_usd)
-        if is_cheap:
-            yield Step(
-                "1-hour cache writes",
-                Basis.MEASURED,
-                Figure(Counts(), hours),
-                "Theirs comes nearest to pricing them as 5-minute ones.",
-            )
-        rest = (short if is_cheap else figure.cost_usd) - theirs.cost_usd
-        yield Step(
-            "prices",
-            Basis.MEASURED,
-            Figure(Counts(), rest),
-            "The same tokens at the price list of their days, against their prices.",
-        )
-
-
-_FINER: Final = (
-    "Last lines that are finished, repairs from the parents' results, progress lines of agents without a"
-    " file, and inferences of advisors and compactions."
-)
-
-
-def _policies(lines: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Return the lines that each way of merging keeps; those without ids are all kept."""
-    keys = ["message_id", "request_id"]
-    has_ids = pl.col("message_id").is_not_null()
-    named, others = lines.filter(has_ids), lines.filter(~has_ids)
-    largest = named.sort("output_tokens", descending=True, maintain_order=True)
-    return {
-        "largest line": pl.concat(
-            [largest.unique(keys, keep="first", maintain_order=True), others]
-        ),
-        "first line": pl.concat([named.unique(keys, keep="first", maintain_order=True), others]),
-        "every line": lines,
-    }
-
-
-def _distance(figure: Figure, theirs: Figure) -> int:
-    if figure.counts is None or theirs.counts is None:
-        return 0
-    off = figure.counts - theirs.counts
-    return sum(map(abs, (off.input, off.output, off.cache_read, off.cache_write)))

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tokenaudit.errors import TokenauditError
 from tokenaudit.transcripts import values
 from tokenaudit.transcripts.values import BadCountError
 
-__all__ = ["Claim", "ClaimError", "Counts", "Line", "Shape", "count", "money"]
+__all__ = ["Claim", "ClaimError", "Counts", "Held", "Line", "Shape", "count", "money"]
 
 _LARGEST_COST: Final = Decimal(10) ** 15
 
@@ -78,6 +78,22 @@ class Line:
     web_searches: int = 0
 
 
+class Held(NamedTuple):
+    """A response as an earlier export of ours tells it."""
+
+    response_id: str | None
+    request_id: str | None
+    time: str | None
+    source_path: str | None
+    source_line: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_5m_tokens: int
+    cache_write_1h_tokens: int
+    cost_usd: Decimal | None
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Another program's total."""
@@ -93,6 +109,9 @@ class Claim:
     since: date | None = None
     until: date | None = None
     """The last day, included."""
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+    """Of its first and last usage, where it says that rather than days."""
     is_utc: bool = False
     """Whether its days are those of UTC; else they are the user's."""
     is_of_claude_code: bool = False
@@ -100,6 +119,10 @@ class Claim:
     version: str | None = None
     """Of Claude Code, where it is said."""
     request_ids: frozenset[str] = frozenset()
+    responses: tuple[Held, ...] = ()
+    """Of an earlier export of ours that holds them, one by one."""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    """What an earlier export of ours says that it stood on."""
     notes: tuple[str, ...] = field(default=())
     """What must be known of the claim itself: a page missing, a line skipped."""
 

@@ -6,14 +6,13 @@ from typing import Any, Final
 
 import msgspec
 
-from tokenaudit.claims import ccusage, claude_code, console, telemetry
-from tokenaudit.claims.claim import Claim, ClaimError, Counts, Line, Shape, count, money, summed
+from tokenaudit.claims import ccusage, claude_code, console, own, telemetry
+from tokenaudit.claims.claim import Claim, ClaimError
 
 __all__ = ["read_claims"]
 
 _LARGEST: Final = 1 << 30
-_FORMAT: Final = 1
-"""The newest shape of our own JSON that is known here."""
+_PARQUET: Final = b"PAR1"
 _ENDINGS: Final = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".log", ".txt"})
 _KNOWN: Final = (
     "Known are: results of claude -p (JSON or stream-json), status-line input, stats-cache.json,"
@@ -48,7 +47,7 @@ def _of_file(path: Path) -> Claim:
     if not text.strip():
         raise ClaimError(f"{path}: is empty", hint=_KNOWN)
     if text.lstrip()[0] not in "{[":
-        found = console.console_csv(text, source) or _own_csv(text, source)
+        found = console.console_csv(text, source) or own.table(text, source)
         if found is None:
             header = text.splitlines()[0][:80]
             raise ClaimError(
@@ -74,6 +73,11 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise ClaimError(f"{path}: cannot be read: {error.strerror}") from None
+    if content.startswith(_PARQUET):
+        raise ClaimError(
+            f"{path}: is Parquet; totals are read from JSON and CSV",
+            hint="`tokenaudit verify` compares a Parquet export of ours with what it would be now.",
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -114,55 +118,8 @@ def _first(
     return lambda values, source: read(values[0], source) if len(values) == 1 else None
 
 
-def _own(value: Any, source: str) -> Claim | None:
-    meta = value.get("meta")
-    if not isinstance(meta, dict) or meta.get("tool") != "tokenaudit":
-        return None
-    if meta.get("format") != _FORMAT:
-        raise ClaimError(
-            f"{source}: an export of tokenaudit {meta.get('version')} in format {meta.get('format')};"
-            f" known is {_FORMAT}",
-            hint="Update tokenaudit.",
-        )
-    totals = value.get("totals")
-    if not isinstance(totals, dict) or "output_tokens" not in totals:
-        raise ClaimError(f"{source}: an export of tokenaudit without totals of usage")
-    return Claim(
-        Shape.EXPORT,
-        source,
-        (_own_line(totals, source),),
-        cost_usd=money(totals.get("cost_usd"), f"{source}: cost_usd"),
-        notes=("`tokenaudit verify` says of an export what changed since.",),
-    )
-
-
-def _own_csv(text: str, source: str) -> Claim | None:
-    import csv
-    import io
-
-    rows = list(csv.DictReader(io.StringIO(text)))
-    if not rows or not {"output_tokens", "cache_write_1h_tokens"} <= rows[0].keys():
-        return None
-    (line,) = summed(_own_line({**row, "model": None}, source) for row in rows)
-    return Claim(Shape.EXPORT, source, (line,), cost_usd=line.cost_usd)
-
-
-def _own_line(row: dict[str, Any], source: str) -> Line:
-    writes = ("cache_write_5m_tokens", "cache_write_1h_tokens")
-    return Line(
-        None,
-        Counts(
-            count(row, "input_tokens", source),
-            count(row, "output_tokens", source),
-            count(row, "cache_read_tokens", source),
-            sum(count(row, name, source) for name in writes),
-        ),
-        money(row.get("cost_usd"), f"{source}: cost_usd"),
-    )
-
-
 _READERS: Final[Sequence[Callable[[Sequence[Any], str], Claim | None]]] = (
-    _first(_own),
+    _first(own.document),
     _first(claude_code.stats_cache),
     _first(ccusage.ccusage),
     console.report,
@@ -170,5 +127,6 @@ _READERS: Final[Sequence[Callable[[Sequence[Any], str], Claim | None]]] = (
     telemetry.metrics,
     claude_code.status_line,
     claude_code.result,
+    own.rows,
 )
 """The one list to which a shape is added; each returns None for what is not its own."""

@@ -101,7 +101,7 @@ def explain(
     def make(question: "Question", settings: "Settings") -> "Report":
         card = rate_card(options.pricing)
         facts = read_facts(options, settings)
-        from tokenaudit import evidence, ledger
+        from tokenaudit import ledger, lineage
         from tokenaudit.reports import explain as report
         from tokenaudit.reports.subject import find_subject
 
@@ -109,7 +109,7 @@ def explain(
         question, name = _narrowed(question, what)
         subject = find_subject(built, question, name)
         with_lines = subject.is_one or all_rules
-        found = evidence.gather(facts, built.frame, subject.rows, with_lines=with_lines)
+        found = lineage.gather(facts, built.frame, subject.rows, with_lines=with_lines)
         return report.explain(built, question, subject, found, with_all_rules=all_rules)
 
     write(options, make, name="explain")

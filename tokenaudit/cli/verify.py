@@ -242,17 +242,8 @@ def _selection(then: "Stated") -> "Selection":
 
     from tokenaudit.reports.selection import Selection
 
-    filters = then.filters
-    return Selection(
-        timezone=ZoneInfo(then.timezone).key,
-        start_of_week=then.provenance.asked.start_of_week,
-        since=filters.since,
-        until=filters.until,
-        projects=tuple(filters.project),
-        models=tuple(filters.model),
-        sessions=tuple(filters.session),
-        agents=tuple(filters.agent),
-        branches=tuple(filters.branch),
+    return Selection.of(
+        then.filters, ZoneInfo(then.timezone).key, then.provenance.asked.start_of_week
     )
 
 

@@ -27,6 +27,17 @@ __all__ = ["Prices", "Rate", "RateCard", "Tariff", "shipped_card"]
 _FAST_BECAME_STANDARD: Final = "claude-opus-4-6"
 """The model whose requests for fast mode, since its end, are served and billed as standard."""
 
+_DAMAGES: Final = (
+    OSError,
+    csv.Error,
+    msgspec.MsgspecError,
+    ArithmeticError,
+    LookupError,
+    ValueError,
+    TypeError,
+)
+"""What reading the shipped card may raise where its files are not those of the package."""
+
 _Found = tuple[Rate | None, tuple[str, ...]]
 """A rate, and the doubts about it."""
 
@@ -358,16 +369,21 @@ def _is_ever(rate: Rate) -> bool:
 
 @cache
 def shipped_card() -> RateCard:
-    """Return the card that comes with the package."""
+    """Return the card that comes with the package. Raises ConfigError where that is damaged."""
     folder = files("tokenaudit.pricing") / "data"
-    header = (folder / "card.json").read_bytes()
-    table = (folder / "prices.csv").read_bytes()
-    rows = csv.DictReader(table.decode("utf-8").splitlines())
-    return RateCard(
-        [_rate(row) for row in rows],
-        msgspec.json.decode(header, type=_Header),
-        hashlib.sha256(header + table).hexdigest(),
-    )
+    try:
+        header = (folder / "card.json").read_bytes()
+        table = (folder / "prices.csv").read_bytes()
+        rows = csv.DictReader(table.decode("utf-8").splitlines())
+        return RateCard(
+            [_rate(row) for row in rows],
+            msgspec.json.decode(header, type=_Header),
+            hashlib.sha256(header + table).hexdigest(),
+        )
+    except _DAMAGES as error:
+        raise ConfigError(
+            f"{folder}: the rate card is damaged: {error!r}", hint="Install tokenaudit anew."
+        ) from None
 
 
 def _rate(row: Mapping[str, str]) -> Rate:
@@ -388,7 +404,7 @@ def _rate(row: Mapping[str, str]) -> Rate:
 def _prices(row: Mapping[str, Any], prefix: str) -> Prices:
     def price(column: str, *instead: str) -> Decimal:
         texts: Sequence[str] = [row[f"{prefix}{name}"] for name in (column, *instead)]
-        return Decimal(next(text for text in texts if text)) / MILLION
+        return Decimal(next((text for text in texts if text), "")) / MILLION
 
     # A model without prompt caching has no cache prices and no cached tokens either.
     return Prices(

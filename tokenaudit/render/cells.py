@@ -21,7 +21,6 @@ from tokenaudit.units import (
     format_number,
     format_percent,
     format_price,
-    format_share,
     format_tokens,
 )
 
@@ -45,7 +44,6 @@ NUMBERS: Final = frozenset(
         Unit.USD,
         Unit.PRICE,
         Unit.DURATION,
-        Unit.SHARE,
         Unit.NUMBER,
         Unit.PERCENT,
     }
@@ -244,7 +242,6 @@ def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:
             Unit.FLAG
             | Unit.COUNT
             | Unit.NUMBER
-            | Unit.SHARE
             | Unit.PERCENT
             | Unit.BYTES
             | Unit.USD
@@ -272,7 +269,6 @@ _WORDS: Final[Mapping[Unit, Callable[[Any], str]]] = {
     Unit.FLAG: _yes_or_no,
     Unit.COUNT: format_count,
     Unit.NUMBER: format_number,
-    Unit.SHARE: format_share,
     Unit.PERCENT: format_percent,
     Unit.BYTES: format_bytes,
     Unit.USD: format_cost,

@@ -66,7 +66,7 @@ def _typed(series: pl.Series, unit: Unit) -> pl.Series:
             wanted = pl.String() if series.dtype == pl.String else pl.Date()  # 2026-03 is no day
         case Unit.TIME:
             wanted = _MOMENT
-        case Unit.FLAG | Unit.SHARE | Unit.NUMBER:
+        case Unit.FLAG | Unit.NUMBER:
             wanted = pl.Boolean() if unit is Unit.FLAG else pl.Float64()
         case Unit.DURATION | Unit.PERCENT:
             wanted = series.dtype if series.dtype.is_numeric() else pl.Int64()
@@ -97,7 +97,6 @@ def _plain(column: Column) -> pl.Expr:
             | Unit.BYTES
             | Unit.TOKENS
             | Unit.DURATION
-            | Unit.SHARE
             | Unit.PERCENT
             | Unit.NUMBER
             | Unit.FLAG

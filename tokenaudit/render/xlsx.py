@@ -38,7 +38,6 @@ _SHOWN: Final[Mapping[Unit, str]] = {
     Unit.TIME: "yyyy-mm-dd hh:mm:ss.000",
     Unit.DURATION: "#,##0",
     Unit.PERCENT: "0.0",
-    Unit.SHARE: "0.0%",
     Unit.NUMBER: "#,##0.0###",
 }
 _META: Final = "Meta"

@@ -33,7 +33,7 @@ _MEASURES: Final = (
     Column("cache_read_tokens", Unit.TOKENS, "Cache read"),
     Column("cache_write_5m_tokens", Unit.TOKENS, "Write 5m"),
     Column("cache_write_1h_tokens", Unit.TOKENS, "Write 1h"),
-    Column("hit_rate", Unit.SHARE, "Hit rate"),
+    Column("hit_percent", Unit.PERCENT, "Hit rate"),
     Column("saved_usd", Unit.USD, "Saved"),
     Column("rebuilds", Unit.COUNT, "Rebuilds"),
     Column("rebuilt_tokens", Unit.TOKENS, "Rebuilt", essential=False),
@@ -105,7 +105,7 @@ def _with_rate(sums: pl.DataFrame) -> pl.DataFrame:
     """Add the share of the prompts that was read from the cache; null where nothing was sent."""
     prompt = pl.col("prompt_tokens")
     share = pl.col("cache_read_tokens").cast(pl.Float64) / prompt.cast(pl.Float64)
-    return sums.with_columns(hit_rate=pl.when(prompt > 0).then(share.round(6)))
+    return sums.with_columns(hit_percent=pl.when(prompt > 0).then((100 * share).round(4)))
 
 
 def _by(

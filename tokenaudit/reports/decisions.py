@@ -8,7 +8,7 @@ import polars as pl
 from tokenaudit.merge import LARGEST_PLACEHOLDER
 from tokenaudit.model import Kind, Quality
 from tokenaudit.reports.report import Column, Section, Unit
-from tokenaudit.transcripts.evidence import EvidenceLine
+from tokenaudit.transcripts.usage_lines import UsageLine
 from tokenaudit.verdict import Said, Verdict
 
 __all__ = ["section"]
@@ -37,7 +37,7 @@ _MODIFIERS: Final = {
 def section(
     row: Mapping[str, Any],
     said: Sequence[Said],
-    told: Sequence[EvidenceLine],
+    told: Sequence[UsageLine],
     *,
     verdict: Verdict,
     paths: Sequence[str],
@@ -74,7 +74,7 @@ def _identity(said: Sequence[Said], verdict: Verdict) -> Iterator[tuple[str, str
 
 def _value(
     row: Mapping[str, Any],
-    told: Sequence[EvidenceLine],
+    told: Sequence[UsageLine],
     verdict: Verdict,
     paths: Sequence[str],
 ) -> Iterator[tuple[str, str]]:

@@ -192,7 +192,7 @@ def _periods(*periods: tuple[Period, pl.DataFrame]) -> Section:
         Column("responses", Unit.COUNT, "Resp."),
         Column("prompt_per_response", Unit.TOKENS, "Prompt each"),
         Column("output_per_response", Unit.TOKENS, "Output each"),
-        Column("hit_rate", Unit.SHARE, "Hit rate"),
+        Column("hit_percent", Unit.PERCENT, "Hit rate"),
         Column("total_tokens", Unit.TOKENS, "Total"),
         Column("cost_usd", Unit.USD, "Cost"),
         Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True),
@@ -209,7 +209,7 @@ def _periods(*periods: tuple[Period, pl.DataFrame]) -> Section:
             sessions=pl.col("session_id").n_unique().cast(pl.Int64),
             prompt_per_response=prompt // count,
             output_per_response=pl.col("output_tokens").cast(pl.Int128).sum() // count,
-            hit_rate=pl.when(prompt > 0).then(read.round(6)),
+            hit_percent=pl.when(prompt > 0).then((100 * read).round(4)),
         )
         for period, rows in periods
     ]

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.evidence import Evidence
 from tokenaudit.ledger import TOKENS, Ledger
+from tokenaudit.lineage import Lineage
 from tokenaudit.model import Kind, Quality
 from tokenaudit.pricing.cost import COSTS
 from tokenaudit.pricing.rates import ALWAYS
@@ -23,7 +23,7 @@ from tokenaudit.reports.report import WARNING, Column, Report, Section, Unit
 from tokenaudit.reports.rules import all_rules
 from tokenaudit.reports.subject import Subject
 from tokenaudit.reports.usage import assemble
-from tokenaudit.transcripts.evidence import EvidenceLine, Voice
+from tokenaudit.transcripts.usage_lines import UsageLine, Voice
 from tokenaudit.verdict import Said, Verdict, judge
 
 __all__ = ["explain"]
@@ -65,25 +65,25 @@ def explain(
     ledger: Ledger,
     question: Question,
     subject: Subject,
-    evidence: Evidence,
+    lineage: Lineage,
     *,
     with_all_rules: bool = False,
 ) -> Report:
-    """Return what stands behind *subject*; *evidence*, of its rows in their order, shows the lines.
+    """Return what stands behind *subject*; *lineage*, of its rows in their order, shows the lines.
 
     A cell needs single lines only for *with_all_rules*, the comparison with other ways of counting.
     """
     rows = subject.rows
     is_refused = subject.is_one and rows["kind"].item() == Kind.REFUSED
     if subject.is_one:
-        sections, doubts = _one(ledger, subject, evidence)
+        sections, doubts = _one(ledger, subject, lineage)
     else:
-        sections, doubts = _many(ledger, question, subject, evidence), []
+        sections, doubts = _many(ledger, question, subject, lineage), []
     if with_all_rules:
-        sections = (*sections, all_rules(rows, evidence, ledger.card))
+        sections = (*sections, all_rules(rows, lineage, ledger.card))
     kept = rows.clear() if is_refused else rows
     report = assemble(ledger, question, kept, sections, title=_title(subject))
-    notes = (*doubts, *_gone(evidence), *report.notes)
+    notes = (*doubts, *_gone(lineage), *report.notes)
     return Report(report.title, report.sections, report.meta, notes)
 
 
@@ -98,10 +98,10 @@ def _title(subject: Subject) -> str:
 
 
 def _one(
-    ledger: Ledger, subject: Subject, evidence: Evidence
+    ledger: Ledger, subject: Subject, lineage: Lineage
 ) -> tuple[tuple[Section, ...], list[str]]:
     row = subject.rows.row(0, named=True)
-    said = [each for each in evidence.said.get(0, ()) if each.lines]
+    said = [each for each in lineage.said.get(0, ()) if each.lines]
     arithmetic = (terms(ledger, row, "What it costs"), grounds(row))
     if not said:
         return arithmetic, [
@@ -109,7 +109,7 @@ def _one(
         ]
     verdict = judge(said)
     paths = list(dict.fromkeys([verdict.owner.path, *sorted(each.path for each in said)]))
-    told = [line for line in evidence.results if _repairs(line, row)]
+    told = [line for line in lineage.results if _repairs(line, row)]
     paths += sorted({line.path for line in told} - {*paths})
     sections = (
         _lines(said, told, verdict, paths),
@@ -122,7 +122,7 @@ def _one(
     return sections, list(_disagreement(row, verdict))
 
 
-def _repairs(result: EvidenceLine, row: Mapping[str, Any]) -> bool:
+def _repairs(result: UsageLine, row: Mapping[str, Any]) -> bool:
     """Tell whether *result* is the tool result that gave the row its output count (R4)."""
     if row["quality"] != Quality.REPAIRED:
         return False
@@ -150,15 +150,15 @@ def _disagreement(row: Mapping[str, Any], verdict: Verdict) -> Iterator[str]:
         )
 
 
-def _gone(evidence: Evidence) -> Iterator[str]:
-    for paths, said in ((evidence.gone, "cannot be read"), (evidence.changed, "has changed")):
+def _gone(lineage: Lineage) -> Iterator[str]:
+    for paths, said in ((lineage.gone, "cannot be read"), (lineage.changed, "has changed")):
         if paths:
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
             yield f"{WARNING}{paths[0]}{more} {said} since it was counted: its lines are not all here."
 
 
 def _lines(
-    said: Sequence[Said], told: Sequence[EvidenceLine], verdict: Verdict, paths: Sequence[str]
+    said: Sequence[Said], told: Sequence[UsageLine], verdict: Verdict, paths: Sequence[str]
 ) -> Section:
     found = [(line, _voice(each, line)) for each in said for line in each.lines]
     found += [(line, "tool result") for line in told]
@@ -183,13 +183,13 @@ def _lines(
     return Section("lines", "What the lines say", _LINES, frame)
 
 
-def _voice(said: Said, line: EvidenceLine) -> str:
+def _voice(said: Said, line: UsageLine) -> str:
     if line.voice is Voice.PROGRESS:
         return "progress copy"
     return "sidechain" if said.is_sidechain else "own line"
 
 
-def _verdict(line: EvidenceLine, verdict: Verdict, paths: Sequence[str]) -> str:
+def _verdict(line: UsageLine, verdict: Verdict, paths: Sequence[str]) -> str:
     if line is verdict.best:
         return "counts"
     if line.voice is Voice.RESULT:
@@ -198,7 +198,7 @@ def _verdict(line: EvidenceLine, verdict: Verdict, paths: Sequence[str]) -> str:
 
 
 def _transcripts(
-    said: Sequence[Said], told: Sequence[EvidenceLine], verdict: Verdict, paths: Sequence[str]
+    said: Sequence[Said], told: Sequence[UsageLine], verdict: Verdict, paths: Sequence[str]
 ) -> Section:
     """Return where the copies lie: every transcript that says the response, its owner first."""
     rows = []
@@ -246,13 +246,13 @@ _SUM_COLUMNS: Final = (
 
 
 def _many(
-    ledger: Ledger, question: Question, subject: Subject, evidence: Evidence
+    ledger: Ledger, question: Question, subject: Subject, lineage: Lineage
 ) -> tuple[Section, ...]:
     most = question.shape.limit or _MOST_SHOWN
     return (
         _arithmetic(ledger, subject.rows),
         _standing(subject),
-        _places(evidence.places, most),
+        _places(lineage.places, most),
         _responses(subject, most),
     )
 

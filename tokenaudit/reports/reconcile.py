@@ -7,18 +7,20 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.audit.bridge import Basis, Bridge, Figure
+from tokenaudit.audit.earlier import Choose
 from tokenaudit.audit.evidence import Evidence
+from tokenaudit.audit.provenance import Filters
 from tokenaudit.audit.reconcile import reconciled
 from tokenaudit.claims import Claim
 from tokenaudit.ledger import Ledger
 from tokenaudit.pricing.cost import USD
 from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Section, Unit
-from tokenaudit.reports.selection import select
+from tokenaudit.reports.selection import Selection, select
 from tokenaudit.reports.usage import assemble
 from tokenaudit.store.facts import Facts
 
-__all__ = ["reconcile"]
+__all__ = ["chooser", "reconcile"]
 
 _COLUMNS: Final = (
     Column("source", Unit.TEXT, "Source"),
@@ -57,7 +59,7 @@ def reconcile(
     rows = select(ledger.frame, question.selection).collect()
     zone = question.selection.timezone
     evidence = Evidence(facts, ledger, rows, question.now, zone)
-    bridges = [reconciled(claim, evidence) for claim in claims]
+    bridges = [reconciled(claim, evidence, chooser(ledger)) for claim in claims]
     found = [row for bridge in bridges for row in _rows(bridge)]
     columns = tuple(
         Column(each.name, each.unit, each.label, screen=False)
@@ -74,6 +76,15 @@ def reconcile(
     ]
     skipped = [f"Not compared: {other}" for other in others]
     return Report(report.title, report.sections, report.meta, (*notes, *skipped, *report.notes))
+
+
+def chooser(ledger: Ledger) -> Choose:
+    """Return what finds the responses of *ledger* that the filters of an export choose."""
+
+    def choose(filters: Filters, zone: str) -> pl.DataFrame:
+        return select(ledger.frame, Selection.of(filters, zone)).collect()
+
+    return choose
 
 
 def _rows(bridge: Bridge) -> Iterator[tuple[Any, ...]]:

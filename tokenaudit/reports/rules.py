@@ -5,8 +5,8 @@ from typing import Final
 
 import polars as pl
 
-from tokenaudit.evidence import Evidence
 from tokenaudit.ledger import TOKENS
+from tokenaudit.lineage import Lineage
 from tokenaudit.model import Kind
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import USD, price
@@ -33,13 +33,13 @@ _COLUMNS: Final = (
 )
 
 
-def all_rules(rows: pl.DataFrame, evidence: Evidence, card: RateCard) -> Section:
+def all_rules(rows: pl.DataFrame, lineage: Lineage, card: RateCard) -> Section:
     """Return what each of _RULES gives for *rows*: tokens, cost, and how far the cost is from ours.
 
     Inferences outside the top level (R6) are the same by every rule. A response of which no line can
     be read any more is left out of all but the first.
     """
-    lines = _priced(rows, evidence, card)
+    lines = _priced(rows, lineage, card)
     apart = rows.filter(pl.col("kind") != Kind.MESSAGE)
     by_rule = {
         "as_counted": rows,
@@ -87,15 +87,15 @@ def _summed(rule: str, found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _priced(rows: pl.DataFrame, evidence: Evidence, card: RateCard) -> pl.DataFrame:
+def _priced(rows: pl.DataFrame, lineage: Lineage, card: RateCard) -> pl.DataFrame:
     """Price every line as if it alone counted: at the day of its response, inference by inference."""
     of = rows.select("time", "kind", response=pl.int_range(pl.len()))
     messages = of.filter(pl.col("kind") == Kind.MESSAGE).drop("kind")
     keys = ["response", "copy", "at"]
-    lines = evidence.lines.join(messages, on="response").with_columns(
+    lines = lineage.lines.join(messages, on="response").with_columns(
         total_tokens=pl.sum_horizontal(TOKENS)
     )
-    inferences = evidence.inferences
+    inferences = lineage.inferences
     several = lines.join(inferences.select(keys).unique(), on=keys, how="semi")
     parts = (
         several.drop(TOKENS)

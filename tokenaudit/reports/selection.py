@@ -12,6 +12,8 @@ from tokenaudit.reports.report import Column, Unit
 if TYPE_CHECKING:  # options are checked before anything is read, and that must not wait for Polars
     import polars as pl
 
+    from tokenaudit.audit.provenance import Filters
+
 __all__ = [
     "DIMENSIONS",
     "Dimension",
@@ -41,6 +43,21 @@ class Selection:
     sessions: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     branches: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, filters: "Filters", timezone: str, start_of_week: str = "monday") -> "Selection":
+        """Return the selection of an export, from the filters that it says of itself."""
+        return cls(
+            timezone=timezone,
+            start_of_week=start_of_week,
+            since=filters.since,
+            until=filters.until,
+            projects=tuple(filters.project),
+            models=tuple(filters.model),
+            sessions=tuple(filters.session),
+            agents=tuple(filters.agent),
+            branches=tuple(filters.branch),
+        )
 
     def filters(self) -> dict[str, Any]:
         """Return the filters that are set, for the report's meta."""

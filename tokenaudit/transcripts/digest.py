@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["combined", "digest"]
+__all__ = ["combined", "digest", "lines_in"]
 
 _BLOCK: Final = 1 << 20
 
@@ -24,6 +24,19 @@ def digest(path: str, size: int) -> tuple[int, str] | None:
     except OSError:
         return None
     return size - left, found.hexdigest()
+
+
+def lines_in(path: str, size: int) -> int | None:
+    """Return how many lines end in the first *size* bytes of the file at *path*; None where it is gone."""
+    found, left = 0, size
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            while left and (block := file.read(min(left, _BLOCK))):
+                found += block.count(b"\n")
+                left -= len(block)
+    except OSError:
+        return None
+    return found
 
 
 def combined(digests: Iterable[str]) -> str:

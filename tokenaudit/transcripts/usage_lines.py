@@ -1,10 +1,10 @@
-"""Reads single lines again, with their place: what each said before anything was folded or merged.
+"""Reads usage lines again, with their place: what each said before anything was folded or merged.
 
-A second look on demand, at the few transcripts that an explanation is about; no report of usage
-needs it. What a line means is decided by the same types and rules as in the first reading.
+A second look on demand, at the transcripts that an explanation or a comparison is about; no report of
+usage needs it. What a line means is decided by the same types and rules as in the first reading.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import msgspec
 
 from tokenaudit.transcripts import tolerant
+from tokenaudit.transcripts.columns import Columns
 from tokenaudit.transcripts.format import (
     Assistant,
     CacheCreation,
@@ -25,11 +26,16 @@ from tokenaudit.transcripts.lines import LONGEST_LINE
 from tokenaudit.transcripts.tolerant import UnreadableError
 from tokenaudit.transcripts.values import micros
 
-__all__ = ["Counts", "EvidenceLine", "Voice", "read_lines", "read_results"]
+__all__ = ["Counts", "UsageLine", "Voice", "as_columns", "read_lines", "read_results"]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _SYNTHETIC: Final = "<synthetic>"
 _NO_SPLIT: Final = CacheCreation()
+_SAID: Final = (
+    *("path", "line", "message_id", "request_id", "time", "model", "stop_reason", "speed"),
+    *("inference_geo", "service_tier", "web_searches"),
+)
+"""What of a line becomes a column, beside its counts."""
 
 
 class Voice(StrEnum):
@@ -63,7 +69,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class EvidenceLine:
+class UsageLine:
     """What one line says of one response."""
 
     path: str
@@ -93,7 +99,7 @@ class EvidenceLine:
     """The inferences that the counts add up from, where they are several and do add up (R6)."""
 
 
-def read_lines(path: str, message_ids: Collection[str] | None = None) -> Iterator[EvidenceLine]:
+def read_lines(path: str, message_ids: Collection[str] | None = None) -> Iterator[UsageLine]:
     """Yield what each line of the transcript at *path* says of a response, in the order of the file.
 
     With *message_ids*, only of these. Raises OSError where the transcript cannot be read.
@@ -111,7 +117,7 @@ def read_lines(path: str, message_ids: Collection[str] | None = None) -> Iterato
                     yield line
 
 
-def read_results(path: str, agent_id: str) -> Iterator[EvidenceLine]:
+def read_results(path: str, agent_id: str) -> Iterator[UsageLine]:
     """Yield what the transcript at *path* says, in results of tools, of the subagent *agent_id*.
 
     Raises OSError where the transcript cannot be read.
@@ -125,6 +131,30 @@ def read_results(path: str, agent_id: str) -> Iterator[EvidenceLine]:
                 if said is not None:
                     place = Place(path, number, offset)
                     yield _evidence(place, said, Voice.RESULT, agent_id)
+
+
+def as_columns(paths: Iterable[str]) -> Columns:
+    """Return all usage lines of the transcripts at *paths* as columns, in the order of the files.
+
+    `is_progress` marks those by which a parent repeats its subagent. Transcripts that cannot be read
+    are passed over: what the store knows of them is in the ledger, their lines are not to be had.
+    """
+    columns: Columns = {name: [] for name in (*_SAID, *Counts.__slots__, "is_progress")}
+    for path in paths:
+        try:
+            for line in read_lines(path):
+                _append(columns, line)
+        except OSError:
+            continue
+    return columns
+
+
+def _append(columns: Columns, line: UsageLine) -> None:
+    for name in _SAID:
+        columns[name].append(getattr(line, name))
+    for name in Counts.__slots__:
+        columns[name].append(getattr(line.counts, name))
+    columns["is_progress"].append(line.voice is Voice.PROGRESS)
 
 
 def _needles(message_ids: Collection[str] | None) -> list[bytes]:
@@ -170,7 +200,7 @@ def _understood(data: bytes) -> Iterator[Assistant | ProgressLine]:
             yield said
 
 
-def _line(place: Place, said: Assistant | ProgressLine) -> EvidenceLine | None:
+def _line(place: Place, said: Assistant | ProgressLine) -> UsageLine | None:
     """Return what *said* tells of a response; None where it is about none (R2)."""
     if isinstance(said, Assistant):
         if said.message.model == _SYNTHETIC:
@@ -187,11 +217,11 @@ def _line(place: Place, said: Assistant | ProgressLine) -> EvidenceLine | None:
     return _evidence(place, repeated, Voice.PROGRESS, agent_id)
 
 
-def _evidence(place: Place, said: Assistant, voice: Voice, agent_id: str | None) -> EvidenceLine:
+def _evidence(place: Place, said: Assistant, voice: Voice, agent_id: str | None) -> UsageLine:
     usage = said.message.usage
     counts = _counts(usage)
     tools = usage.server_tool_use
-    return EvidenceLine(
+    return UsageLine(
         path=place.path,
         line=place.line,
         byte_offset=place.byte_offset,

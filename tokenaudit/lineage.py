@@ -13,10 +13,10 @@ import polars as pl
 from tokenaudit.ledger import TOKENS
 from tokenaudit.model import Kind
 from tokenaudit.store.facts import Facts
-from tokenaudit.transcripts.evidence import EvidenceLine, read_lines, read_results
+from tokenaudit.transcripts.usage_lines import UsageLine, read_lines, read_results
 from tokenaudit.verdict import Said, responses_of
 
-__all__ = ["Evidence", "gather"]
+__all__ = ["Lineage", "gather"]
 
 _LINES: Final[Mapping[str, Any]] = {
     "response": pl.Int64,
@@ -50,7 +50,7 @@ _MOST_KEPT: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Lineage:
     """What is behind some rows of the ledger."""
 
     places: pl.DataFrame
@@ -65,7 +65,7 @@ class Evidence:
     """Every line of every row, by `response` (the place of the row), `copy` and `at`."""
     inferences: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_INFERENCES))
     """The inferences of those lines that took several: `response, copy, at, part` and tokens."""
-    results: tuple[EvidenceLine, ...] = ()
+    results: tuple[UsageLine, ...] = ()
     """What parents were told of the last response of these subagents."""
     gone: tuple[str, ...] = ()
     """Transcripts that can no longer be read."""
@@ -75,7 +75,7 @@ class Evidence:
 
 def gather(
     facts: Facts, ledger: pl.DataFrame, rows: pl.DataFrame, *, with_lines: bool = True
-) -> Evidence:
+) -> Lineage:
     """Find what stands behind *rows*, which are some of *ledger*.
 
     *with_lines*, its transcripts are read again, line by line.
@@ -83,7 +83,7 @@ def gather(
     records = _records(facts, ledger, rows)
     places = _places(records, rows)
     if not with_lines:
-        return Evidence(places)
+        return Lineage(places)
     by_path = records.partition_by("path", as_dict=True, maintain_order=True)
     said: dict[int, list[Said]] = defaultdict(list)
     copies: Counter[int] = Counter()
@@ -109,7 +109,7 @@ def gather(
                 said[response].append(full[record])
         lines_of.append(pl.DataFrame(list(_line_rows(keyed)), _LINES, orient="row"))
         inferences_of.append(pl.DataFrame(list(_inference_rows(keyed)), _INFERENCES, orient="row"))
-    return Evidence(
+    return Lineage(
         places=places,
         said={response: tuple(each) for response, each in said.items()},
         lines=pl.concat(lines_of),
@@ -131,7 +131,7 @@ def _line_rows(keyed: _Keyed) -> Iterator[tuple[Any, ...]]:
             yield (response, copy, *place, each.record, at, *_line_values(line))
 
 
-def _line_values(line: EvidenceLine) -> Iterator[Any]:
+def _line_values(line: UsageLine) -> Iterator[Any]:
     yield line.line
     yield line.stop_reason is not None
     for name in ("stop_reason", "model", "speed", "service_tier", "inference_geo", "web_searches"):
@@ -212,7 +212,7 @@ def _said(row: Mapping[str, Any]) -> Said:
     return Said(**{name: row[name] for name in names})
 
 
-def _lines(path: str, found: Iterable[Said]) -> list[EvidenceLine] | None:
+def _lines(path: str, found: Iterable[Said]) -> list[UsageLine] | None:
     """Return the lines about what was *found* at *path*; None where it can no longer be read."""
     ids = {each.message_id for each in found}
     named = {each for each in ids if each is not None}
@@ -222,12 +222,12 @@ def _lines(path: str, found: Iterable[Said]) -> list[EvidenceLine] | None:
         return None
 
 
-def _with_lines(found: list[Said], lines: Iterable[EvidenceLine]) -> list[Said]:
+def _with_lines(found: list[Said], lines: Iterable[UsageLine]) -> list[Said]:
     """Give each of *found*, all of one transcript, those of *lines* that were folded into it."""
     places: dict[Any, list[int]] = defaultdict(list)
     for at, each in enumerate(found):
         places[_key(each, each.is_progress)].append(at)
-    folded: dict[int, list[EvidenceLine]] = defaultdict(list)
+    folded: dict[int, list[UsageLine]] = defaultdict(list)
     for line in lines:
         candidates = places.get(_key(line, line.voice != "own"), [])
         for place in _of_agent(candidates, found, line)[:1]:
@@ -235,14 +235,14 @@ def _with_lines(found: list[Said], lines: Iterable[EvidenceLine]) -> list[Said]:
     return [replace(each, lines=tuple(folded[at])) for at, each in enumerate(found)]
 
 
-def _key(said: Said | EvidenceLine, is_progress: bool) -> tuple[Any, ...]:  # noqa: FBT001
+def _key(said: Said | UsageLine, is_progress: bool) -> tuple[Any, ...]:  # noqa: FBT001
     """Return what lines of one record share: both ids, or else their own place."""
     if said.message_id is not None and said.request_id is not None:
         return is_progress, said.message_id, said.request_id
     return is_progress, said.line, said.message_id, said.uuid
 
 
-def _of_agent(candidates: list[int], found: list[Said], line: EvidenceLine) -> list[int]:
+def _of_agent(candidates: list[int], found: list[Said], line: UsageLine) -> list[int]:
     """Choose among records that differ by their agent alone."""
     if len(candidates) < 2:  # noqa: PLR2004
         return candidates
@@ -255,7 +255,7 @@ def _of_agent(candidates: list[int], found: list[Said], line: EvidenceLine) -> l
     return [at for at in candidates if fits(found[at].agent_id)] or candidates
 
 
-def _results(facts: Facts, records: pl.DataFrame) -> Iterator[EvidenceLine]:
+def _results(facts: Facts, records: pl.DataFrame) -> Iterator[UsageLine]:
     """Yield what parents were told of the agents whose transcripts are among *records*."""
     agents = facts.transcripts.select("path", "session_id", "agent_id")
     of_records = agents.join(records.select("path").unique(), on="path", how="semi")

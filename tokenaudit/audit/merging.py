@@ -1,0 +1,230 @@
+"""Bridges from totals of the same transcripts: what lies between is how lines are merged and priced."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from tokenaudit.audit import formula
+from tokenaudit.audit.bridge import ROUNDING, Basis, Bridge, Figure, Step, bridged, figure_of
+from tokenaudit.audit.evidence import Evidence
+from tokenaudit.audit.ways import Way, nearest, ways
+from tokenaudit.claims import Claim, Counts, Line, Shape
+from tokenaudit.ledger import TOKENS
+from tokenaudit.model import MAIN_AGENT
+from tokenaudit.pricing.card import RateCard
+from tokenaudit.pricing.cost import USD, price
+from tokenaudit.transcripts.usage_lines import as_columns
+
+__all__ = ["in_days", "merging_bridge", "usage_lines"]
+
+_USAGE_LINES: Final[Mapping[str, Any]] = {
+    "path": pl.String,
+    "line": pl.Int64,
+    "message_id": pl.String,
+    "request_id": pl.String,
+    "time": pl.Datetime("us", "UTC"),
+    "model": pl.String,
+    "stop_reason": pl.String,
+    "speed": pl.String,
+    "inference_geo": pl.String,
+    "service_tier": pl.String,
+    "web_searches": pl.Int64,
+    **dict.fromkeys(TOKENS, pl.Int64),
+    "is_progress": pl.Boolean,
+}
+
+
+def in_days(rows: pl.DataFrame, claim: Claim, day: pl.Expr) -> pl.DataFrame:
+    """Return the *rows* of the days that *claim* is about."""
+    if claim.since is not None:
+        rows = rows.filter(day >= claim.since)
+    if claim.until is not None:
+        rows = rows.filter(day <= claim.until)
+    return rows
+
+
+def merging_bridge(claim: Claim, evidence: Evidence) -> Bridge:
+    """Return the bridge from *claim*, which another tool worked out from the same transcripts."""
+    rows = _in_scope(evidence.rows, claim)
+    lines = _in_scope(usage_lines(evidence), claim)
+    theirs = Figure(claim.counts, claim.cost_usd)
+    card = evidence.ledger.card
+    if claim.shape is Shape.STATS_CACHE:
+        steps = list(_stats_steps(rows, lines, card))
+    else:
+        steps = list(_steps(claim, theirs, rows, lines, card))
+    return bridged(claim, theirs, steps, figure_of(rows), claim.notes)
+
+
+def usage_lines(evidence: Evidence) -> pl.DataFrame:
+    """Return all lines that tell usage, with whose transcript they stand in and their `day`."""
+    known = evidence.facts.transcripts.select("path", "session_id", "agent_id")
+    lines = pl.DataFrame(as_columns(known["path"].sort()), _USAGE_LINES)
+    return lines.join(known, on="path", maintain_order="left").with_columns(
+        day=pl.col("time").dt.convert_time_zone(evidence.zone).dt.date()
+    )
+
+
+def _in_scope(rows: pl.DataFrame, claim: Claim) -> pl.DataFrame:
+    rows = in_days(rows, claim, pl.col("day"))
+    if claim.first_time is not None:
+        rows = rows.filter(pl.col("time") >= claim.first_time)
+    if claim.last_time is not None:
+        rows = rows.filter(pl.col("time") <= claim.last_time)
+    return rows
+
+
+def _stats_steps(rows: pl.DataFrame, lines: pl.DataFrame, card: RateCard) -> Iterator[Step]:
+    is_main = pl.col("agent_id") == MAIN_AGENT
+    every = figure_of(price(lines.filter(is_main & ~pl.col("is_progress")), card))
+    ours = figure_of(rows.filter(is_main))
+    yield Step(
+        "copies merged",
+        Basis.MEASURED,
+        ours - every,
+        "It adds up every line of the sessions' own files: a response of three lines counts three times.",
+    )
+    yield Step(
+        "subagents",
+        Basis.MEASURED,
+        figure_of(rows) - ours,
+        "It leaves the files of subagents out.",
+    )
+
+
+def _steps(
+    claim: Claim, theirs: Figure, rows: pl.DataFrame, lines: pl.DataFrame, card: RateCard
+) -> Iterator[Step]:
+    """Yield what is not of these transcripts, then their prices, then their way of counting."""
+    for foreign in _foreign(claim, rows, card):
+        yield foreign
+        theirs = theirs + foreign.change
+    known = [*ways(rows, lines, card), *_of_listed(claim, rows, lines, card)]
+    way = nearest(known, theirs)
+    yield from _prices(claim, theirs, way, card)
+    yield from way.steps
+
+
+def _of_listed(
+    claim: Claim, rows: pl.DataFrame, lines: pl.DataFrame, card: RateCard
+) -> Iterator[Way]:
+    """Yield the ways of counting the sessions alone that theirs lists, where these are not all."""
+    is_listed = pl.col("session_id").is_in(list(claim.sessions))
+    listed = rows.filter(is_listed)
+    if rows.height > listed.height > 0:
+        others = Step(
+            "sessions that theirs does not list",
+            Basis.MEASURED,
+            figure_of(rows) - figure_of(listed),
+            "They are in these transcripts, within the same days.",
+        )
+        for way in ways(listed, lines.filter(is_listed), card):
+            yield replace(way, steps=(*way.steps, others))
+
+
+def _foreign(claim: Claim, rows: pl.DataFrame, card: RateCard) -> Iterator[Step]:
+    """Yield the models that theirs names and these transcripts do not."""
+    known = {card.key_of(model) for model in rows["model"].unique().drop_nulls()}
+    for line in claim.lines:
+        if line.model is not None and card.key_of(line.model) not in known and line.counts:
+            yield Step(
+                f"usage of {line.model}",
+                Basis.STATED,
+                -Figure(line.counts, line.cost_usd or Decimal(0)),
+                "No response of it is in these transcripts: another program's, perhaps, or another root's.",
+            )
+
+
+# prices
+
+
+def _prices(claim: Claim, theirs: Figure, way: Way, card: RateCard) -> Iterator[Step]:
+    """Yield what the same tokens cost at the price list, against their prices, by model.
+
+    Without the same tokens a difference of cost says nothing of prices.
+    """
+    if theirs.cost_usd is None or theirs.counts != way.figure.counts:
+        return
+    found: dict[tuple[str, Basis], Step] = {}
+    for line, rows in _by_model(claim, theirs, way, card):
+        for step in _prices_of(line, rows, card):
+            same = found.get((step.name, step.basis))
+            both = step.change if same is None else same.change + step.change
+            found[step.name, step.basis] = replace(step, change=both)
+    yield from found.values()
+
+
+def _by_model(
+    claim: Claim, theirs: Figure, way: Way, card: RateCard
+) -> list[tuple[Line, pl.DataFrame]]:
+    """Return their lines by model with our rows of it; all as one where theirs does not tell models."""
+    whole = [(Line(None, theirs.counts, theirs.cost_usd), way.rows)]
+    models = way.rows["model"].unique().drop_nulls()
+    keys = {model: card.key_of(model) for model in models}
+    rows = way.rows.with_columns(
+        key=pl.col("model").replace_strict(keys, default=None, return_dtype=pl.String)
+    )
+    lines = _keyed(claim.lines, card)
+    pairs = [(line, rows.filter(pl.col("key") == key)) for key, line in lines.items()]
+    told = [(line, found) for line, found in pairs if found.height]
+    is_told = all(
+        line.counts == figure_of(found).counts and line.cost_usd is not None for line, found in told
+    )
+    return told if told and is_told else whole
+
+
+def _keyed(lines: Sequence[Line], card: RateCard) -> dict[str, Line]:
+    from tokenaudit.claims.claim import summed
+
+    named = [
+        replace(line, model=card.key_of(line.model)) for line in lines if line.model is not None
+    ]
+    return {str(line.model): line for line in summed(named)}
+
+
+def _prices_of(line: Line, rows: pl.DataFrame, card: RateCard) -> Iterator[Step]:
+    ours, theirs = _cost(rows), line.cost_usd or Decimal(0)
+    of_model = "" if line.model is None else f" ({line.model})"
+    if abs(ours - theirs) < ROUNDING:
+        return
+    if rows["cost_usd"].null_count() == rows.height:
+        note = "They price it; no rate is known here, and nothing of it is in our cost."
+        yield Step(f"unpriced here{of_model}", Basis.STATED, Figure(Counts(), -theirs), note)
+        return
+    if not theirs:
+        note = "They have no price of it, and count it as free."
+        yield Step(f"unpriced there{of_model}", Basis.STATED, Figure(Counts(), ours), note)
+        return
+    recorded = _recorded(rows)
+    if recorded is not None and abs(recorded - theirs) < ROUNDING:
+        note = "They take the cost that old transcripts recorded; ours is the price list's."
+        yield Step("recorded costs", Basis.MEASURED, Figure(Counts(), ours - theirs), note)
+        return
+    short = _cost(formula.repriced(formula.with_cheap_hours(rows, always=True), card))
+    is_nearer = 2 * abs(short - theirs) <= abs(ours - theirs)
+    if is_nearer:
+        basis = Basis.MEASURED if abs(short - theirs) < ROUNDING else Basis.INFERRED
+        note = (
+            "Theirs are priced as 5-minute ones; the price list says 2 times the input for an hour."
+        )
+        yield Step("1-hour cache writes", basis, Figure(Counts(), ours - short), note)
+    rest = (short if is_nearer else ours) - theirs
+    if abs(rest) >= ROUNDING:
+        note = "The same tokens at the price list of their days, against their prices."
+        yield Step(f"prices{of_model}", Basis.MEASURED, Figure(Counts(), rest), note)
+
+
+def _cost(rows: pl.DataFrame) -> Decimal:
+    return figure_of(rows).cost_usd or Decimal(0)
+
+
+def _recorded(rows: pl.DataFrame) -> Decimal | None:
+    """Return the sum of the costs that lines recorded, and of ours where they did not."""
+    if "recorded_cost_usd" not in rows.columns or not rows["recorded_cost_usd"].count():
+        return None
+    recorded = pl.col("recorded_cost_usd").cast(USD, strict=False)
+    found = rows.select(pl.coalesce(recorded, "cost_usd").sum()).item()
+    return Decimal(found)
