@@ -13,7 +13,7 @@ import polars as pl
 from tokenaudit.model import MAIN_AGENT, Kind, Quality
 from tokenaudit.store.facts import Facts
 
-__all__ = ["Merged", "in_order", "merge"]
+__all__ = ["Merged", "in_order", "linked", "merge"]
 
 LARGEST_PLACEHOLDER: Final = 30
 """Output counts up to this, on a line without a stop reason, are what stands there at the start (R4)."""
@@ -52,8 +52,11 @@ class Merged:
     """Sessions that hold copies of another's responses: `session_id`, `owner_id`, `responses`."""
 
 
-def merge(facts: Facts) -> Merged:
-    """Merge the records of *facts*."""
+def merge(facts: Facts, *, is_partial: bool = False) -> Merged:
+    """Merge the records of *facts*.
+
+    With *is_partial* there may be other facts: only what is one response whatever they are is merged.
+    """
     records = facts.records.with_row_index("row")
     # Only what shares a message id with another record, or has none, can be a copy.
     is_alone = records["message_id"].is_not_null() & records["message_id"].is_unique()
@@ -67,7 +70,7 @@ def merge(facts: Facts) -> Merged:
             maintain_order="left",
         )
     )
-    copied = several.with_columns(key=_key(several))
+    copied = several.with_columns(key=_key(several, is_partial=is_partial))
     owners = _owners(copied)
     chosen = _chosen(records, is_alone, copied, owners)
     gathered = _gathered(records, chosen, facts).with_row_index("response")
@@ -144,14 +147,35 @@ def _split_cache_writes(frame: pl.DataFrame) -> pl.DataFrame:
 # R3: which records are one response
 
 
-def _key(records: pl.DataFrame) -> pl.Series:
+def linked(records: pl.DataFrame) -> pl.DataFrame:
+    """Tell what records without a request id tie together: `path`, `record` and a `group` for each.
+
+    Of messages some of whose records have a request id and some have not, and of no others.
+    """
+    ids = records.select("message_id", "request_id").filter(pl.col("message_id").is_not_null())
+    bare = ids.filter(pl.col("request_id").is_null())["message_id"].unique()
+    known = ids.filter(
+        pl.col("request_id").is_not_null(), pl.col("message_id").is_in(bare.implode())
+    )
+    mixed = records.filter(pl.col("message_id").is_in(known["message_id"].unique().implode()))
+    keys = mixed.with_columns(key=_plain_key())
+    groups = _rooted(keys, _links_without_request(keys))
+    return mixed.select("path", "record", group=groups)
+
+
+def _key(records: pl.DataFrame, *, is_partial: bool) -> pl.Series:
     """Return a text per record that is equal for records of one response (R3)."""
     keys = records.with_columns(key=_plain_key())
-    links = pl.concat([_links_without_request(keys), _links_of_sidechains(keys)])
+    if is_partial:
+        return _rooted(keys, _links_without_request(keys.filter(pl.col("request_id").is_null())))
+    return _rooted(keys, pl.concat([_links_without_request(keys), _links_of_sidechains(keys)]))
+
+
+def _rooted(keys: pl.DataFrame, links: pl.DataFrame) -> pl.Series:
+    """Return for each of *keys* the least one that *links* lead to."""
     if links.is_empty():
         return keys["key"]
-    roots = _components(links)
-    renamed = keys.join(roots, on="key", how="left", maintain_order="left")
+    renamed = keys.join(_components(links), on="key", how="left", maintain_order="left")
     return renamed.select(pl.coalesce("root", "key").alias("key"))["key"]
 
 
@@ -194,15 +218,16 @@ def _links_without_request(keys: pl.DataFrame) -> pl.DataFrame:
 
 def _links_of_sidechains(keys: pl.DataFrame) -> pl.DataFrame:
     """Link a sidechain's replay of a response, which has another request id, to the response."""
-    several = (
-        keys.filter(pl.col("message_id").is_not_null() & pl.col("request_id").is_not_null())
-        .group_by("message_id", "key")
-        .agg(pl.col("is_sidechain").all(), *(pl.col(name).min() for name in ("file_time", "path")))
-        .filter(pl.len().over("message_id") > 1)
-    )
-    order = ["is_sidechain", "file_time", "path", "key"]
+    known = keys.filter(pl.col("message_id").is_not_null() & pl.col("request_id").is_not_null())
+    pairs = known.select("message_id", "key").unique()
+    several = pairs.filter(pl.col("message_id").is_duplicated())
+    order = ["is_sidechain", "file_time", "path", "line", "key"]
     return (
-        several.sort(order, nulls_last=True)
+        known.select("key", "line", *_BY_OWNER)
+        .join(several, on="key")
+        .sort(*_BY_OWNER, "line", nulls_last=True)
+        .unique("key", keep="first", maintain_order=True)
+        .sort(order, nulls_last=True)
         .with_columns(other=pl.col("key").first().over("message_id"))
         .filter(pl.col("is_sidechain") & (pl.col("key") != pl.col("other")))
         .select("key", "other")

@@ -31,7 +31,7 @@ MODELS = ["claude-opus-4-6", "claude-sonnet-4-6", "claude-haiku-4-5"]
 def part(host: int, day: int, rows: int) -> pl.DataFrame:
     """Return the rows of *host* for *day*: its own, and copies of the first of its neighbour's."""
     own = responses(host, day, rows)
-    copies = responses(host - 1, day, rows // COPIED) if host else own.clear()
+    copies = responses(host - 1, day, rows).head(rows // COPIED) if host else own.clear()
     worse = copies.with_columns(
         stop_reason=pl.lit(None, pl.String),
         output_tokens=pl.lit(5, pl.Int64),

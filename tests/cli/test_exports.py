@@ -9,21 +9,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from calls import FORK, run
 from processes import unmeasured
-from stories import FIXTURES
 
-from tokenaudit.__main__ import main
 from tokenaudit.lake.parts import find, read
 from tokenaudit.lake.rows import unite
 from tokenaudit.lake.storage import Folder
-
-FORK = str(FIXTURES / "fork-copies" / "claude")
-
-
-def run(capfd: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    code = main(argv)
-    out, err = capfd.readouterr()
-    return code, out, err
 
 
 def held(lake: Path) -> pl.DataFrame:

@@ -4,15 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from stories import FIXTURES
-
-from tokenaudit.__main__ import main
-
-
-def run(capfd: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    code = main(argv)
-    out, err = capfd.readouterr()
-    return code, out, err
+from calls import FORK, refused, run
 
 
 def test_damage_is_said_and_gates_with_strict(
@@ -20,7 +12,7 @@ def test_damage_is_said_and_gates_with_strict(
 ) -> None:
     """The report is written all the same; `--strict` makes it exit with 1."""
     lake = tmp_path / "lake"
-    argv = ["--root", str(FIXTURES / "fork-copies" / "claude"), "--to", str(lake), "--host", "desk"]
+    argv = ["--root", FORK, "--to", str(lake), "--host", "desk"]
     assert run(capfd, "export", *argv) == (0, "", "")
     assert run(capfd, "rollup", str(lake), "--strict")[0] == 0
     (lake / "stray.csv").touch()
@@ -55,10 +47,7 @@ def test_what_cannot_be_done_is_one_line(
 ) -> None:
     """With its reason, and no report."""
     monkeypatch.chdir(tmp_path)
-    code, out, err = run(capfd, "rollup", *argv)
-    assert (code, out) == (2, "")
-    assert err.startswith("tokenaudit: error: ")
-    assert words in err
+    assert words in refused(capfd, "rollup", *argv)
 
 
 def test_an_empty_lake_is_an_empty_report(

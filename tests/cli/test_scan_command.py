@@ -4,17 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from stories import FIXTURES
-
-from tokenaudit.__main__ import main
-
-FORK = str(FIXTURES / "fork-copies" / "claude")
-
-
-def run(capfd: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    code = main(argv)
-    out, err = capfd.readouterr()
-    return code, out, err
+from calls import FORK, refused, run
 
 
 def test_silent_on_success_and_one_line_of_json(
@@ -58,8 +48,5 @@ def test_what_cannot_be_done_is_one_line(
     """Nothing is written, and the reason is said."""
     monkeypatch.chdir(tmp_path)
     Path("a-file").touch()
-    code, out, err = run(capfd, "scan", *argv)
-    assert (code, out) == (2, "")
-    assert err.startswith("tokenaudit: error: ")
-    assert words in err
+    assert words in refused(capfd, "scan", *argv)
     assert [path.name for path in tmp_path.iterdir()] == ["a-file"]

@@ -27,34 +27,44 @@ class Copy:
     later: int
     """Seconds from the response's first line to that whose values count."""
     form: str = "own"
-    """own, progress, sidechain (a replay with another request id) or bare (without one)."""
+    """One of FORMS."""
+    begins: int = 0
+    """Minutes from the first line of the response to that of a line without a request id."""
 
 
-_FORMS = {1: ("own", "progress", "bare"), 2: ("own", "progress", "sidechain"), 3: ("own",)}
-"""Those of each message. No version wrote both replays of sidechains and lines without a request id."""
+FORMS = {"own": 0, "progress": 0, "sidechain": 1, "other": 1, "bare": None}
+"""How a transcript can tell of a response, and in which minute that begins.
+
+By a line of its own, by one that repeats a subagent's, by a replay of a sidechain, which has another
+request id, by a line of another response that has the same message id, or without a request id.
+"""
 
 
 def copies() -> st.SearchStrategy[Copy]:
-    return st.sampled_from(
-        [(message, form) for message in _FORMS for form in _FORMS[message]]
-    ).flatmap(lambda pair: _copies(*pair))
+    return st.sampled_from(list(FORMS)).flatmap(_copies)
 
 
-def _copies(message: int, form: str) -> st.SearchStrategy[Copy]:
+def _copies(form: str) -> st.SearchStrategy[Copy]:
+    minute = FORMS[form]
     return st.builds(
         Copy,
-        message=st.just(message),
+        message=st.integers(1, 2),
         transcript=st.integers(1, 4),
         output=st.integers(0, 60),
         is_final=st.booleans(),
         later=st.integers(0, 3),
         form=st.just(form),
+        begins=st.integers(0, 2) if minute is None else st.just(minute),
     )
 
 
 def histories() -> st.SearchStrategy[list[Copy]]:
-    """Return what one host holds: at most one record of a response in a transcript."""
-    return st.lists(copies(), max_size=6, unique_by=lambda copy: (copy.message, copy.transcript))
+    """Return what one host holds: at most one record of each form of a response in a transcript."""
+    return st.lists(
+        copies(),
+        max_size=6,
+        unique_by=lambda copy: (copy.message, copy.transcript, copy.form, copy.begins),
+    )
 
 
 def facts(history: Sequence[Copy], host: str = "") -> Facts:
@@ -77,23 +87,31 @@ def rows(history: Sequence[Copy], host: str = "h1") -> pl.DataFrame:
 
 
 def _record(copy: Copy, host: str) -> dict[str, Any]:
-    time = DAY + timedelta(hours=copy.message)
-    request = {"sidechain": f"req_{copy.message}_again", "bare": None}
+    time = DAY + timedelta(hours=copy.message, minutes=copy.begins)
+    request = {
+        "sidechain": f"req_{copy.message}_again",
+        "other": f"req_{copy.message}_other",
+        "bare": None,
+    }
+    # Within a transcript what is later stands further down.
+    place = (copy.message, copy.begins, copy.later, list(FORMS).index(copy.form))
+    record = int("".join(map(str, place)))
     values: dict[str, Any] = dict.fromkeys(store_facts.RECORDS)
     return values | {
         "path": f"t{copy.transcript}{host}",
-        "record": copy.message,
-        "line": copy.message * 10,
-        "value_line": copy.message * 10 + 2,
+        "record": record,
+        "line": record * 10,
+        "value_line": record * 10 + 2,
         "lines": 2,
         "is_progress": copy.form == "progress",
-        "is_sidechain": copy.form == "sidechain",
+        "is_sidechain": copy.form in {"progress", "sidechain"},
         "agent_id": "main",
         "message_id": f"msg_{copy.message}",
         "request_id": request.get(copy.form, f"req_{copy.message}"),
-        "uuid": f"{copy.message}-{copy.output}",
+        "uuid": f"{copy.message}-{copy.begins}",
         "time": time,
-        "value_time": time + timedelta(seconds=copy.later),
+        "value_time": time
+        + timedelta(seconds=copy.later, milliseconds=list(FORMS).index(copy.form)),
         "model": "claude-opus-4-6",
         "stop_reason": "end_turn" if copy.is_final else None,
         **dict.fromkeys(COUNTS, 0),

@@ -1,14 +1,16 @@
 """Rows of a lake: they follow the rules of merging, and uniting them obeys the laws of merging."""
 
+from datetime import date, timedelta
+from itertools import permutations
 from pathlib import Path
 
 import polars as pl
 import pytest
-from evidence import Copy, facts, histories, rows
+from evidence import DAY, Copy, facts, histories, rows
 from hypothesis import given, settings
 from polars.testing import assert_frame_equal
 from stories import STORIES, Story
-from transcripts_builder import facts_of, reply, session_file, write
+from transcripts_builder import agent_file, facts_of, reply, session_file, sidechain, write
 
 from tokenaudit import transcripts
 from tokenaudit.lake.rows import SCHEMA, merged, rows_of, unite
@@ -51,12 +53,16 @@ def test_a_lake_of_one_host_merges_as_its_transcripts_do(story: Story) -> None:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_one_row_per_response_without_text(story: Story) -> None:
-    """A row for each response that has a line of its own, with the documented columns only."""
+    """A row for each response that has a line of its own, with the documented columns only.
+
+    A copy without a request id has one of its own: only all hosts can tell whose it is.
+    """
     read_facts = read(story.root)
     found = rows_of(read_facts, host="h", label="l")
 
     own = merge(read_facts).responses.filter(pl.col("kind") == "message")
-    assert found.height == own.height
+    bare = {"era-2-1-subagents": 1}.get(story.name, 0)
+    assert found.height == own.height + bare
     assert dict(found.schema) == dict(SCHEMA)
     assert_frame_equal(unite(found), found)
 
@@ -94,9 +100,10 @@ def test_uniting_is_monotone(one: list[Copy], other: list[Copy]) -> None:
     """More evidence takes no response away and makes no quality worse."""
     before = rows(one, "h1")
     after = unite(both(before, rows(other, "h2")))
-    ranks = dict(after.select("message_id", "quality").iter_rows())
-    for message, quality in before.select("message_id", "quality").iter_rows():
-        assert RANK[ranks[message]] >= RANK[quality]
+    ids = ["message_id", "request_id", "time"]
+    ranks = {row[:3]: RANK[row[3]] for row in after.select(*ids, "quality").iter_rows()}
+    for *key, quality in before.select(*ids, "quality").iter_rows():
+        assert ranks[tuple(key)] >= RANK[quality]
 
 
 @LAWS
@@ -144,6 +151,49 @@ def test_final_copy_of_a_neighbour_wins_and_the_owner_stays() -> None:
     assert (found["host"], found["branch"]) == ("h1", "branch of 3")
     assert (found["output_tokens"], found["quality"]) == (400, "final")
     assert (found["owner_path"], found["source_path"]) == ("t3", "t1")
+
+
+def test_what_a_replay_and_a_line_without_request_id_are_all_hosts_tell() -> None:
+    """A response, its replay a minute later, and a line of the replay: one, whatever met first."""
+    own = rows([Copy(1, 1, 9, is_final=True, later=0)], "h1")
+    replay = rows([Copy(1, 2, 9, True, 0, "sidechain", begins=1)], "h2")
+    bare = rows([Copy(1, 4, 9, True, 0, "bare", begins=1)], "h3")
+
+    for first, second, third in permutations([own, replay, bare]):
+        found = merged(both(unite(both(first, second)), third)).responses
+        assert found.select("host", "request_id", "time").rows() == [
+            ("h1", "req_1", DAY + timedelta(hours=1))
+        ]
+
+
+def test_a_line_without_request_id_ties_what_its_transcript_ties() -> None:
+    """That it stands beside a line with one no other host knows: a row says it."""
+    beside = [Copy(1, 1, 9, True, 0, "bare", begins=2), Copy(1, 1, 9, is_final=True, later=0)]
+    found = rows(beside, "h1")
+
+    hour = DAY + timedelta(hours=1)
+    assert sorted(found.select("request_id", "time", "copies").rows(), key=str) == [
+        ("req_1", hour, 1),
+        ("req_1", hour + timedelta(minutes=2), None),
+        (None, hour + timedelta(minutes=2), 1),
+    ]
+    assert merged(found).responses.select("request_id", "copies").rows() == [("req_1", 3)]
+
+
+def test_a_replay_of_the_next_day_lies_under_the_day_of_the_response(tmp_path: Path) -> None:
+    """A roll-up takes one day at a time, and counts it once."""
+    helper = "a1b2c3d"
+    write(session_file(tmp_path), reply("msg_1", "req_1"))
+    replayed = reply("msg_1", "req_2", at=86_400)
+    write(agent_file(tmp_path, helper), sidechain(replayed, helper))
+    found = rows_of(read(tmp_path), host="h1", label=None)
+
+    assert found.select(pl.col("request_id"), pl.col("time").dt.date()).sort(
+        "request_id"
+    ).rows() == [
+        ("req_1", date(2026, 3, 2)),
+        ("req_2", date(2026, 3, 2)),
+    ]
 
 
 def test_lines_without_any_id_are_never_taken_for_each_other(tmp_path: Path) -> None:

@@ -16,7 +16,18 @@ import typer
 
 from tokenaudit.render import Format
 
-__all__ = ["Cut", "Filter", "Gate", "Options", "Order", "Output", "Pricing", "Source", "command"]
+__all__ = [
+    "Cut",
+    "Filter",
+    "Gate",
+    "Options",
+    "Order",
+    "Output",
+    "Pricing",
+    "Source",
+    "Workers",
+    "command",
+]
 
 
 class Order(StrEnum):
@@ -43,6 +54,7 @@ _CHOOSE = "What to count"
 _SHOW = "What to show"
 _WRITE = "How to write it"
 _PRICE = "How to price it"
+_WORK = "Who does the work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +355,32 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Workers:
+    """Who does the work of a command for a whole lake."""
+
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Processes to work with.", rich_help_panel=_WORK),
+    ] = 1
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Scheduler of a Dask cluster that sees the same files: tcp://127.0.0.1:8786, tls://...",
+            rich_help_panel=_WORK,
+        ),
+    ] = None
+    insecure_cluster: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-cluster",
+            help="Talk to another machine without TLS all the same.",
+            rich_help_panel=_WORK,
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """All shared options of one command; those that it does not take are at their defaults."""
 
@@ -352,6 +390,7 @@ class Options:
     pricing: Pricing = field(default_factory=Pricing)
     gate: Gate = field(default_factory=Gate)
     output: Output = field(default_factory=Output)
+    workers: Workers = field(default_factory=Workers)
 
     def given(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""
@@ -364,7 +403,7 @@ class Options:
         }
 
 
-Group = Source | Filter | Cut | Pricing | Gate | Output
+Group = Source | Filter | Cut | Pricing | Gate | Output | Workers
 _FIELDS: Final[Mapping[type[Group], str]] = {
     Source: "source",
     Filter: "chosen",
@@ -372,11 +411,14 @@ _FIELDS: Final[Mapping[type[Group], str]] = {
     Pricing: "pricing",
     Gate: "gate",
     Output: "output",
+    Workers: "workers",
 }
+_OF_REPORTS: Final = (Source, Filter, Cut, Pricing, Gate, Output)
+"""The groups that a command has unless it names its own."""
 
 
 def command(
-    function: Callable[..., None], groups: Sequence[type[Group]] = tuple(_FIELDS)
+    function: Callable[..., None], groups: Sequence[type[Group]] = _OF_REPORTS
 ) -> Callable[..., None]:
     """Let *function*, whose first parameter is `options: Options`, be a command of Typer's.
 

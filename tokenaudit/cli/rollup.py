@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from tokenaudit.cli.options import Cut, Filter, Gate, Options, Output, Pricing, command
+from tokenaudit.cli.options import Cut, Filter, Gate, Options, Output, Pricing, Workers, command
 from tokenaudit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_WORK: Final = "Who does the work"
 _EXAMPLES: Final = (
     "rollup usage-lake",
     "rollup usage-lake daily --last 7",
@@ -31,7 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to *app*."""
     epilog = "Examples: " + "; ".join(f"tokenaudit {example}" for example in _EXAMPLES)
     app.command("rollup", epilog=epilog)(
-        command(rollup, groups=(Filter, Cut, Pricing, Gate, Output))
+        command(rollup, groups=(Filter, Cut, Pricing, Gate, Output, Workers))
     )
 
 
@@ -65,26 +64,6 @@ def rollup(
             metavar="FILE", help="Hosts, projects and branches as persons, teams, cost centres."
         ),
     ] = None,
-    jobs: Annotated[
-        int,
-        typer.Option(min=1, metavar="N", help="Processes to work with.", rich_help_panel=_WORK),
-    ] = 1,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Scheduler of a Dask cluster that sees the lake: tcp://127.0.0.1:8786, tls://...",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    insecure_cluster: Annotated[
-        bool,
-        typer.Option(
-            "--insecure-cluster",
-            help="Talk to another machine without TLS all the same.",
-            rich_help_panel=_WORK,
-        ),
-    ] = False,
 ) -> None:
     """One total over a lake of many hosts: copies merged over all of them, at the rates in force."""
     from tokenaudit.cli.run import write
@@ -93,13 +72,13 @@ def rollup(
     from tokenaudit.lake.rollup import roll_up
 
     is_report = demo and lake is not None and reports.is_report(lake)
-    work = workers(jobs, cluster, is_insecure=insecure_cluster)
+    work = workers(options.workers)
     name = " ".join([*([lake] if is_report and lake else []), *(report or [])]) or "hosts"
 
     def make(question: "Question", settings: "Settings") -> "Report":  # noqa: ARG001 - it has none
         keys = reports.dimensions(name)
         with _lake(lake, demo=demo) as place:
-            asked = _asked(options, question, shared(place, cluster), keys, groups)
+            asked = _asked(options, question, shared(place, options.workers), keys, groups)
             found = roll_up(asked, work)
         return reports.report(found, question, keys)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from tokenaudit.cli.exports import Target, alone, say, secret_of, warn
-from tokenaudit.cli.options import Options, command
+from tokenaudit.cli.options import Options, Workers, command
 from tokenaudit.databases import is_database
 from tokenaudit.errors import UsageError
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_WORK: Final = "Who does the work"
 _EXAMPLES: Final = (
     "scan /mnt/homes --to usage-lake",
     "scan /mnt/homes --to usage-lake --jobs 2",
@@ -28,11 +27,11 @@ _EXAMPLES: Final = (
 def register(app: typer.Typer) -> None:
     """Add the command to *app*."""
     epilog = "Examples: " + "; ".join(f"tokenaudit {example}" for example in _EXAMPLES)
-    app.command("scan", epilog=epilog)(command(scan, groups=()))
+    app.command("scan", epilog=epilog)(command(scan, groups=(Workers,)))
 
 
 def scan(
-    options: Options,  # noqa: ARG001 - every command has them
+    options: Options,
     roots: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -66,26 +65,6 @@ def scan(
     json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON: what was written.")
     ] = False,
-    jobs: Annotated[
-        int,
-        typer.Option(min=1, metavar="N", help="Processes to work with.", rich_help_panel=_WORK),
-    ] = 1,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Scheduler of a Dask cluster that sees roots and lake: tcp://127.0.0.1:8786, tls://...",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    insecure_cluster: Annotated[
-        bool,
-        typer.Option(
-            "--insecure-cluster",
-            help="Talk to another machine without TLS all the same.",
-            rich_help_panel=_WORK,
-        ),
-    ] = False,
 ) -> None:
     """Parse the transcripts below ROOT into a lake, on processes or a cluster, as one host.
 
@@ -96,7 +75,7 @@ def scan(
     secret = secret_of(Target(to, host, redact, secret_file))
     from tokenaudit.cli.workers import shared, workers
 
-    work = workers(jobs, cluster, is_insecure=insecure_cluster)
+    work = workers(options.workers)
     discovery = _discover(roots, demo=demo)
     from datetime import UTC, datetime
 
@@ -106,7 +85,7 @@ def scan(
     from tokenaudit.lake.scan import scan as start
 
     this = this_host(data_folder(), os.environ, host)
-    asked = Scan.new(shared(to, cluster), this, datetime.now(UTC), secret)
+    asked = Scan.new(shared(to, options.workers), this, datetime.now(UTC), secret)
     with alone(to, this.id):
         scanned = start(asked, discovery, work)
     if json:

@@ -4,7 +4,7 @@ All that goes in and comes out can be sent to another machine, and is small: sum
 near midnight that may have copies under the next day.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from io import BytesIO
@@ -14,7 +14,7 @@ import polars as pl
 
 from tokenaudit.lake.groups import Groups
 from tokenaudit.lake.parts import Damage, Part, read
-from tokenaudit.lake.rows import SCHEMA, merged, needs_merging
+from tokenaudit.lake.rows import SCHEMA, merged, needs_merging, united
 from tokenaudit.lake.storage import open_storage
 from tokenaudit.ledger import TOKENS, measures, price_merged, unbilled
 from tokenaudit.pricing.card import RateCard
@@ -143,27 +143,37 @@ def _summed(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the sums and the counts of the *wanted* ones of *rows*."""
     is_suspect = needs_merging(rows)
-    suspects = rows.filter(wanted & is_suspect)
+    light = list(dict.fromkeys((*_PLAIN, *(name for name in asked.keys if name in SCHEMA))))
+    suspects = united(rows.filter(wanted & is_suspect))
+    is_several = needs_merging(suspects)
+    several = _merged(suspects.filter(is_several), asked)
+    one_each = suspects.filter(~is_several).select(light)
+    is_plain = wanted & ~is_suspect
+
+    def plain() -> Iterator[pl.DataFrame]:
+        yield one_each
+        for at in range(0, rows.height, _AT_ONCE):
+            of = slice(at, at + _AT_ONCE)
+            yield rows.select(light)[of].filter(is_plain[of])
+
+    sums = pl.concat(
+        [_sums_of_priced(several, asked), *(_sums_of_plain(each, asked) for each in plain())]
+    )
+    if not asked.selection.filters():  # the sums are of everything, and hold the counts
+        return sums, _regrouped(sums.rename({"host": "host_label"}, strict=False))
+    everything = pl.concat([_counts(several), *(_counts(each) for each in plain())])
+    return sums, everything.group_by(DIGESTED).agg(pl.col(_COUNTED).sum())
+
+
+def _merged(rows: pl.DataFrame, asked: Asked) -> pl.DataFrame:
+    """Return the priced responses of *rows* that only merging makes responses of."""
     missing = [
         pl.lit(None, dtype).alias(name)
         for name, dtype in SCHEMA.items()
         if name not in rows.columns
     ]
-    several, _ = price_merged(merged(suspects.with_columns(missing)), asked.card)
-    light = list(dict.fromkeys((*_PLAIN, *(name for name in asked.keys if name in SCHEMA))))
-    is_plain = wanted & ~is_suspect
-    slices = [slice(at, at + _AT_ONCE) for at in range(0, rows.height, _AT_ONCE)]
-
-    def plain(of: slice) -> pl.DataFrame:
-        return rows[of].select(light).filter(is_plain[of])
-
-    sums = pl.concat(
-        [_sums_of_priced(several, asked), *(_sums_of_plain(plain(each), asked) for each in slices)]
-    )
-    if not asked.selection.filters():  # the sums are of everything, and hold the counts
-        return sums, _regrouped(sums.rename({"host": "host_label"}, strict=False))
-    everything = pl.concat([_counts(several), *(_counts(plain(each)) for each in slices)])
-    return sums, everything.group_by(DIGESTED).agg(pl.col(_COUNTED).sum())
+    priced, _ = price_merged(merged(rows.with_columns(missing)), asked.card)
+    return priced
 
 
 def _regrouped(sums: pl.DataFrame) -> pl.DataFrame:
