@@ -1,9 +1,9 @@
 """The status line's state: the same figures as the ledger's, whatever grows, moves or breaks."""
 
 import math
+import os
 import random
 import sqlite3
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -33,7 +33,7 @@ from tokenaudit.ledger import Ledger
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.blocks import active_pace, with_blocks
 from tokenaudit.statusline_setup import tariffs
-from tokenaudit.tally import Tally
+from tokenaudit.tally import Tally, is_damage
 
 Figures = tuple[int, int, int, int]
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -200,7 +200,7 @@ def test_old_responses_of_others_are_left_out_and_those_of_the_own_session_are_n
     other = write(session_file(root, FORK), reply("msg_3", "req_3", sessionId=FORK))
     today = micros(datetime.now(UTC))
     state = tally(tmp_path)
-    deadline = time.monotonic() + 60
+    deadline = math.inf
     state.refresh([str(root)], str(own), day_start=today, now=today, deadline=deadline)
 
     assert state.session(own.stem).responses == 2
@@ -238,33 +238,56 @@ def test_time_that_is_up_leaves_the_rest_for_the_next_call(tmp_path: Path) -> No
     assert figures(refreshed(state, root, path)) == expected(root)
 
 
-def test_another_basis_and_a_broken_file_begin_anew(tmp_path: Path) -> None:
-    """Other rates price all again; what is no database is replaced."""
+def test_another_basis_begins_anew(tmp_path: Path) -> None:
+    """Other rates price all again."""
     root = tmp_path / "root"
     write(session_file(root), reply(at=0, model=MODEL))
     refreshed(tally(tmp_path), root).close()
     other = tally(tmp_path, "other rates")
     assert figures(other)[0] == 0
-    other.close()
-    (tmp_path / "state" / "statusline.db").write_bytes(b"this is no database" * 100)
 
-    assert figures(refreshed(tally(tmp_path), root)) == expected(root)
+    assert figures(refreshed(other, root)) == expected(root)
+
+
+def test_damage_is_told_from_what_another_call_may_do_better(tmp_path: Path) -> None:
+    """What is no database is damage, as is a page that is none; a lock, a folder in its place is not."""
+    path = tmp_path / "state" / "statusline.db"
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(sqlite3.DatabaseError) as damaged:
+        tally(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(sqlite3.OperationalError) as absent:
+        tally(tmp_path)
+
+    assert is_damage(damaged.value)
+    assert is_damage(KeyError("value"))
+    assert not is_damage(absent.value)
+    assert not is_damage(PermissionError())
 
 
 def test_two_at_once_do_not_spoil_each_other(tmp_path: Path) -> None:
-    """One writes, the other waits, or fails in a way that its caller knows."""
-    first = tally(tmp_path)
+    """While one writes, the other tells what it knows, and that this is not all."""
+    root = tmp_path / "root"
+    write(session_file(root), reply())
+    first = refreshed(tally(tmp_path), root)
     second = sqlite3.connect(tmp_path / "state" / "statusline.db", timeout=0)
     second.execute("begin immediate")
+    write(session_file(root, FORK), reply("msg_2", "req_2"))
 
-    with pytest.raises(sqlite3.OperationalError):
-        refreshed(first, tmp_path)
+    now = micros(datetime.now(UTC) + timedelta(minutes=1))
+    assert not first.refresh(
+        [str(root)], None, day_start=0, now=now, deadline=math.inf
+    )
+    assert figures(first)[0] == 1
     second.rollback()
     second.close()
-    refreshed(first, tmp_path)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    assert figures(refreshed(first, root, now=later)) == expected(root)
 
 
-def test_a_state_of_another_version_is_made_anew(tmp_path: Path) -> None:
+def test_a_state_of_another_version_is_damage(tmp_path: Path) -> None:
     """Its tables may have other columns."""
     root = tmp_path / "root"
     write(session_file(root), reply())
@@ -273,4 +296,15 @@ def test_a_state_of_another_version_is_made_anew(tmp_path: Path) -> None:
     other.execute("pragma user_version = 99")
     other.close()
 
-    assert figures(refreshed(tally(tmp_path), root)) == expected(root)
+    with pytest.raises(sqlite3.DatabaseError) as error:
+        tally(tmp_path)
+    assert is_damage(error.value)
+
+
+def test_a_pipe_with_the_name_of_a_transcript_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody writes to it, and the rest counts."""
+    root = tmp_path / "root"
+    path = write(session_file(root), reply())
+    os.mkfifo(path.with_name("pipe.jsonl"))
+
+    assert figures(refreshed(tally(tmp_path), root))[0] == 1

@@ -13,7 +13,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from tokenaudit.tally import Sum, Tally
@@ -52,6 +52,8 @@ _BLOCK_S = 5 * _HOUR_S
 _PICO = 10**12
 _NEAR, _FULL = 60.0, 80.0
 _RED, _YELLOW, _DIM, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+_UNKNOWN = "—"
+_NAME = "tokenaudit"
 _LAST = "statusline.txt"
 _STATE = "statusline.db"
 _BASIS = "statusline.json"
@@ -59,14 +61,18 @@ _BASIS = "statusline.json"
 
 def main(argv: Sequence[str]) -> int:
     """Print the line; *argv* may hold `--format TEMPLATE`, `--no-color` and `--demo`. Returns 0."""
-    folder = ""
+    folder = session = ""
+    is_sample = "--demo" in argv
     try:
         folder = _folders()[0]
-        _set_alarm(folder)
-        line = _line(list(argv), folder)
-        _keep(os.path.join(folder, _LAST), line)  # noqa: PTH118 - no pathlib here
+        _set_alarm(lambda: _last(folder, session))
+        told = {} if is_sample else _told(_stdin())
+        session = _session(told) or ""
+        line = _line(list(argv), told, folder)
+        if not is_sample:
+            _keep(os.path.join(folder, _LAST), f"{session}\n{line}")  # noqa: PTH118 - no pathlib here
     except BaseException:  # noqa: BLE001 - whatever it is, a status bar has no use for it
-        line = _last(folder)
+        line = _last(folder, session)
     _clear_alarm()
     _print(line)
     return 0
@@ -80,12 +86,12 @@ def _clear_alarm() -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
-def _set_alarm(folder: str) -> None:
+def _set_alarm(last: Callable[[], str]) -> None:
     """Let nothing, not even a network folder that does not answer, keep the status bar waiting."""
     import signal
 
     def give_up(_number: int, _frame: object) -> None:
-        _print(_last(folder))
+        _print(last())
         os._exit(0)
 
     if hasattr(signal, "setitimer"):
@@ -100,13 +106,18 @@ def _print(line: str) -> None:
         return
 
 
-def _last(folder: str) -> str:
-    """Return the line that was printed last, or the name of this where there is none."""
+def _last(folder: str, session: str) -> str:
+    """Return the line that was printed last; the name of this where there is none of *session*.
+
+    Whoever does not know its session takes any.
+    """
     try:
         with open(os.path.join(folder, _LAST), "rb") as file:  # noqa: PTH118, PTH123 - no pathlib here
-            return file.read(_MOST_BYTES).decode("utf-8", "replace").strip("\n") or "tokenaudit"
+            text = file.read(_MOST_BYTES).decode("utf-8", "replace")
     except OSError:
-        return "tokenaudit"
+        return _NAME
+    of, _, line = text.partition("\n")
+    return line.strip("\n") or _NAME if session in {"", of} else _NAME
 
 
 def _keep(path: str, text: str) -> None:
@@ -117,10 +128,14 @@ def _keep(path: str, text: str) -> None:
             file.write(text.encode("utf-8", "replace"))
         os.replace(temporary, path)  # noqa: PTH105 - no pathlib here
     except OSError:
-        try:
-            os.remove(temporary)  # noqa: PTH107 - no pathlib here
-        except OSError:
-            return
+        _remove(temporary)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.remove(path)  # noqa: PTH107 - no pathlib here
+    except OSError:
+        return
 
 
 def _folders() -> tuple[str, str]:
@@ -182,6 +197,14 @@ def _part(told: Mapping[str, Any], *names: str) -> Any:
     return found
 
 
+def _session(told: Mapping[str, Any]) -> str | None:
+    """Return the id of the session as text that any file can hold; None where there is none."""
+    found = _part(told, "session_id")
+    if not isinstance(found, str) or not found:
+        return None
+    return found.encode("utf-8", "replace").decode().replace("\n", " ")
+
+
 def _number(value: Any) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return value if is_number and 0 <= value < 10**15 else None
@@ -190,15 +213,14 @@ def _number(value: Any) -> float | None:
 # the line
 
 
-def _line(argv: list[str], folder: str) -> str:
+def _line(argv: list[str], told: Mapping[str, Any], folder: str) -> str:
     template, color = _options(argv)
-    now = int(time.time() * _SECOND)
     if "--demo" in argv:
-        told = _told(_DEMO)
+        fields = _of_sample()
     else:
-        told = _told(_stdin())
+        now = int(time.time() * _SECOND)
         _record(told, now)
-    fields = _fields(told, folder, now)
+        fields = _fields(told, folder, now)
     written = {name: _painted(*value) if color else value[0] for name, value in fields.items()}
     return _filled(template, written)
 
@@ -232,7 +254,7 @@ def _filled(template: str, fields: Mapping[str, str]) -> str:
         for name in names:
             part = part.replace(f"{{{name}}}", fields.get(name, ""))  # noqa: PLW2901 - step by step
         parts.append(" ".join(part.split()))
-    return _visible(_SEPARATOR.join(parts)) or "tokenaudit"
+    return _visible(_SEPARATOR.join(parts)) or _NAME
 
 
 def _visible(text: str) -> str:
@@ -243,20 +265,36 @@ def _visible(text: str) -> str:
     return kept.replace("\x1b", " ").replace("\0", "\x1b")
 
 
-def _fields(told: Mapping[str, Any], folder: str, now: int) -> dict[str, tuple[Any, ...]]:
-    """Return each field as its text and, where it has one, the percentage that colours it."""
-    session = _part(told, "session_id")
+def _of_sample() -> dict[str, tuple[Any, ...]]:
+    """Return the fields as they were beside the last session of the sample history."""
+    import tempfile
+
+    from tokenaudit.statusline_setup import sample
+
+    told, now, root = sample()
+    with tempfile.TemporaryDirectory() as folder:
+        return _fields(told, folder, now, [root])
+
+
+def _fields(
+    told: Mapping[str, Any], folder: str, now: int, roots: Sequence[str] | None = None
+) -> dict[str, tuple[Any, ...]]:
+    """Return each field as its text and, where it has one, the percentage that colours it.
+
+    What is kept stands in *folder*; *roots*: other ones than the settings say.
+    """
     fields: dict[str, tuple[Any, ...]] = {
         "model": (_plain(_part(told, "model", "display_name") or _part(told, "model", "id")),),
-        "claude": (_claude(_number(_part(told, "cost", "total_cost_usd"))),),
+        "claude": (_claude(told),),
+        "today": (_UNKNOWN,),
         "limits": _limits(_part(told, "rate_limits")),
     }
     prompt = None
     try:
-        figures, prompt = _figures(told, folder, now, session if isinstance(session, str) else None)
+        figures, prompt = _figures(told, folder, now, roots)
         fields |= figures
     except Exception:  # noqa: BLE001 - without our state, what Claude Code says is still worth a line
-        fields["session"] = fields["claude"]
+        fields["session"] = (_of_claude(told),)
     fields["context"] = _context(told, prompt)
     return fields
 
@@ -270,33 +308,69 @@ def _plain(text: Any) -> str:
 
 
 def _figures(
-    told: Mapping[str, Any], folder: str, now: int, session: str | None
+    told: Mapping[str, Any],
+    folder: str,
+    now: int,
+    roots: Sequence[str] | None,
+) -> tuple[dict[str, tuple[Any, ...]], int | None]:
+    """Return what our state tells; one that is damaged is thrown away, and made again."""
+    try:
+        return _counted(told, folder, now, roots)
+    except Exception as error:
+        from tokenaudit.tally import is_damage
+
+        if not is_damage(error):
+            raise
+        for name in (_BASIS, _STATE, f"{_STATE}-journal"):
+            _remove(os.path.join(folder, name))  # noqa: PTH118 - no pathlib here
+        return _counted(told, folder, now, roots)
+
+
+def _counted(
+    told: Mapping[str, Any],
+    folder: str,
+    now: int,
+    roots: Sequence[str] | None,
 ) -> tuple[dict[str, tuple[Any, ...]], int | None]:
     basis = _basis(folder, now)
+    if roots is not None:
+        basis = {**basis, "roots": roots}
+    session = _session(told)
     tally = _tally(folder, basis)
     try:
-        transcript = _part(told, "transcript_path")
         is_all = tally.refresh(
             basis["roots"],
-            transcript if isinstance(transcript, str) else None,
+            _path(_part(told, "transcript_path")),
             day_start=basis["since"],
             now=now,
             deadline=time.monotonic() + _READ_S,
         )
-        start, end = basis["day"]
-        today = tally.since(start, end)
-        fields: dict[str, tuple[Any, ...]] = {"today": (_usd(today, is_all=is_all),)}
+        has_transcripts = tally.has_transcripts
+        fields: dict[str, tuple[Any, ...]] = {}
+        if has_transcripts:
+            fields["today"] = (_usd(tally.since(*basis["day"]), is_all=is_all),)
         own = None
         if session is not None:
-            own = tally.session(session)
-            fields["session"] = (_usd(own, is_all=is_all),)
+            if tally.knows(session):
+                own = tally.session(session)
+            fields["session"] = (_of_claude(told) if own is None else _usd(own, is_all=is_all),)
         block = tally.block(now)
         if block is not None:
             fields |= _block(tally, block, now, is_all=is_all)
-        fields["budget"] = _budgets(basis["budgets"], tally, now, {"session": own, "block": block})
+        known = {"session": own, "block": block} if has_transcripts else None
+        fields["budget"] = _budgets(basis["budgets"], tally, now, known)
         return fields, tally.prompt(session) if session else None
     finally:
         tally.close()
+
+
+def _path(text: Any) -> str | None:
+    """Return *text* where it can be a path."""
+    try:
+        is_path = isinstance(text, str) and text and b"\0" not in os.fsencode(text)
+    except ValueError:
+        return None
+    return text if is_path else None
 
 
 def _block(tally: Tally, start: int, now: int, *, is_all: bool) -> dict[str, tuple[Any, ...]]:
@@ -309,17 +383,20 @@ def _block(tally: Tally, start: int, now: int, *, is_all: bool) -> dict[str, tup
     return {
         "block": (_usd(used, is_all=is_all),),
         "left": (f"{left // _HOUR_S}h {left % _HOUR_S // 60:02}m left",),
-        "burn": (f"{_money(hourly)}/h",),
+        "burn": (f"{_usd(used, hourly, is_all=is_all)}/h",),
         "pace": (f"{_short(per(used.tokens, elapsed, 60))} tok/min",),
     }
 
 
 def _budgets(
-    budgets: Sequence[Sequence[Any]], tally: Tally, now: int, known: Mapping[str, Any]
+    budgets: Sequence[Sequence[Any]], tally: Tally, now: int, known: Mapping[str, Any] | None
 ) -> tuple[Any, ...]:
-    """Return how much of each budget is used: `62 % of $25.00/day`."""
+    """Return how much of each budget is used: `62 % of $25.00/day`; unknown without what is *known*."""
     texts, worst = [], 0.0
     for amount, period, since in budgets:
+        if known is None:
+            texts.append(f"{_UNKNOWN} of {_money(amount)}/{period}")
+            continue
         start = known["block"] if period == "block" else since
         used = known["session"] if period == "session" else None
         if start is not None:
@@ -331,11 +408,15 @@ def _budgets(
     return (", ".join(texts), worst)
 
 
-def _usd(used: Sum, *, is_all: bool) -> str:
-    """Write what was used; as the least it can be where something is unpriced or not read yet."""
+def _usd(used: Sum, amount: int | None = None, *, is_all: bool) -> str:
+    """Write the cost of what was *used*, or an *amount* made of it.
+
+    It is the least it can be where something is unpriced or could not be read yet.
+    """
     if used.responses and used.unpriced == used.responses:
         return "n/a"
-    return f"{'' if is_all and not used.unpriced else '≥ '}{_money(used.cost)}"
+    least = "" if is_all and not used.unpriced else "≥ "
+    return f"{least}{_money(used.cost if amount is None else amount)}"
 
 
 def _money(picodollars: int) -> str:
@@ -348,8 +429,15 @@ def _money(picodollars: int) -> str:
     return f"${cents // 100:,}.{cents % 100:02}"
 
 
-def _claude(usd: float | None) -> str:
+def _claude(told: Mapping[str, Any]) -> str:
+    usd = _number(_part(told, "cost", "total_cost_usd"))
     return "" if usd is None else _money(round(usd * _PICO))
+
+
+def _of_claude(told: Mapping[str, Any]) -> str:
+    """Write Claude Code's own total of the session, said to be that, where ours is not known."""
+    own = _claude(told)
+    return f"Claude's {own}" if own else _UNKNOWN
 
 
 def _short(tokens: int) -> str:
@@ -402,7 +490,7 @@ def _basis(folder: str, now: int) -> dict[str, Any]:
             basis: dict[str, Any] = json.loads(file.read())
         if basis["stamp"] == _stamp(basis["files"]) and basis["day"][0] <= now < basis["day"][1]:
             return basis
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, LookupError):
         pass
     from tokenaudit.statusline_setup import basis as worked_out
 
@@ -480,9 +568,3 @@ def _record(told: Mapping[str, Any], now: int) -> None:
     except OSError:
         return
     _keep(path, json.dumps(evidence))
-
-
-_DEMO = b"""{"session_id": "demo", "model": {"id": "claude-sonnet-5-5", "display_name": "Sonnet 5.5"},
-"cost": {"total_cost_usd": 1.23}, "context_window": {"context_window_size": 200000,
-"current_usage": {"input_tokens": 4, "cache_creation_input_tokens": 889,
-"cache_read_input_tokens": 30000}}}"""

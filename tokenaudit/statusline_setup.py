@@ -23,7 +23,7 @@ from tokenaudit.pricing.sources import rates_in_force
 from tokenaudit.pricing.user_rates import FILE_NAME
 from tokenaudit.reports.selection import WEEKDAYS, Selection, period_start
 
-__all__ = ["basis", "install", "setting", "tariffs", "write"]
+__all__ = ["basis", "install", "sample", "setting", "tariffs", "write"]
 
 _EPOCH: Final = date(1970, 1, 1)
 _NEVER: Final = 10**6
@@ -111,6 +111,37 @@ def _roots(settings: config.Settings) -> list[str]:
     named = [Path(root).expanduser() for root in settings.root]
     roots = named or transcripts.default_roots(os.environ, Path.home())
     return [str(root) for root in roots if root.exists()]
+
+
+# the sample
+
+
+_SAMPLE_SESSION: Final = "3f7d9db5-84ae-4d84-9e8e-7f12a8117002"
+_SAMPLE_NOW: Final = datetime(2026, 11, 19, 20, 30, tzinfo=UTC)
+
+
+def sample() -> tuple[dict[str, Any], int, str]:
+    """Return what Claude Code would say beside the last session of the sample, when, and its root."""
+    from tokenaudit import transcripts
+
+    folder = transcripts.DEMO / "projects" / "-home-ada-webshop"
+    context = {
+        "context_window_size": 10**6,
+        "current_usage": {"input_tokens": 3, "cache_read_input_tokens": 137_216}
+        | {"cache_creation_input_tokens": 4245},
+    }
+    told = {
+        "session_id": _SAMPLE_SESSION,
+        "transcript_path": str(folder / f"{_SAMPLE_SESSION}.jsonl"),
+        "model": {"id": "claude-fable-5-2", "display_name": "Fable 5.2"},
+        "cost": {"total_cost_usd": 4.47},
+        "context_window": context,
+        "rate_limits": {
+            "five_hour": {"used_percentage": 23.5},
+            "seven_day": {"used_percentage": 41.2},
+        },
+    }
+    return told, int(_SAMPLE_NOW.timestamp()) * 10**6, str(transcripts.DEMO)
 
 
 # rates

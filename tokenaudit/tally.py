@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 import time as clock
 
 from tokenaudit.blocks import HOURS, starts
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Tariffs = Callable[[Iterable[tuple[Any, ...]]], Iterable[Mapping[str, Any]]]
 
-__all__ = ["Sum", "Tally"]
+__all__ = ["Sum", "Tally", "is_damage"]
 
 VERSION = 1
 """Of what stands in the file; another one is thrown away."""
@@ -63,6 +64,27 @@ create table if not exists tariff(kind text, first integer, until integer, value
 """
 
 
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_NO_DAMAGE = (
+    *(*_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
+    *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH),
+)
+"""What another call may do better: the file is locked, or there is no room or no right."""
+
+
+def is_damage(error: Exception) -> bool:
+    """Tell whether *error* means that what stands in the file cannot be used."""
+    if isinstance(error, sqlite3.Error):
+        return _code(error) not in _NO_DAMAGE
+    return isinstance(error, ValueError | TypeError | LookupError)
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return the code of an error of the library; 0 for one of its caller."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
+
+
 class Sum:
     """What some responses used and cost."""
 
@@ -85,10 +107,10 @@ class Tally:
         """Open the state at *path*; one of another *basis* (settings, rates) is thrown away.
 
         *tariffs* tells the rates of kinds of responses that have none here yet. Raises sqlite3.Error
-        or OSError where the state can be neither opened nor made anew.
+        or OSError where the state cannot be opened; see `is_damage`.
         """
         self._tariffs = tariffs
-        self._is_restarted = self._has_news = False
+        self._is_restarted = self._has_news = self._is_partial = False
         self._rates: dict[str, list[tuple[int, int, Mapping[str, Any] | None]]] = {}
         self._db = _opened(path)
         if self._get("basis") != basis:
@@ -125,11 +147,27 @@ class Tally:
         now: int,
         deadline: float,
     ) -> bool:
-        """Read what was appended below *roots*; tell whether all of it could be read in time.
+        """Read what was appended below *roots*; tell whether all of it could be read, and in time.
 
         *transcript* is that of the session that asks. *day_start* and *now* are microseconds since
-        1970, *deadline* is one of `time.monotonic`.
+        1970, *deadline* is one of `time.monotonic`. While another call writes, nothing is read: it does.
         """
+        try:
+            return self._refresh(roots, transcript, day_start, now, deadline)
+        except sqlite3.OperationalError as error:
+            self._db.rollback()
+            if _code(error) in _LOCKED:
+                return False
+            raise
+
+    def _refresh(
+        self,
+        roots: Sequence[str],
+        transcript: str | None,
+        day_start: int,
+        now: int,
+        deadline: float,
+    ) -> bool:
         wanted, kept = min(day_start, now - _DAY), self._get("horizon")
         if (
             kept is None or kept < wanted - 2 * _FARTHEST_DAYS * _DAY
@@ -140,7 +178,7 @@ class Tally:
         horizon = min(wanted, self._get("horizon"))
         own = os.path.realpath(transcript) if transcript else None
         if own is not None:
-            self._want_whole(own)
+            self._want_whole(_storable(own))
         while True:
             paths = self._fresh(roots, own, horizon, now)
             if not all(self._read(path, horizon, own, deadline) for path in paths):
@@ -154,7 +192,7 @@ class Tally:
                 self._is_restarted = False
                 continue
             if self._is_sure(horizon) or now - horizon >= _FARTHEST_DAYS * _DAY:
-                return True
+                return not self._is_partial
             horizon -= _DAY  # no silence is known yet from which blocks could be counted
             self._set("horizon", horizon)
             self._set("scanned", 0)
@@ -174,9 +212,12 @@ class Tally:
         scanned = self._get("scanned") or 0
         found: dict[str, os.stat_result] = {}
         if abs(now - scanned) > _SCAN_EVERY_S * _SECOND:
-            every = _transcripts(roots)
-            found = {path: stat for path, stat in every if stat.st_mtime * _SECOND >= horizon}
+            every = dict(_transcripts(roots))
+            found = {
+                path: each for path, each in every.items() if each.st_mtime * _SECOND >= horizon
+            }
             self._set("scanned", now)
+            self._set("has_transcripts", bool(every))
         warm = self._db.execute(
             "select path from file where grown > ?", (now / _SECOND - _WARM_S,)
         ).fetchall()
@@ -189,31 +230,36 @@ class Tally:
                     found[path] = os.stat(path)  # noqa: PTH116 - no pathlib here
                 except OSError:
                     continue
-        return list(found.items())
+        # whoever opens a pipe waits for its writer
+        return [item for item in found.items() if stat.S_ISREG(item[1].st_mode)]
 
     def _read(
         self, item: tuple[str, os.stat_result], horizon: int, own: str | None, deadline: float
     ) -> bool:
         """Read what was appended to one transcript; tell whether time was enough."""
-        path, stat = item
-        identity = f"{stat.st_dev}:{stat.st_ino}"
+        real, found = item
+        path = _storable(real)
+        identity = f"{found.st_dev}:{found.st_ino}"
         row = self._db.execute(
             "select identity, offset, session, is_whole, first from file where path = ?", (path,)
         ).fetchone()
-        if row and (row[0] != identity or stat.st_size < row[1]):
+        if row and (row[0] != identity or found.st_size < row[1]):
             self._forget()
             row = None
         offset = row[1] if row else 0
-        if stat.st_size == offset:
+        if row and found.st_size == offset:
             return True
         session = row[2] if row else _session_of(path)
-        keeps_all = own is not None and (path == own or session == _session_of(own))
+        keeps_all = own is not None and (real == own or session == _session_of(own))
         place = _Place(path, session, _agent_of(path), horizon, keeps_all=keeps_all)
         place.is_whole = bool(row[3]) if row else True
         place.first = row[4] if row else None
         try:
-            offset = self._read_lines(place, offset, deadline)
+            offset = self._read_lines(real, place, offset, deadline)
+        except FileNotFoundError:
+            return True
         except OSError:
+            self._is_partial = True
             return True
         self._has_news = True
         self._db.execute(
@@ -222,7 +268,7 @@ class Tally:
                 path,
                 identity,
                 offset,
-                stat.st_mtime,
+                found.st_mtime,
                 place.session,
                 place.agent,
                 place.is_whole,
@@ -230,7 +276,7 @@ class Tally:
             ),
         )
         self._db.commit()
-        return clock.monotonic() < deadline or offset == stat.st_size
+        return clock.monotonic() < deadline or offset == found.st_size
 
     def _forget(self) -> None:
         """Start again: a transcript was rewritten, and any other may repeat what it said."""
@@ -241,9 +287,9 @@ class Tally:
         self._set("scanned", 0)
         self._is_restarted = True
 
-    def _read_lines(self, place: _Place, offset: int, deadline: float) -> int:
-        """Take in the whole lines from *offset* on; return where the last of them ends."""
-        with open(place.path, "rb", buffering=0) as file:  # noqa: PTH123 - no pathlib here
+    def _read_lines(self, path: str, place: _Place, offset: int, deadline: float) -> int:
+        """Take in the whole lines at *path* from *offset* on; return where the last of them ends."""
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - no pathlib here
             file.seek(offset)
             rest = b""
             while block := file.read(_BLOCK):
@@ -471,6 +517,22 @@ class Tally:
 
     # sums
 
+    @property
+    def has_transcripts(self) -> bool:
+        """Whether there is any: without one nothing is known, not even that nothing was used."""
+        return bool(self._get("has_transcripts")) or self._is_any("select 1 from file")
+
+    def knows(self, session_id: str) -> bool:
+        """Tell whether anything of a session was read: a transcript, or a response in another's."""
+        return self._is_any(
+            "select 1 from file where session = ? union all select 1 from response where session = ?",
+            session_id,
+            session_id,
+        )
+
+    def _is_any(self, query: str, *values: str) -> bool:
+        return self._db.execute(f"{query} limit 1", values).fetchone() is not None
+
     def since(self, start: int, until: int) -> Sum:
         """Return the sum of the responses from *start* to before *until*, in microseconds."""
         return self._sum("time >= ? and time < ?", (start, until))
@@ -604,16 +666,6 @@ class _Known:
 
 def _opened(path: str) -> sqlite3.Connection:
     os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - no pathlib here
-    try:
-        return _prepared(path)
-    except sqlite3.OperationalError:
-        raise  # locked, or no room: another call will do better
-    except sqlite3.DatabaseError:
-        _remove(path)  # not a database: it can be made again
-        return _prepared(path)
-
-
-def _prepared(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=0.5)
     db.execute("pragma synchronous = off")  # after a crash of the machine it is made again
     db.execute("pragma journal_mode = truncate")
@@ -623,13 +675,6 @@ def _prepared(path: str) -> sqlite3.Connection:
     if not version:
         db.executescript(f"begin immediate; {_SCHEMA} pragma user_version = {VERSION}; commit;")
     return db
-
-
-def _remove(path: str) -> None:
-    try:
-        os.remove(path)  # noqa: PTH107 - no pathlib here
-    except FileNotFoundError:
-        return
 
 
 def _starts(roots: Iterable[str]) -> list[str]:
@@ -664,6 +709,11 @@ def _transcripts(roots: Iterable[str]) -> Iterator[tuple[str, os.stat_result]]:
 
 def _is_transcript(name: str) -> bool:
     return name.endswith(".jsonl") and name not in _NOT_TRANSCRIPTS
+
+
+def _storable(path: str) -> str:
+    """Return a path as a database can hold it: a name on disk need not be text."""
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _session_of(path: str) -> str | None:

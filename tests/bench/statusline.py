@@ -1,13 +1,13 @@
 """What one call of the status line costs beside `python -c pass`: wall, CPU and memory, in one run.
 
-Generates a history, a transcript of 4 MB in it that was touched today, and calls the status line in
-turns with an empty interpreter; between calls a line is appended, as a session does.
+Puts a history of 1 GB into the store, with a transcript of 4 MB that is being written, and calls the
+status line in turns with an empty interpreter; between calls a line is appended, as a session does.
 """
 
 import argparse
 import json
 import os
-import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +27,7 @@ class Cost:
 
     wall_ms: float
     cpu_ms: float
+    peak_mb: float
 
 
 def line(number: int) -> bytes:
@@ -60,28 +61,42 @@ def line(number: int) -> bytes:
 def run(command: list[str], home: Path, data: bytes) -> Cost:
     """Run *command* once, with *data* on stdin."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TZ": "UTC"}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    subprocess.run(command, input=data, capture_output=True, check=True, env=environment)
-    wall = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(wall * 1000, cpu * 1000)
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(data)
+        process.stdin.close()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return Cost(wall * 1000, (usage.ru_utime + usage.ru_stime) * 1000, usage.ru_maxrss / 1024)
 
 
-def history(root: Path, files: int, size: int) -> Path:
-    """Write *files* old transcripts of *size* bytes in all, and today's; return the latter."""
-    old = time.time() - 30 * 86400
-    folder = root / "projects" / "-work-app"
+def history(projects: Path, files: int, size: int) -> None:
+    """Write *files* old transcripts of *size* bytes in all."""
+    folder = projects / "-work-app"
     folder.mkdir(parents=True)
     each = line(0) * max(size // files // len(line(0)), 1)
     for number in range(files):
-        path = folder / f"{number:08x}-0000-4000-8000-000000000000.jsonl"
-        path.write_bytes(each)
+        (folder / f"{number:08x}-0000-4000-8000-000000000000.jsonl").write_bytes(each)
+
+
+def aged(projects: Path) -> None:
+    """Let all transcripts have been written a month ago."""
+    old = time.time() - 30 * 86400
+    for path in projects.rglob("*.jsonl"):
         os.utime(path, (old, old))
-    own = folder / f"{SESSION}.jsonl"
-    own.write_bytes(b"".join(line(number) for number in range((4 << 20) // len(line(0)))))
-    return own
+
+
+def own_transcript(projects: Path) -> Path:
+    """Write the session that is under way: 4 MB."""
+    path = projects / "-work-own" / f"{SESSION}.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"".join(line(number) for number in range((4 << 20) // len(line(0)))))
+    return path
 
 
 def main() -> int:
@@ -89,22 +104,45 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--bytes", type=int, default=100 << 20, help="size of the old history")
+    parser.add_argument("--bytes", type=int, default=1 << 30, help="size of the old history")
+    parser.add_argument("--root", type=Path, help="a history to take instead, as of generate.py")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        own = history(home / ".claude", options.files, options.bytes)
+        projects = home / ".claude" / "projects"
+        if options.root:
+            shutil.copytree(options.root / "projects", projects)
+        else:
+            history(projects, options.files, options.bytes)
+        aged(projects)
+        script = str(Path(sys.executable).with_name("tokenaudit"))
+        run([script, "daily"], home, b"")  # the store is filled
+        own = own_transcript(projects)
+        files = [path.stat().st_size for path in projects.rglob("*.jsonl")]
+        print(f"history: {len(files)} transcripts, {sum(files) / 1e6:.0f} MB")
         told = {"session_id": SESSION, "transcript_path": str(own), "model": {"id": "m"}}
         data = json.dumps(told).encode()
-        script = Path(sys.executable).with_name("tokenaudit")
-        print(f"first call: {run([str(script), 'statusline'], home, data).wall_ms:.0f} ms")
-        costs: dict[str, list[Cost]] = {"statusline": [], "pass": []}
-        for number in range(options.runs):
-            with own.open("ab") as file:
-                file.write(line(10**6 + number))
-            costs["statusline"].append(run([str(script), "statusline"], home, data))
-            costs["pass"].append(run([sys.executable, "-c", "pass"], home, b""))
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        first = run([script, "statusline"], home, data)
+        print(f"first call: {first.wall_ms:.0f} ms, {first.peak_mb:.0f} MB")
+        costs = in_turns([script, "statusline"], home, data, own, options.runs)
+    return judged(costs, first)
+
+
+def in_turns(
+    command: list[str], home: Path, data: bytes, own: Path, runs: int
+) -> dict[str, list[Cost]]:
+    """Return the costs of *command* and of an empty interpreter, a line being appended before each call."""
+    costs: dict[str, list[Cost]] = {"statusline": [], "pass": []}
+    for number in range(runs):
+        with own.open("ab") as file:
+            file.write(line(10**6 + number))
+        costs["statusline"].append(run(command, home, data))
+        costs["pass"].append(run([sys.executable, "-c", "pass"], home, b""))
+    return costs
+
+
+def judged(costs: dict[str, list[Cost]], first: Cost) -> int:
+    """Print medians and ratios; return 1 where one is beyond its bound."""
     ratios = []
     for name in ("wall_ms", "cpu_ms"):
         ours, bare = (
@@ -113,7 +151,8 @@ def main() -> int:
         )
         ratios.append(ours / bare)
         print(f"{name}: {ours:.1f}, python -c pass {bare:.1f}: {ours / bare:.2f} times")
-    print(f"peak of any child: {peak:.0f} MB (the first call included)")
+    peak = max(cost.peak_mb for cost in (first, *costs["statusline"]))
+    print(f"peak: {peak:.0f} MB (the first call included)")
     return int(max(ratios) > 3 or peak > 40)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -108,15 +109,50 @@ def test_at_80_by_24_it_says_how_things_stand() -> None:
         " Task 0           webshop  opus-4-6      1.2M   $12.35 █░░░░░░░ 15%   12:30:00" == lines[8]
     )
     assert " 12:31:39  reject      /w/projects/a/b.jsonl:7: no count" == lines[22]
-    assert " Ctrl-C ends the watch" == lines[23]
+    assert " q or Ctrl-C ends the watch" == lines[23]
 
 
 def test_more_room_is_used_well() -> None:
-    """All agents, and prompt and window beside the gauge."""
+    """All agents, their responses and output, and prompt and window beside the gauge."""
     lines = shown(busy(), 200, 50)
 
     assert 20 == sum(" Task " in line for line in lines)
-    assert "█░░░░░░░ 15% 30.8K/200.0K" in lines[8]
+    assert "Resp.  Output  Tokens     Cost Context" in lines[7]
+    assert "     7       0    1.2M   $12.35 █░░░░░░░ 15% 30.8K/200.0K" in lines[8]
+
+
+def test_in_little_room_agents_come_before_events() -> None:
+    """60x15: seven lines of head and hint, two above agents; three agents, and one event below."""
+    lines = shown(busy(), 60, 15)
+
+    assert 3 == sum(line.startswith(" Task ") for line in lines)
+    assert [" Events", True] == [lines[12], "reject" in lines[13]]
+    assert 0 == sum("Events" in line for line in shown(busy(), 60, 13))
+
+
+def test_events_name_whom_they_are_about() -> None:
+    """A session by its title and project, a subagent by what it is for; cut where room ends."""
+    who: dict[str, Any] = {
+        "time": NOW,
+        "session_id": agent(0).session_id,
+        "project": "/work/webshop",
+    }
+    main = ev.AgentStarted(
+        agent_id="main", agent_type="main", description=None, title="Task 0", **who
+    )
+    below = ev.AgentStarted(
+        agent_id="a1b2c3d", agent_type="Explore", description="Look around", title="Task 0", **who
+    )
+    agents = [
+        agent(0, title="Task 0 " + "x" * 40),
+        agent(0, agent_id="a1b2c3d", agent_type="Explore", title="Task 0"),
+    ]
+    text = "\n".join(
+        shown(Sketch(snapshot(*agents), [0] * 60, [(NOW, main), (NOW, below)]), 80, 24)
+    )
+
+    assert "session     Task 0 xxxxxxxxxxxxxxxxxx… started in webshop" in text
+    assert "agent       Explore a1b2c3d, Task 0 started: Look around" in text
 
 
 def test_a_context_near_its_limit_warns_and_an_estimate_is_marked() -> None:
@@ -153,17 +189,31 @@ def test_the_summary_says_what_was_used_meanwhile() -> None:
 
 
 class Terminal:
-    """A terminal in which a watch runs, and what it has been sent."""
+    """A terminal in which a watch runs, and what it has been sent.
 
-    def __init__(self, root: Path, columns: int, lines: int) -> None:
+    With *controls* it is the one that controls the watch: signals come from it, as in life.
+    """
+
+    def __init__(self, root: Path, columns: int, lines: int, *, controls: bool = True) -> None:
         self.master, slave = pty.openpty()
+        self.slave_name = os.ttyname(slave)
+
+        def begin() -> None:
+            os.setsid()
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
         self.resize(columns, lines)
         command = [sys.executable, "-m", "tokenaudit", "watch", "--root", str(root), "--no-store"]
         environment = {**os.environ, "TERM": "xterm-256color", "PYTHONUTF8": "1"}
         for name in ("COLUMNS", "LINES"):
             environment.pop(name, None)
         self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env=environment, close_fds=True
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            preexec_fn=begin if controls else None,  # noqa: PLW1509 - between calls no thread is left
         )
         os.close(slave)
         self.data = ""
@@ -228,16 +278,67 @@ def test_in_a_terminal_it_lives_and_leaves_it_clean(tmp_path: Path) -> None:
     assert 130 == code
 
 
-def test_a_terminal_that_goes_away_ends_it(tmp_path: Path) -> None:
-    """Without a word, for there is nobody to hear it."""
+def test_it_is_typed_at(tmp_path: Path) -> None:
+    """What is typed does not show, `q` ends it with success, and the terminal is as it was before."""
     write(session_file(tmp_path), reply())
+    terminal = Terminal(tmp_path, 80, 24)
+    keeper = os.open(terminal.slave_name, os.O_RDWR | os.O_NOCTTY)
+    before = termios.tcgetattr(keeper)
+    try:
+        terminal.until(is_whole(24))
+        during = termios.tcgetattr(keeper)
+        os.write(terminal.master, b"hello")
+        os.write(terminal.master, b"q")
+        terminal.until(lambda _: "Today: " in terminal.data)
+        code = terminal.process.wait(60)
+        after = termios.tcgetattr(keeper)
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()
+        os.close(keeper)
+        os.close(terminal.master)
+
+    assert 0 == code
+    assert "hello" not in terminal.data
+    assert not during[3] & termios.ECHO
+    assert before == after
+
+
+def test_any_size_at_any_time(tmp_path: Path) -> None:
+    """Torn smaller and larger faster than it draws, to one line and one column: then it fits again."""
+    write(session_file(tmp_path), *[reply(f"msg_{n}", f"req_{n}", at=n) for n in range(9)])
     terminal = Terminal(tmp_path, 80, 24)
     try:
         terminal.until(is_whole(24))
+        for columns, lines in ((1, 1), (300, 90), (20, 3), (80, 2), (3, 60)):
+            terminal.resize(columns, lines)
+            terminal.process.send_signal(signal.SIGWINCH)
+        terminal.resize(100, 30)
+        frame = terminal.until(lambda lines: is_whole(30)(lines) and "9 responses" in lines[2])
+        terminal.process.send_signal(signal.SIGINT)
+        while terminal.read():
+            pass
+        code = terminal.process.wait(60)
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()
         os.close(terminal.master)
-        terminal.process.send_signal(signal.SIGHUP)
 
-        assert terminal.process.wait(60) in {130, 141}
+    assert 130 == code
+    assert all(len(line) <= 100 for line in frame)
+    assert "Traceback" not in terminal.data
+
+
+@pytest.mark.parametrize("controls", [True, False], ids=["SIGHUP", "no signal"])
+def test_a_terminal_that_goes_away_ends_it(tmp_path: Path, *, controls: bool) -> None:
+    """Told by the system, or seen at the terminal itself: nobody would see the next picture."""
+    write(session_file(tmp_path), reply())
+    terminal = Terminal(tmp_path, 80, 24, controls=controls)
+    try:
+        terminal.until(is_whole(24))
+        os.close(terminal.master)
+
+        assert terminal.process.wait(60) in ({130, 141} if controls else {141})
     finally:
         terminal.process.kill()
         terminal.process.wait()

@@ -1,28 +1,15 @@
 """At any moment the figures of `watch` are those that a report has from scratch."""
 
+import os
 import random
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from transcripts_builder import (
-    FORK,
-    OTHER,
-    SESSION,
-    Line,
-    Regime,
-    agent_file,
-    agent_result,
-    encoded,
-    progress,
-    prompt,
-    response,
-    session_file,
-    sidechain,
-    usage,
-)
+from writer import Writer
 
 from tokenaudit import ledger, transcripts
 from tokenaudit.pricing.card import shipped_card
@@ -36,98 +23,6 @@ from tokenaudit.watch.sources import Sources
 NOW = 10**18
 """Long before the files are written: no time of theirs is then taken for settled, and all are read."""
 ORDER = ["time", "source_path", "source_line", "response_id", "request_id"]
-
-
-@dataclass
-class Writer:
-    """Does at random what agents do, and what happens to files; always the same for a seed."""
-
-    root: Path
-    rng: random.Random
-    pending: dict[Path, bytes] = field(default_factory=dict)
-    at: float = 0
-    made: int = 0
-
-    def lines(self, *, may_repeat: bool) -> list[Line]:
-        """The lines of one response, in any way that versions of Claude Code write them.
-
-        One that *may_repeat* has at times the id of an earlier one, as what a fork copies has.
-        """
-        self.at += self.rng.choice([0.5, 2, 60, 4000])
-        self.made += 1
-        is_repeated = may_repeat and self.rng.random() < 0.15
-        name = f"msg_{self.rng.randint(1, self.made) if is_repeated else self.made}"
-        return response(
-            self.rng.choice(list(Regime)),
-            name,
-            self.rng.choice([f"req_{name}", f"req_{name}", None]),
-            output=self.rng.randint(1, 900),
-            lines=self.rng.randint(1, 3),
-            at=self.at,
-            model=self.rng.choice(["claude-opus-4-6", "claude-haiku-4-5", "nobody-knows"]),
-        )
-
-    def file(self) -> Path:
-        session = self.rng.choice([SESSION, FORK, OTHER])
-        project = {OTHER: "-work-other"}.get(session, "-work-app")
-        if self.rng.random() < 0.3:
-            agent = self.rng.choice(["a1b2c3d", "b2c3d4e"])
-            return agent_file(self.root, agent, session, project)
-        if self.rng.random() < 0.1:
-            return self.root / "projects" / project / "notes.jsonl"
-        return session_file(self.root, session, project)
-
-    def append(self) -> Path:
-        path = self.file()
-        lines = self.lines(may_repeat="subagents" not in path.parts)
-        if "subagents" in path.parts:
-            agent = path.stem.removeprefix("agent-")
-            lines = [sidechain(line, agent) for line in lines]
-            parent = path.parents[2] / f"{path.parents[1].name}.jsonl"
-            if self.rng.random() < 0.4:
-                self.write(parent, *[progress(line, agent, at=self.at) for line in lines])
-            if self.rng.random() < 0.4:
-                self.write(parent, agent_result(usage(950), agent, at=self.at))
-        if self.rng.random() < 0.3:
-            lines.insert(0, prompt(at=self.at))
-        self.write(path, *lines)
-        return path
-
-    def write(self, path: Path, *lines: Line) -> None:
-        """Append *lines*, and sometimes only a part of the last one: the rest comes later."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        data = self.pending.pop(path, b"") + b"".join(encoded(line) + b"\n" for line in lines)
-        cut = len(data)
-        if self.rng.random() < 0.4:
-            cut = self.rng.randint(max(0, len(data) - 900), len(data))
-        with path.open("ab") as file:
-            file.write(data[:cut])
-        if cut < len(data):
-            self.pending[path] = data[cut:]
-
-    def harm(self) -> None:
-        """Truncate, rewrite, delete, rename or fork one of the files."""
-        files = sorted(self.root.rglob("*.jsonl"))
-        if not files:
-            return
-        path = self.rng.choice(files)
-        data = path.read_bytes()
-        match self.rng.randint(0, 4):
-            case 0:
-                path.write_bytes(data[: self.rng.randint(0, len(data))])
-            case 1:
-                lines = data.splitlines(keepends=True)
-                path.write_bytes(b"".join(lines[1:]))
-            case 2:
-                path.unlink()
-            case 3:
-                path.rename(path.with_name(f"renamed-{self.made}.jsonl"))
-            case _:
-                fork = session_file(self.root, FORK)
-                fork.parent.mkdir(parents=True, exist_ok=True)
-                with fork.open("ab") as file:
-                    file.write(data)
-        self.pending.pop(path, None)
 
 
 def started(root: Path) -> tuple[Sources, Live]:
@@ -147,14 +42,31 @@ def from_scratch(root: Path) -> pl.DataFrame:
     return ledger.build(facts_of(rows), shipped_card()).frame.select(COLUMNS).sort(ORDER)
 
 
+Clock = Callable[[random.Random], int]
+
+CLOCKS: dict[str, Clock] = {
+    "long before": lambda _: NOW,
+    "ahead": lambda _: time.time_ns() + 3600 * 10**9,
+    "back and forth": lambda rng: time.time_ns() + rng.choice([-7200, -1, 0, 3600]) * 10**9,
+}
+"""In the first no time is taken for settled; in the second all are, and nothing is read in vain."""
+
+
 def same(live: Live, root: Path) -> tuple[list[Any], list[Any]]:
     """The rows of both, agents' types apart: those need whole agents."""
     shown = live.frame.select(COLUMNS).sort(ORDER)
     return shown.drop("agent_type").rows(), from_scratch(root).drop("agent_type").rows()
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_every_response_is_as_from_scratch(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "clock"),
+    [
+        *((seed, "long before") for seed in range(8)),
+        *((seed, "ahead") for seed in range(8, 12)),
+        *((seed, "back and forth") for seed in range(12, 18)),
+    ],
+)
+def test_every_response_is_as_from_scratch(tmp_path: Path, seed: int, clock: str) -> None:
     """After each of many random events: appends, half lines, forks, truncations, deletions."""
     writer = Writer(tmp_path, random.Random(seed))
     writer.append()
@@ -169,7 +81,10 @@ def test_every_response_is_as_from_scratch(tmp_path: Path, seed: int) -> None:
         after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jsonl")}
         changed = {str(path) for path in {*before, *after} if before.get(path) != after.get(path)}
         lost = writer.rng.random() < 0.2  # the kernel's event: a look at all finds it
-        step = sources.look_at_all(now_ns=NOW) if lost else sources.look(changed, now_ns=NOW)
+        now_ns = CLOCKS[clock](writer.rng)
+        if clock == "back and forth" and changed and writer.rng.random() < 0.3:
+            _set_back(Path(min(changed)))
+        step = sources.look_at_all(now_ns=now_ns) if lost else sources.look(changed, now_ns=now_ns)
         if step is not None:
             live.apply(step)
         shown, expected = same(live, tmp_path)
@@ -177,3 +92,10 @@ def test_every_response_is_as_from_scratch(tmp_path: Path, seed: int) -> None:
         assert expected == shown
 
     assert compared > 400
+
+
+def _set_back(path: Path) -> None:
+    """Let a file have been written an hour ago, as where the clock has been set back meanwhile."""
+    if path.exists():
+        found = path.stat()
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns - 3600 * 10**9))

@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import random
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from transcripts_builder import (
     usage,
     write,
 )
+from writer import Writer
 
 from tokenaudit.__main__ import main
 
@@ -192,24 +194,42 @@ def test_roots_without_transcripts_are_waited_for(tmp_path: Path) -> None:
         assert "msg_1" == watch.named("usage")["response_id"]
 
 
+def replaced(path: Path) -> None:
+    """Put another file in its place, as editors and backups do."""
+    other = path.with_suffix(".new")
+    other.write_bytes(line(8) + line(9) + line(10))
+    other.rename(path)
+
+
+def deleted(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
 HARMS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "truncated": ("shrank", lambda path: os.truncate(path, len(encoded(reply())) + 1)),
     "replaced": ("rewritten", lambda path: path.write_bytes(line(8) + line(9) + line(10))),
+    "replaced by another file": ("rewritten", replaced),
+    "emptied": ("shrank", lambda path: os.truncate(path, 0)),
     "deleted": ("gone", lambda path: path.unlink()),
+    "deleted with its folder": ("gone", lambda path: deleted(path.parent)),
     "renamed": ("gone", lambda path: path.rename(path.with_name("other.jsonl"))),
 }
 
 
 @pytest.mark.parametrize("harm", HARMS)
-@pytest.mark.parametrize("store", [[], ["--no-store"]], ids=["store", "no store"])
+@pytest.mark.parametrize(
+    "mode", [[], ["--no-store"], ["--poll"]], ids=["store", "no store", "polling"]
+)
 def test_what_is_done_to_a_file_leaves_the_figures_of_a_fresh_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: str, store: list[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: str, mode: list[str]
 ) -> None:
     """Said as an event, and a snapshot follows; totals are those of `daily`."""
-    write(session_file(tmp_path, FORK), reply("msg_0", "req_0"))
+    write(session_file(tmp_path, FORK, "-work-other"), reply("msg_0", "req_0"))
     path = write(session_file(tmp_path), reply(), reply("msg_2", "req_2", at=2))
     fate, do = HARMS[harm]
-    with watching(tmp_path, *store) as watch:
+    with watching(tmp_path, *mode) as watch:
         watch.named("snapshot")
         do(path)
         told = watch.named("rewritten")
@@ -218,7 +238,31 @@ def test_what_is_done_to_a_file_leaves_the_figures_of_a_fresh_report(
 
     assert {"event": "rewritten", "path": str(path), "fate": fate} == told
     assert (130, last["totals"]) == (code, snapshot["totals"])
-    assert last["totals"] == daily(tmp_path, capsys, *store)
+    assert last["totals"] == daily(tmp_path, capsys, *[each for each in mode if each != "--poll"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("store", [[], ["--no-store"]], ids=["store", "no store"])
+def test_at_a_random_moment_totals_are_those_of_daily(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int, store: list[str]
+) -> None:
+    """A writer appends, splits lines, truncates, renames and forks while it is watched, and then stops."""
+    writer = Writer(tmp_path / "claude", random.Random(seed))
+    for _ in range(3):
+        writer.append()
+    with watching(writer.root, *store) as watch:
+        watch.named("snapshot")
+        for _ in range(writer.rng.randint(20, 60)):
+            if writer.rng.random() < 0.1:
+                writer.harm()
+            else:
+                writer.append()
+        watch.until(lambda event: event["event"] in {"usage", "snapshot"})
+        code, last = watch.end()
+
+    assert 130 == code
+    assert last["totals"] == daily(writer.root, capsys, *store)
+    assert last["totals"]["responses"] > 5
 
 
 def test_compactions_rejects_and_full_contexts_are_told(tmp_path: Path) -> None:
@@ -322,8 +366,9 @@ def test_two_watchers_see_the_same(tmp_path: Path) -> None:
     assert ends[0] == ends[1]
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
-    """At the next event, for only then it can be noticed; what was read is kept all the same."""
+@pytest.mark.parametrize("is_idle", [False, True], ids=["at an event", "while nothing happens"])
+def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path, *, is_idle: bool) -> None:
+    """Without a word and with the code of a closed pipe; what was read is kept all the same."""
     path = write(session_file(tmp_path), reply())
     command = [sys.executable, "-m", "tokenaudit", "watch", "--json", "--root", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -331,11 +376,33 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stdout.readline()
         process.stdout.close()
-        append(path, line(2))
+        if not is_idle:
+            append(path, line(2))
         said = process.stderr.read()
 
-        assert (b"", 0) != (said, process.wait(PATIENCE_S))
-        assert b"" == said
+        assert (b"", 141) == (said, process.wait(PATIENCE_S))
+
+
+def test_consumers_come_and_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One goes in the middle, another comes: the one that stays misses nothing, the new one has it all."""
+    path = write(session_file(tmp_path), reply())
+    with watching(tmp_path) as stays:
+        stays.named("snapshot")
+        with watching(tmp_path) as goes:
+            goes.named("snapshot")
+            append(path, line(2))
+            for watch in (stays, goes):
+                assert "msg_2" == watch.named("usage")["response_id"]
+        append(path, line(3))
+        assert "msg_3" == stays.named("usage")["response_id"]
+        with watching(tmp_path) as comes:
+            assert 3 == comes.named("snapshot")["totals"]["responses"]
+            append(path, line(4))
+            told = [watch.named("usage") for watch in (stays, comes)]
+            ends = [watch.end()[1]["totals"] for watch in (stays, comes)]
+
+    assert told[0] == told[1]
+    assert ends == [daily(tmp_path, capsys)] * 2
 
 
 def test_once_is_one_snapshot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

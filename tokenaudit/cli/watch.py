@@ -133,6 +133,7 @@ class _Watch:
         from time import time_ns
 
         from tokenaudit.cli.ending import until_told
+        from tokenaudit.watch.keys import Keys
         from tokenaudit.watch.loop import Clock, Loop
         from tokenaudit.watch.watcher import Watcher
 
@@ -143,9 +144,14 @@ class _Watch:
             teller = self._teller("polling" if watcher.is_polling else "events")
             screen = self._screen(is_stream=is_stream)
             loop = Loop(beginning, self._begin, teller, screen, clock=clock, alert=self._alerts)
-            with until_told() as ending:
-                loop.run(watcher, ending)
-        raise typer.Exit(130)
+            with until_told() as told:
+                if is_stream:
+                    loop.run(watcher, told)
+                    raise typer.Exit(130)
+                with Keys(told) as keys:
+                    loop.run(watcher, keys)
+        if not keys.is_left:
+            raise typer.Exit(130)
 
     def _teller(self, watching: str) -> "Teller":
         from tokenaudit.watch.teller import Teller

@@ -30,6 +30,11 @@ class Discovery:
     roots: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     """Folders that could not be read."""
+    folders: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """Every folder that was listed, or whose entries decide where to look: device, inode, mtime_ns.
+
+    While these and the transcripts' own stay as they are, another discovery finds the same.
+    """
 
 
 def is_session_id(name: str) -> bool:
@@ -74,7 +79,7 @@ def discover(roots: Sequence[Path], *, must_exist: bool = True) -> Discovery:
     if not transcripts:
         raise _nothing_found(roots, walk.rejects)
     transcripts.sort(key=lambda transcript: transcript.path)
-    return Discovery(transcripts, [str(root) for root in existing], walk.rejects)
+    return Discovery(transcripts, [str(root) for root in existing], walk.rejects, walk.folders)
 
 
 def _exists(root: Path) -> bool:
@@ -121,6 +126,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self.rejects: list[Reject] = []
+        self.folders: dict[str, tuple[int, int, int]] = {}
         self._seen: set[tuple[int, int]] = set()
 
     def files(self, starts: Iterable[Path]) -> Iterator[_Found]:
@@ -128,6 +134,8 @@ class _Walk:
         for start in starts:
             try:
                 stat = start.stat()
+                if is_session_id(start.stem):  # what stands beside it decides where to look
+                    self._note(str(start.parent), start.parent.stat())
             except OSError as error:
                 self._reject(str(start), error)
                 continue
@@ -146,6 +154,9 @@ class _Walk:
     def _reject(self, path: str, error: OSError) -> None:
         self.rejects.append(Reject(path, None, f"cannot be read: {error.strerror}"))
 
+    def _note(self, path: str, stat: os.stat_result) -> None:
+        self.folders[path] = (stat.st_dev, stat.st_ino, stat.st_mtime_ns)
+
     def _is_new(self, stat: os.stat_result) -> bool:
         identity = (stat.st_dev, stat.st_ino)
         if identity in self._seen:
@@ -158,8 +169,10 @@ class _Walk:
         while pending:
             folder = pending.pop()
             try:
-                if not self._is_new(os.stat(folder)):  # noqa: PTH116 - Path objects cost more than the walk
+                stat = os.stat(folder)  # noqa: PTH116 - Path objects cost more than the walk
+                if not self._is_new(stat):
                     continue
+                self._note(folder, stat)
                 with os.scandir(folder) as entries:
                     found = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
             except OSError as error:

@@ -20,6 +20,7 @@ from tokenaudit.reports.question import Question
 from tokenaudit.watch.events import Event, Snapshot
 from tokenaudit.watch.live import Live
 from tokenaudit.watch.picture import Sketch, Style, drawn, summary
+from tokenaudit.watch.reader import heed
 from tokenaudit.watch.teller import tokens_by_minute
 
 __all__ = ["Dashboard"]
@@ -59,6 +60,7 @@ class Dashboard:
 
         Raises BrokenPipeError when the terminal has gone.
         """
+        heed()
         now = datetime.now(self._zone)
         self._told.extend((now, event) for event in events)
         self._is_changed |= bool(events)

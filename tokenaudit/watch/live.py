@@ -97,7 +97,7 @@ class Live:
         """Take in *step*, and return what it changed."""
         taken = _of_parts(self._base, step.removed), _of_parts(self._recent, step.removed)
         old_origins = self._origins(step)
-        old_last = self._last_records(step)
+        old_last = self._last_of(step.rows.parts["path"])
         gone = united(taken)
         self._remove(step.removed, *taken)
         self._add(step.rows)
@@ -108,6 +108,7 @@ class Live:
                 _groups(step.rows),
                 _groups(gone),
                 old_last,
+                self._last_of(pl.Series(sorted(touched), dtype=pl.String)),
                 self._told(step.rows, gone),
                 self._moved(touched, old_origins),
                 self._renamed(),
@@ -115,7 +116,7 @@ class Live:
         ).unique()
         if groups.is_empty() and not is_new and not _tells(step.rows):
             return _change((self.frame.clear(),) * 2, (self.facts,) * 2)
-        return self._rebuild(groups, touched)
+        return self._rebuild(self._with_last(groups), touched)
 
     def _remove(self, parts: frozenset[int], base: Rows, recent: Rows) -> None:
         if not recent.parts.is_empty():
@@ -176,29 +177,63 @@ class Live:
             ]
         )
 
-    def _last_records(self, step: Step) -> pl.Series:
-        """Return the groups of what was, before *step*, the last reply of the agents that it brings."""
-        paths = step.rows.parts.filter(pl.col("agent_id") != MAIN_AGENT)["path"]
-        return self._last_of(self._all_parts().filter(pl.col("path").is_in(paths.implode())))
+    # the last replies of subagents, which parents tell of
 
     def _told(self, *changed: Rows) -> pl.Series:
         """Return the groups of the last replies of the agents that *changed* rows tell of."""
         agents = pl.concat([rows.results["agent_id"] for rows in changed]).unique()
         if agents.is_empty():
             return pl.Series(_GROUP, [], pl.String)
-        return self._last_of(self._all_parts().filter(pl.col("agent_id").is_in(agents.implode())))
-
-    def _last_of(self, parts: pl.DataFrame) -> pl.Series:
-        last = parts.filter(pl.col("last_record").is_not_null()).select(
-            "part", record="last_record"
+        return self._last_of(
+            self._all_parts().filter(pl.col("agent_id").is_in(agents.implode()))["path"]
         )
+
+    def _last_of(self, paths: pl.Series) -> pl.Series:
+        """Return the groups of the replies that began last in those of *paths* that are of subagents.
+
+        Of a group with several requests it is not known yet which of them are one response: both
+        readings of it are returned.
+        """
+        is_wanted = pl.col("path").is_in(paths.implode()) & (pl.col("agent_id") != MAIN_AGENT)
+        parts = self._all_parts().filter(is_wanted).select("part", "path")
+        if parts.is_empty():
+            return pl.Series(_GROUP, [], pl.String)
+        replies = pl.concat(
+            [
+                rows.records.select("part", "record", "request_id", "is_progress")
+                .with_columns(groups)
+                .join(parts, on="part")
+                for rows, groups in self._both()
+            ]
+        ).filter(~pl.col("is_progress"))
         found = [
-            records.with_columns(groups.alias(_GROUP)).join(last, on=["part", "record"], how="semi")
-            for records, groups in (
-                (rows.records.select("part", "record"), groups) for rows, groups in self._both()
-            )
+            replies.group_by("path", *reply)
+            .agg(pl.col("record").min())
+            .sort("record")
+            .unique("path", keep="last", maintain_order=True)[_GROUP]
+            for reply in ([_GROUP], [_GROUP, "request_id"])
         ]
-        return pl.concat([frame[_GROUP] for frame in found])
+        return pl.concat(found).unique()
+
+    def _with_last(self, groups: pl.Series) -> pl.Series:
+        """Add to *groups* the last replies of all subagents that they are of, whom a parent tells of.
+
+        Without these one of *groups* would be taken for the last.
+        """
+        told = pl.concat([rows.results["agent_id"] for rows in (self._base, self._recent)]).unique()
+        told = told.filter(told != MAIN_AGENT)
+        parts = self._all_parts().filter(pl.col("agent_id").is_in(told.implode()))
+        while not parts.is_empty():
+            inside = [
+                rows.records["part"].filter(of_rows.is_in(groups.implode()))
+                for rows, of_rows in self._both()
+            ]
+            paths = parts.filter(pl.col("part").is_in(pl.concat(inside).unique().implode()))["path"]
+            more = pl.concat([groups, self._last_of(paths)]).unique()
+            if len(more) == len(groups):
+                break
+            groups = more
+        return groups
 
     # merging them anew
 
@@ -373,7 +408,7 @@ def _projects_of(parts: pl.DataFrame) -> dict[str, str]:
 
 def _of_parts(rows: Rows, parts: Iterable[int]) -> Rows:
     wanted = pl.Series(sorted(parts), dtype=pl.Int64)
-    if not rows.parts["part"].is_in(wanted.implode()).any():
+    if wanted.is_empty() or not rows.parts["part"].is_in(wanted.implode()).any():
         return united([])
     found = _filtered(rows, pl.col("part").is_in(wanted.implode()))
     return replace(found, records=found.records.cast(_RECORDS))

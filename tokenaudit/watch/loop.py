@@ -1,16 +1,16 @@
 """The loop of a watch: waits, reads, tells; the only part that knows in which order.
 
-After each round it rests four times as long as the round took, so that it never takes more than a
-fifth of a core, however much agents write: what they write meanwhile is told together. Where there
-is a store, what has been read is kept in it every few minutes and at the end, by reading it as every
-command does; and what was rewritten or is gone is taken from there at once, so that the figures are
-those of a fresh report.
+A line now and then is told at once. Where agents write so much that telling all of it at once would
+take more than a fifth of a core for long, it rests in between, and what they write meanwhile is told
+together. Where there is a store, what has been read is kept in it every few minutes, when nobody
+writes, and at the end, by reading it as every command does; and what was rewritten or is gone is taken
+from there at once, so that the figures are those of a fresh report.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from time import monotonic
+from time import monotonic, process_time
 from typing import Final, Protocol
 
 from tokenaudit.watch.events import Event, Snapshot
@@ -20,11 +20,15 @@ from tokenaudit.watch.teller import Key, Teller
 from tokenaudit.watch.underway import Underway
 from tokenaudit.watch.watcher import ALL, Ending, Watcher, rest
 
-__all__ = ["Beginning", "Clock", "Loop", "Screen"]
+__all__ = ["Allowance", "Beginning", "Clock", "Loop", "Screen"]
 
-_REST: Final = 4
+_SHARE: Final = 0.2
+_SAVED_S: Final = 2.0
+"""How many seconds of computing are saved up at most, while nothing happens, for when much does."""
 _LONGEST_REST_S: Final = 2.0
 _KEEP_S: Final = 300.0
+_QUIET_S: Final = 10.0
+_KEEP_AT_LAST_S: Final = 1800.0
 _BUDGETS_S: Final = 2.0
 
 
@@ -62,6 +66,27 @@ class Beginning:
     """Whether it is kept in a store."""
 
 
+class Allowance:
+    """How much may be computed: a share of a core, saved up for a while.
+
+    It is reckoned in seconds that the processor worked, not in those that passed: where others keep
+    the processor busy, a round takes longer, and is no reason to rest longer.
+    """
+
+    def __init__(self, now_s: float, worked_s: float) -> None:
+        """Begin with what can be saved up; *now_s* is a time, *worked_s* what was computed until then."""
+        self._saved = _SAVED_S
+        self._now_s, self._worked_s = now_s, worked_s
+
+    def rest(self, now_s: float, worked_s: float) -> float:
+        """Return for how many seconds to rest, given the same at a later time."""
+        earned = _SHARE * (now_s - self._now_s)
+        spent = worked_s - self._worked_s
+        self._saved = min(self._saved + earned - spent, _SAVED_S)
+        self._now_s, self._worked_s = now_s, worked_s
+        return min(max(-self._saved, 0.0) / _SHARE, _LONGEST_REST_S)
+
+
 class Loop:
     """A watch under way."""
 
@@ -83,7 +108,7 @@ class Loop:
         self._alert = alert
         self._underway = Underway()
         self._is_kept = True
-        self._kept_at = self._budgets_at = monotonic()
+        self._kept_at = self._budgets_at = self._changed_at = monotonic()
         self._is_due = False
         self._has_store = beginning.is_kept
         self._sources, self._live = beginning.sources, beginning.live
@@ -102,12 +127,12 @@ class Loop:
         try:
             first = self.snapshot()
             self._show([first, *self._teller.know(first)])
+            allowance = Allowance(monotonic(), process_time())
             while not ending.is_set():
                 paths = watcher.wait(self._screen.patience_s, ending)
-                began = monotonic()
-                self._teller.watching = "polling" if watcher.is_polling else "events"
+                self._hear(watcher)
                 self.round(paths)
-                rest(min(_REST * (monotonic() - began), _LONGEST_REST_S), ending)
+                rest(allowance.rest(monotonic(), process_time()), ending)
             self.round(frozenset({ALL}))
             self._screen.end(self.snapshot(), self._live)
         finally:
@@ -115,14 +140,28 @@ class Loop:
             if self._has_store and not self._is_kept:
                 self._begin()
 
+    def _hear(self, watcher: Watcher) -> None:
+        """Say so where *watcher* must look from now on, or need not any more."""
+        watching = "polling" if watcher.is_polling else "events"
+        if watching != self._teller.watching:
+            self._teller.watching = watching
+            self._show([self.snapshot()])
+
     def round(self, paths: frozenset[str]) -> None:
         """Take in what has changed at *paths*, and tell it."""
         now_s = monotonic()
         events = self._events(paths) if paths else []
-        if self._has_store and not self._is_kept and now_s - self._kept_at > _KEEP_S:
+        if self._is_time_to_keep(now_s):
             events += self._anew(None)
         events += self._budgets(now_s)
         self._show(events)
+
+    def _is_time_to_keep(self, now_s: float) -> bool:
+        """Tell whether to keep what was read: it takes as long as a report, so rather when it is quiet."""
+        if self._is_kept or not self._has_store:
+            return False
+        age, quiet = now_s - self._kept_at, now_s - self._changed_at
+        return age > _KEEP_AT_LAST_S or (age > _KEEP_S and quiet > _QUIET_S)
 
     def _show(self, events: Sequence[Event]) -> None:
         self._alert(events)
@@ -138,7 +177,7 @@ class Loop:
             return []
         if step.fates and self._has_store:
             return self._anew(step)
-        self._is_kept = False
+        self._is_kept, self._changed_at = False, monotonic()
         change = self._live.apply(step)
         return self._told(change, step, self._underway.follow(step, self._live))
 

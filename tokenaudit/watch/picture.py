@@ -5,7 +5,7 @@ All texts from transcripts are made visible here before anyone sees them.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, assert_never
 from zoneinfo import ZoneInfo
@@ -31,6 +31,11 @@ _NAMED: Final = 60
 _FULL: Final = 80
 _HALF: Final = 60
 _NAME: Final = 24
+_FEWEST_AGENTS: Final = 3
+_VERY_WIDE: Final = 160
+_AT_WORK: Final = timedelta(minutes=5)
+_LATELY: Final = timedelta(hours=5)
+"""As long as a block: an agent that has been silent for longer is history."""
 _BELOW: Final = "└ "
 
 
@@ -64,7 +69,7 @@ def drawn(sketch: Sketch, style: Style) -> list[Text]:
     lines = [*head, *body]
     if room is not None:
         lines += [Text()] * (room - len(body))
-        lines.append(_line(style, (" Ctrl-C ends the watch", "dim")))
+        lines.append(_line(style, (" q or Ctrl-C ends the watch", "dim")))
         lines = lines[: style.height]
     for line in lines:
         line.truncate(style.width, overflow="ellipsis" if style.is_unicode else "crop")
@@ -104,8 +109,10 @@ def _head(sketch: Sketch, style: Style) -> Iterator[Text]:
         yield _line(style, *_row("Block", ("none is open", "dim")))
     else:
         yield from _block(shot.block, sketch.pace, style)
-    for each in shot.budgets[:_MOST_BUDGETS]:
-        yield _budget(each, style)
+    budgets = shot.budgets[:_MOST_BUDGETS]
+    width = max((len(_budget_name(each)) for each in budgets), default=0)
+    for each in budgets:
+        yield _budget(each, width, style)
 
 
 def _title(shot: Snapshot, style: Style) -> Text:
@@ -176,8 +183,12 @@ def _sparkline(values: Sequence[int], style: Style) -> str:
     )
 
 
-def _budget(each: ev.BudgetState, style: Style) -> Text:
-    name = f"{each.project}={each.budget}" if each.project else each.budget
+def _budget_name(each: ev.BudgetState) -> str:
+    return f"{each.project}={each.budget}" if each.project else each.budget
+
+
+def _budget(each: ev.BudgetState, width: int, style: Style) -> Text:
+    name = _budget_name(each).ljust(width)
     look = {"over": "bold red", "near": "bold yellow"}.get(each.state, "green")
     amount = f"{format_cost(each.cost_usd):>9} of {format_cost(each.amount_usd)}"
     bar = _bar(each.used_percent, 20 if style.width < _WIDE else 40, style)
@@ -206,9 +217,8 @@ def _body(sketch: Sketch, style: Style, room: int | None) -> Iterator[Text]:
     events = [*_lines_of(sketch.told, names, style)]
     shown = len(agents)
     if room is not None:
-        kept = max(_FEWEST_EVENTS, room - 4 - shown) if events else 0
-        shown = max(min(shown, room - 2 - (kept + 2 if events else 0)), 0)
-        events = events[-max(kept, 1) :]
+        shown, kept = _shared(room, shown, len(events))
+        events = events[len(events) - kept :]
     yield Text()
     columns = _columns(style)
     yield _line(
@@ -219,13 +229,25 @@ def _body(sketch: Sketch, style: Style, room: int | None) -> Iterator[Text]:
         ),
     )
     for agent in agents[:shown]:
-        yield _agent(agent, columns, style, sketch.snapshot.day)
+        yield _agent(agent, columns, style, sketch.snapshot)
     if not agents:
         yield _line(style, (" No responses yet.", "dim"))
     if events:
         yield Text()
         yield _line(style, (" Events", "bold"))
         yield from events
+
+
+def _shared(room: int, agents: int, events: int) -> tuple[int, int]:
+    """Return how many agents and how many events *room* lines hold, with two lines above each.
+
+    First come a few agents, then a few events, then all agents; the rest is for events.
+    """
+    left = max(room - 2, 0)
+    shown = min(agents, _FEWEST_AGENTS, left)
+    kept = max(min(events, _FEWEST_EVENTS, left - shown - 2), 0)
+    shown = min(agents, left - (kept + 2 if kept else 0))
+    return shown, max(min(events, left - shown - 2), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +260,9 @@ class _Place:
 def _columns(style: Style) -> list[_Place]:
     """Return the columns of the agents' table: what room is left goes to names."""
     is_wide = style.width >= _WIDE
+    more = [_Place("Resp.", 6, right=True), _Place("Output", 7, right=True)]
     fixed = [
+        *(more if style.width >= _VERY_WIDE else []),
         _Place("Tokens", 7, right=True),
         _Place("Cost", 8, right=True),
         _Place("Context", 30 if is_wide else 14),
@@ -250,16 +274,30 @@ def _columns(style: Style) -> list[_Place]:
     return [_Place(" Agent", name), _Place("Project", project), _Place("Model", model), *fixed]
 
 
-def _agent(agent: ev.AgentState, columns: Sequence[_Place], style: Style, today: date) -> Text:
-    name, project, model, tokens, cost, context, _ = columns
-    time = "" if agent.last_time is None else _when(agent.last_time, today, style)
+def _agent(agent: ev.AgentState, columns: Sequence[_Place], style: Style, shot: Snapshot) -> Text:
+    name, project, model, *figures, _ = columns
+    usage, time = agent.usage, ""
+    look = "dim"
+    if agent.last_time is not None:
+        time = _when(agent.last_time, shot.day, style)
+        age = shot.time - agent.last_time
+        look = "bold" if age <= _AT_WORK else "" if age <= _LATELY else "dim"
+    said = {
+        "Resp.": (format_count(usage.responses), ""),
+        "Output": (format_tokens(usage.output_tokens), ""),
+        "Tokens": (format_tokens(usage.total_tokens), ""),
+        "Cost": (_money(usage), "green"),
+    }
+    context = figures.pop()
     return _line(
         style,
-        (_cut(f" {_name(agent)}", name.width, style) + " ", ""),
+        (_cut(f" {_name(agent)}", name.width, style) + " ", look),
         (_cut(_end(_last_part(agent.project), project.width), project.width, style) + " ", "dim"),
         (_cut((agent.model or "").removeprefix("claude-"), model.width, style) + " ", "dim"),
-        (_cut(format_tokens(agent.usage.total_tokens), tokens.width, style, right=True) + " ", ""),
-        (_cut(_money(agent.usage), cost.width, style, right=True) + " ", "green"),
+        *(
+            (_cut(said[each.label][0], each.width, style, right=True) + " ", said[each.label][1])
+            for each in figures
+        ),
         *_gauge(agent.context, context.width, style),
         (f" {time}", "dim"),
     )
@@ -310,22 +348,22 @@ def _lines_of(
     for moment, event in told:
         if isinstance(event, Snapshot | ev.Estimated):  # the picture itself tells it
             continue
-        word, text, look = _described(event, names)
+        word, text, look = _described(event, names, style)
         yield _line(
             style, (f" {_clock(moment, style)}  ", "dim"), (f"{word:<11} ", look), (text, "")
         )
 
 
-def _described(event: Event, names: Mapping[Key, str]) -> tuple[str, str, str]:
+def _described(event: Event, names: Mapping[Key, str], style: Style) -> tuple[str, str, str]:
     """Return what happened: a word, the rest, and how the word looks."""
     match event:
         case ev.Used():
-            return "usage", _of_usage(event, names), "cyan"
+            return "usage", _of_usage(event, names, style), "cyan"
         case ev.AgentStarted() | ev.Compaction():
-            return _of_agent(event, names)
+            return _of_agent(event, names, style)
         case ev.NearLimit():
             percent = format_percent(event.context.used_percent or 0)
-            who = _who(event.session_id, event.agent_id, names)
+            who = _who(event.session_id, event.agent_id, names, style)
             told = ("near limit", f"{who}: context {percent} full", "bold red")
         case ev.BudgetEvent():
             each = event.budget
@@ -343,8 +381,8 @@ def _described(event: Event, names: Mapping[Key, str]) -> tuple[str, str, str]:
     return told
 
 
-def _of_usage(event: ev.Used, names: Mapping[Key, str]) -> str:
-    who = _who(event.session_id, event.agent_id, names)
+def _of_usage(event: ev.Used, names: Mapping[Key, str], style: Style) -> str:
+    who = _who(event.session_id, event.agent_id, names, style)
     tokens, output = (
         format_tokens(each) for each in (event.usage.total_tokens, event.usage.output_tokens)
     )
@@ -358,23 +396,33 @@ def _of_usage(event: ev.Used, names: Mapping[Key, str]) -> str:
 
 
 def _of_agent(
-    event: ev.AgentStarted | ev.Compaction, names: Mapping[Key, str]
+    event: ev.AgentStarted | ev.Compaction, names: Mapping[Key, str], style: Style
 ) -> tuple[str, str, str]:
-    who = _who(event.session_id, event.agent_id, names)
+    who = _who(event.session_id, event.agent_id, names, style)
     if isinstance(event, ev.AgentStarted):
-        what = event.description or event.title or _last_part(event.project)
-        return "agent", f"{event.agent_type or 'agent'} {who} started: {what}", "magenta"
+        if event.agent_id == MAIN_AGENT:
+            where = f" in {_last_part(event.project)}" if event.project else ""
+            return "session", f"{who} started{where}", "magenta"
+        what = f": {event.description}" if event.description else ""
+        return "agent", f"{who} started{what}", "magenta"
     before, after = (
         "?" if each is None else format_tokens(each)
         for each in (event.pre_tokens, event.post_tokens)
     )
-    return "compaction", f"{who}: {before} → {after} ({event.trigger or event.kind})", "yellow"
+    arrow = "→" if style.is_unicode else "to"
+    return (
+        "compaction",
+        f"{who}: {before} {arrow} {after} ({event.trigger or event.kind})",
+        "yellow",
+    )
 
 
-def _who(session_id: str | None, agent_id: str | None, names: Mapping[Key, str]) -> str:
+def _who(
+    session_id: str | None, agent_id: str | None, names: Mapping[Key, str], style: Style
+) -> str:
     """Return the name of an agent that is shown, else its ids."""
     if (name := names.get((session_id, agent_id))) is not None:
-        return name.removeprefix(_BELOW)[:_NAME]
+        return _cut(name.removeprefix(_BELOW), max(_NAME, style.width // 3), style).rstrip()
     session = (session_id or "no session")[:8]
     return session if agent_id == MAIN_AGENT else f"{session}/{(agent_id or '')[:7]}"
 

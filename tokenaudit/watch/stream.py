@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from tokenaudit.watch.events import Event, Snapshot, write
 from tokenaudit.watch.live import Live
+from tokenaudit.watch.reader import heed
 
 __all__ = ["Stream"]
 
@@ -11,11 +12,17 @@ __all__ = ["Stream"]
 class Stream:
     """Writes events to standard output."""
 
-    patience_s = 30.0
+    patience_s = 5.0
 
     def show(self, events: Sequence[Event], snapshot: Callable[[], Snapshot], live: Live) -> None:  # noqa: ARG002
-        """Write *events*."""
-        write(events)
+        """Write *events*; where there are none, see whether anyone would read them.
+
+        Raises BrokenPipeError when the reader has gone.
+        """
+        if events:
+            write(events)
+        else:
+            heed()
 
     def end(self, snapshot: Snapshot, live: Live) -> None:  # noqa: ARG002
         """Write *snapshot*, the last line."""

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL", "Ending", "Watcher", "places", "rest"]
 
+_Identity = tuple[int, int]
+
 ALL: Final = "*"
 """Stands for all transcripts: any of them may have changed."""
 
 _STEP_MS: Final = 25
 """How long it must be quiet before changes are told, and how often the watcher looks whether it is."""
+_IDLE_STEP_MS: Final = 50
+"""The same, when nothing has changed for a while: each look is a wake-up of the processor."""
+_IDLE_S: Final = 10.0
 _DEBOUNCE_MS: Final = 100
 """How long changes are gathered at most."""
 _RESTAT_S: Final = 30.0
@@ -63,22 +68,28 @@ class Watcher:
     def __init__(self, roots: Sequence[str], *, poll: bool = False) -> None:
         """Begin to watch *roots*, or with *poll* to look at them; `why` says why it looks, if it must."""
         self.why: str | None = "because of --poll" if poll else None
+        self._roots = roots
+        self._must_poll = poll
         self._native: RustNotify | None = None
-        if not poll:
-            watched = places(roots)
-            self.why = _remote(watched, _mounts())
-            if self.why is None:
-                self._begin(watched)
-        self._due = monotonic()
+        self._watched: dict[str, _Identity] = {}
+        self._begin()
+        self._due = self._changed_at = self._begun_at = monotonic()
 
     @property
     def is_polling(self) -> bool:
         """Whether it must look, for the system does not tell."""
         return self._native is None
 
-    def _begin(self, watched: Sequence[str]) -> None:
+    def _begin(self) -> None:
+        if self._must_poll:
+            return
+        watched = places(self._roots)
+        self.why = _remote(watched, _mounts())
+        if self.why is not None:
+            return
         from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
+        self._watched = _identities(watched)
         # In their order: no debugging, no polling (ours looks at less), folders with all below, and
         # no error passed over: it would leave folders unwatched without a word.
         try:
@@ -103,6 +114,16 @@ class Watcher:
         """End the watch."""
         if self._native is not None:
             self._native.close()
+            self._native = None
+
+    def _begin_anew(self) -> None:
+        """Watch the folders that stand at the roots now: of those that are gone nothing is told any more."""
+        if monotonic() - self._begun_at < _RESTAT_S:
+            return
+        self._begun_at = monotonic()
+        if self._native is None or self._watched != _identities(places(self._roots)):
+            self.close()
+            self._begin()
 
     def wait(self, seconds: float, ending: Ending) -> frozenset[str]:
         """Return the paths that have changed, ALL among them when all are to be looked at.
@@ -112,6 +133,7 @@ class Watcher:
         left = max(self._due - monotonic(), 0.0)
         paths = self._changes(min(seconds, left), ending)
         if monotonic() >= self._due:
+            self._begin_anew()
             self._due = monotonic() + (_POLL_S if self.is_polling else _RESTAT_S)
             return paths | {ALL}
         if any(not path.endswith(".jsonl") for path in paths):
@@ -125,15 +147,30 @@ class Watcher:
         milliseconds = max(int(seconds * 1000), 1)
         from watchfiles._rust_notify import WatchfilesRustInternalError
 
+        is_idle = monotonic() - self._changed_at > _IDLE_S
+        step = _IDLE_STEP_MS if is_idle else _STEP_MS
         try:
-            found = self._native.watch(_DEBOUNCE_MS, _STEP_MS, milliseconds, ending)
+            found = self._native.watch(_DEBOUNCE_MS, step, milliseconds, ending)
         except (OSError, WatchfilesRustInternalError) as error:  # a new folder was one too many
             self.close()
-            self._native, self.why = None, _unavailable(error)
+            self.why = _unavailable(error)
             return frozenset({ALL})
         if isinstance(found, set):
+            self._changed_at = monotonic()
             return frozenset(path for _, path in found)
         return frozenset()
+
+
+def _identities(paths: Iterable[str]) -> dict[str, _Identity]:
+    """Return which folder stands at each of *paths*: device and inode."""
+    found: dict[str, _Identity] = {}
+    for path in paths:
+        try:
+            stat = os.stat(path)  # noqa: PTH116
+        except OSError:
+            continue
+        found[path] = (stat.st_dev, stat.st_ino)
+    return found
 
 
 def _unavailable(error: Exception) -> str:
