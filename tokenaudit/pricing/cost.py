@@ -15,6 +15,7 @@ from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.rates import CLASSES, ONE, Prices, Tariff
 
 __all__ = [
+    "ADDED",
     "COSTS",
     "USD",
     "condense",
@@ -36,6 +37,12 @@ COSTS: Final = (
     "cost_web_search_usd",
 )
 """The parts of a cost; they sum to `cost_usd`."""
+
+ADDED: Final = (
+    *(*COSTS, "cost_usd", "list_cost_usd"),
+    *("rate_id", "price_source", "price_confidence", "price_modifiers"),
+)
+"""The columns that `price` adds."""
 
 _TOKEN_COSTS: Final = COSTS[:-1]
 _PICODOLLAR: Final = Decimal("1E-12")
@@ -72,7 +79,7 @@ def price(
     *usage* has `model`, `speed`, `time` (UTC), `inference_geo`, `service_tier`, `web_searches` and
     the five token classes. Added are the parts of the cost and `cost_usd` (null when unpriced),
     `list_cost_usd` (the same without the user's discounts), `rate_id`, `price_source`,
-    `price_confidence` and `price_modifiers`; with *columns*, those that it names of all these. The
+    `price_confidence` and `price_modifiers`; with *columns* only those of them that it names. The
     order of rows is that of *usage*.
     """
     tariffs, placed = _with_tariffs(usage, card)
@@ -89,7 +96,7 @@ def price(
         .drop(_TARIFF, _IS_LONG, "day")
     )
     if columns is not None:
-        priced = priced.select(name for name in priced.collect_schema() if name in columns)
+        priced = priced.select(*usage.columns, *(name for name in ADDED if name in columns))
     return priced.collect()
 
 
