@@ -2,10 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, TextIO
@@ -41,6 +42,7 @@ __all__ = [
     "asked",
     "built",
     "cache_folder",
+    "columns_of",
     "data_folder",
     "gather",
     "has_color",
@@ -67,7 +69,8 @@ def run(
     """Make the report called *name*, or that of *session*, and write it."""
 
     def make(question: "Question", settings: Settings) -> "Report":
-        return _report(load(options, settings), question, name, session)
+        columns = partial(columns_of, question, name) if session is None else None
+        return _report(load(options, settings, columns), question, name, session)
 
     report = write(options, make, name=name, command=command)
     if options.gate.strict and report.meta.selected.unpriced_responses:
@@ -241,17 +244,43 @@ def _system_zone() -> ZoneInfo:
 # reading
 
 
-def load(options: Options, settings: Settings) -> "Ledger":
-    """Read the transcripts that *options* name, and price them."""
+def load(
+    options: Options,
+    settings: Settings,
+    columns: Callable[[], Collection[str] | None] | None = None,
+) -> "Ledger":
+    """Read the transcripts that *options* name, and price them.
+
+    The ledger has the *columns* that are asked for once all is read, or all of them.
+    """
     card = rate_card(options.pricing)  # first: a mistake in it must not wait for the reading
-    return built(read_facts(options, settings), card, with_estimate=options.cut.estimate)
+    facts = read_facts(options, settings)
+    return built(
+        facts, card, with_estimate=options.cut.estimate, columns=columns() if columns else None
+    )
 
 
-def built(facts: "Facts", card: "RateCard", *, with_estimate: bool) -> "Ledger":
-    """Build the ledger of *facts*, with estimates of lost output beside it if they are wanted."""
+def columns_of(question: "Question", name: str) -> Collection[str] | None:
+    """Return the columns of the ledger that the report called *name* takes; None: all of them."""
+    from tokenaudit.reports import answers
+
+    return answers.columns_of(question, name)
+
+
+def built(
+    facts: "Facts",
+    card: "RateCard",
+    *,
+    with_estimate: bool,
+    columns: Collection[str] | None = None,
+) -> "Ledger":
+    """Build the ledger of *facts*, with estimates of lost output beside it if they are wanted.
+
+    With *columns* it has those and no others; see `ledger.build`.
+    """
     from tokenaudit import ledger
 
-    plain = ledger.build(facts, card)
+    plain = ledger.build(facts, card, columns)
     if not with_estimate:
         return plain
     from tokenaudit.audit.estimate import estimated
