@@ -16,7 +16,7 @@ from tokenaudit.model import Intake, Quality, Usage
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import ADDED, COSTS, USD, price
 from tokenaudit.sessions import agents_of, compactions_of, sessions_of, with_projects
-from tokenaudit.store.facts import Facts
+from tokenaudit.store.facts import Facts, WhenAsked
 
 __all__ = [
     "CALIBRATION",
@@ -151,24 +151,6 @@ CALIBRATION: Final[Mapping[str, Any]] = {
 """How estimates were fitted, and how wrong they were on finals that the fit had not seen."""
 
 
-class _WhenAsked:
-    """A frame of a ledger that is made when it is asked for: most reports ask for few."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = f"_{name}"
-
-    def __get__(self, ledger: "Ledger | None", owner: type) -> pl.DataFrame:
-        if ledger is None:
-            raise AttributeError(self._name)  # a field without a default
-        made: pl.DataFrame | Callable[[], pl.DataFrame] = vars(ledger)[self._name]
-        if not isinstance(made, pl.DataFrame):
-            made = vars(ledger)[self._name] = made()
-        return made
-
-    def __set__(self, ledger: "Ledger", frame: pl.DataFrame | Callable[[], pl.DataFrame]) -> None:
-        vars(ledger)[self._name] = frame
-
-
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
     """All responses, priced, with the facts around them and what they stand on."""
@@ -179,11 +161,11 @@ class Ledger:
     """Attempts that another model was asked after, priced apart; the same columns (R6)."""
     inferences: pl.DataFrame
     """What responses of several inferences add up from; the same columns, several rows of one id."""
-    sessions: _WhenAsked = _WhenAsked()
+    sessions: WhenAsked = WhenAsked()
     """One row per session, used or not; see `sessions.SESSIONS`. Its usage is that of its agents."""
-    agents: _WhenAsked = _WhenAsked()
+    agents: WhenAsked = WhenAsked()
     """One row per agent; see `sessions.AGENTS`."""
-    compactions: _WhenAsked = _WhenAsked()
+    compactions: WhenAsked = WhenAsked()
     """`session_id, agent_id, time, kind, trigger, pre_tokens, post_tokens`, each once."""
     rejects: pl.DataFrame
     """`path, line, reason` of what could not be read."""

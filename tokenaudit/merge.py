@@ -4,17 +4,18 @@ Takes what transcripts say (`store.Facts`) and yields responses; knows no price,
 filters come after merging, or totals would depend on them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from tokenaudit.model import MAIN_AGENT, Kind, Quality
 from tokenaudit.store.facts import Facts
+from tokenaudit.store.kept import Kept
 from tokenaudit.store.rows import COUNTS
 
-__all__ = ["KEPT", "Merged", "in_order", "merge"]
+__all__ = ["KEPT", "Merged", "in_order", "kept_frames", "merge"]
 
 LARGEST_PLACEHOLDER: Final = 30
 """Output counts up to this, on a line without a stop reason, are what stands there at the start (R4)."""
@@ -44,17 +45,33 @@ _DECIDING: Final = (
     *("model", *COUNTS),
 )
 """What is needed of the best line until all is said of a response."""
-KEPT: Final = frozenset(
-    {
-        *("time", "session_id", "agent_id", "owner_path", "is_sidechain", "is_progress"),
-        *("cwd", "branch", "version", "entrypoint", "model", "speed", "service_tier"),
-        *("inference_geo", "effort", "skill", "plugin", "agent_label", "mcp_server", "mcp_tool"),
-        *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_5m_tokens"),
-        *("cache_write_1h_tokens", "thinking_tokens", "web_searches", "web_fetches"),
-        *("kind", "quality", "copies", "stop_reason", "odd"),
-    }
+_TIME: Final = pl.Datetime("us", "UTC")
+_TEXTS: Final = (
+    *("session_id", "agent_id", "owner_path", "cwd", "branch", "version", "entrypoint", "model"),
+    *("speed", "service_tier", "inference_geo", "effort", "skill", "plugin", "agent_label"),
+    *("mcp_server", "mcp_tool", "kind", "quality", "stop_reason", "odd"),
 )
+_RESOLVED: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+)
+_NUMBERS: Final = (*_RESOLVED, "thinking_tokens", "web_searches", "web_fetches", "copies")
+KEPT: Final[Mapping[str, Any]] = {
+    "time": _TIME,
+    **dict.fromkeys(_TEXTS, pl.String),
+    **dict.fromkeys(_NUMBERS, pl.Int64),
+    **dict.fromkeys(("is_sidechain", "is_progress"), pl.Boolean),
+}
 """What sums of responses may ask of them: all but what they are called, and where they stand."""
+_PARTS: Final[Mapping[str, Any]] = {"response": pl.UInt32, **dict.fromkeys(_RESOLVED, pl.Int64)}
+_SHARED: Final[Mapping[str, Any]] = {
+    "session_id": pl.String,
+    "owner_id": pl.String,
+    "responses": pl.UInt32,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +91,58 @@ class Merged:
 def merge(facts: Facts, columns: Collection[str] | None = None) -> Merged:
     """Merge the records of *facts*.
 
-    With *columns*, some of those of KEPT, responses and refused attempts have no others, and no order.
+    With *columns*, some of those of KEPT, responses and refused attempts have no others, and no order:
+    that is where what was merged before is of use.
     """
-    merged = _merged(facts, columns)
     if columns is None:
-        return merged
-    told = [name for name in merged.responses.columns if name in columns]
+        return _merged(facts, None)
+    schema = {name: kind for name, kind in KEPT.items() if name in columns}
+    if facts.kept is None:
+        return _narrowed(_merged(facts, schema), schema)
+    return _resumed(facts.kept, schema)
+
+
+def kept_frames(facts: Facts) -> Mapping[str, pl.DataFrame]:
+    """Merge *facts*, and return what is to be kept of that: frames by the names of `Merged`."""
+    merged = merge(facts, KEPT)
+    return {name: getattr(merged, name) for name in Merged.__slots__}
+
+
+def _resumed(kept: Kept, schema: Mapping[str, Any]) -> Merged:
+    """Return what was *kept* of merging, and what has come since in the place of what that replaces."""
+    wanted = {**schema, "session_id": pl.String}
+    old = Merged(
+        responses=kept.frame("responses", wanted if kept.facts else schema),
+        refused=kept.frame("refused", wanted if kept.facts else schema),
+        parts=kept.frame("parts", _PARTS),
+        shared=kept.frame("shared", _SHARED),
+    )
+    if kept.facts is None:
+        return old
+    new = _narrowed(_merged(kept.facts, wanted), wanted)
+    sessions = pl.Series(list(kept.sessions), dtype=pl.String).implode()
+    stays = ~pl.col("session_id").is_in(sessions, nulls_equal=True)
+    rows = old.responses.with_row_index("response").filter(stays)
+    places = rows.select("response").with_row_index("place")
+    parts = old.parts.join(places, on="response", maintain_order="left").select(
+        pl.col("place").alias("response"), *_RESOLVED
+    )
+    behind = new.parts.with_columns(pl.col("response") + rows.height)
+    both = Merged(
+        responses=pl.concat([rows.drop("response"), new.responses]),
+        refused=pl.concat([old.refused.filter(stays), new.refused]),
+        parts=pl.concat([parts, behind.cast(pl.Schema(_PARTS))]),
+        shared=pl.concat([old.shared.filter(stays), new.shared.cast(pl.Schema(_SHARED))]),
+    )
+    return _narrowed(both, schema)
+
+
+def _narrowed(merged: Merged, schema: Mapping[str, Any]) -> Merged:
+    """Return *merged* with the columns of *schema* alone, as they are kept."""
     return replace(
-        merged, responses=merged.responses.select(told), refused=merged.refused.select(told)
+        merged,
+        responses=merged.responses.select(schema.keys()).cast(pl.Schema(schema)),
+        refused=merged.refused.select(schema.keys()).cast(pl.Schema(schema)),
     )
 
 
@@ -410,14 +471,6 @@ def _response_id(responses: pl.DataFrame) -> pl.Expr:
 
 
 # R6: what iterations tell
-
-_RESOLVED: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-)
 
 
 class _Iterations:

@@ -254,10 +254,13 @@ def load(
     The ledger has the *columns* that are asked for once all is read, or all of them.
     """
     card = rate_card(options.pricing)  # first: a mistake in it must not wait for the reading
-    facts = read_facts(options, settings)
-    return built(
-        facts, card, with_estimate=options.cut.estimate, columns=columns() if columns else None
-    )
+    facts, store = _read(options, settings)
+    wanted = columns() if columns else None
+    if wanted is not None and store is not None:
+        from tokenaudit.merge import kept_frames
+
+        facts = store.settled(facts, kept_frames)
+    return built(facts, card, with_estimate=options.cut.estimate, columns=wanted)
 
 
 def columns_of(question: "Question", name: str) -> Collection[str] | None:
@@ -290,6 +293,11 @@ def built(
 
 def read_facts(options: Options, settings: Settings) -> "Facts":
     """Read the transcripts that *options* name: what they say, not merged and not priced."""
+    return _read(options, settings)[0]
+
+
+def _read(options: Options, settings: Settings) -> "tuple[Facts, Store | None]":
+    """Read the transcripts that *options* name; return what they say, and the store if there is one."""
     source = options.source
     discovery = _discover(source, settings)
     store = _store(source, settings)
@@ -300,11 +308,11 @@ def read_facts(options: Options, settings: Settings) -> "Facts":
         readings = transcripts.read(extents, jobs=jobs, progress=progress)
         # Only now is Polars imported: it starts threads, from which no process may be forked.
         if store is None or plan is None:
-            return facts_without_store(discovery, readings)
+            return facts_without_store(discovery, readings), None
         facts = store.take(plan, readings, now_ns=time_ns(), only_present=source.only_present)
     for note in store.notes:
         sys.stderr.write(f"tokenaudit: {visible(note)}\n")
-    return facts
+    return facts, store
 
 
 def read_both_ways(
