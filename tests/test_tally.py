@@ -277,9 +277,7 @@ def test_two_at_once_do_not_spoil_each_other(tmp_path: Path) -> None:
     write(session_file(root, FORK), reply("msg_2", "req_2"))
 
     now = micros(datetime.now(UTC) + timedelta(minutes=1))
-    assert not first.refresh(
-        [str(root)], None, day_start=0, now=now, deadline=math.inf
-    )
+    assert not first.refresh([str(root)], None, day_start=0, now=now, deadline=math.inf)
     assert figures(first)[0] == 1
     second.rollback()
     second.close()

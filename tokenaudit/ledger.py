@@ -4,8 +4,9 @@ Its schema is documented here and nowhere else. A ledger is immutable: frames ar
 place, so it may be read from any thread.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Final
 
 import polars as pl
@@ -13,9 +14,9 @@ import polars as pl
 from tokenaudit.merge import Merged, in_order, merge
 from tokenaudit.model import Intake, Quality, Usage
 from tokenaudit.pricing.card import RateCard
-from tokenaudit.pricing.cost import COSTS, USD, price
+from tokenaudit.pricing.cost import ADDED, COSTS, USD, price
 from tokenaudit.sessions import agents_of, compactions_of, sessions_of, with_projects
-from tokenaudit.store.facts import Facts
+from tokenaudit.store.facts import Facts, WhenAsked
 
 __all__ = [
     "CALIBRATION",
@@ -48,6 +49,18 @@ TOKENS: Final = (
 MEASURES: Final = ("responses", *TOKENS, "total_tokens", "cost_usd", "unpriced_responses")
 """What every report can sum up."""
 
+_PRICED_BY: Final = frozenset(
+    {
+        *("time", "model", "speed", "service_tier", "inference_geo", "stop_reason"),
+        *("web_searches", "odd", "copies", *TOKENS),
+    }
+)
+"""What of a response decides its cost, and what is counted of all."""
+_ALWAYS: Final = frozenset(
+    {"time", "model", "quality", *TOKENS, "total_tokens", "cost_usd", "list_cost_usd"}
+)
+"""What every report tells of the responses that it is about."""
+_AGENT: Final = ("session_id", "agent_id")
 _SUMMED: Final = (*COSTS, "cost_usd", "list_cost_usd")
 _TIME: Final = pl.Datetime("us", "UTC")
 
@@ -138,21 +151,21 @@ CALIBRATION: Final[Mapping[str, Any]] = {
 """How estimates were fitted, and how wrong they were on finals that the fit had not seen."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Ledger:
     """All responses, priced, with the facts around them and what they stand on."""
 
     frame: pl.DataFrame
-    """One row per response; see SCHEMA."""
+    """One row per response; see SCHEMA. Where few columns were asked for it has no others."""
     refused: pl.DataFrame
     """Attempts that another model was asked after, priced apart; the same columns (R6)."""
     inferences: pl.DataFrame
     """What responses of several inferences add up from; the same columns, several rows of one id."""
-    sessions: pl.DataFrame
+    sessions: WhenAsked = WhenAsked()
     """One row per session, used or not; see `sessions.SESSIONS`. Its usage is that of its agents."""
-    agents: pl.DataFrame
+    agents: WhenAsked = WhenAsked()
     """One row per agent; see `sessions.AGENTS`."""
-    compactions: pl.DataFrame
+    compactions: WhenAsked = WhenAsked()
     """`session_id, agent_id, time, kind, trigger, pre_tokens, post_tokens`, each once."""
     rejects: pl.DataFrame
     """`path, line, reason` of what could not be read."""
@@ -165,25 +178,41 @@ class Ledger:
     """How estimates were fitted; see CALIBRATION. None where none were asked for."""
 
 
-def build(facts: Facts, card: RateCard) -> Ledger:
-    """Merge *facts*, price the responses by *card*, and put the ledger together."""
-    merged = merge(facts)
+def build(facts: Facts, card: RateCard, columns: Collection[str] | None = None) -> Ledger:
+    """Merge *facts*, price the responses by *card*, and put the ledger together.
+
+    With *columns* the frame has those of SCHEMA that are named, in no order, and what every sum needs:
+    with `response_id` and others that are no part of `merge.KEPT` it could as well have all.
+    """
+    wanted = None if columns is None else {*columns, *_ALWAYS}
+    merged = merge(facts, wanted and _sources(wanted))
     transcripts = with_projects(facts.transcripts)
-    agents = agents_of(merged, transcripts)
-    priced, inferences = price_merged(merged, card)
-    frame = _finish(priced, transcripts, agents)
+    agents = cache(partial(agents_of, merged, transcripts))
+    finish = partial(_finish, transcripts=transcripts, agents=agents, columns=wanted)
+    priced, inferences = _price(merged, card, wanted)
+    frame = finish(unbilled(priced))
     return Ledger(
         frame=frame,
-        refused=_refused(merged, card, transcripts, agents),
-        inferences=_finish(inferences, transcripts, agents),
-        sessions=sessions_of(facts, merged, transcripts),
+        refused=finish(_refused(merged, card, wanted)),
+        inferences=finish(inferences),
+        sessions=cache(partial(sessions_of, facts, merged, transcripts)),
         agents=agents,
-        compactions=compactions_of(facts.compactions, transcripts),
+        compactions=cache(partial(compactions_of, facts.compactions, transcripts)),
         rejects=facts.rejects.sort("path", "line", nulls_last=False),
         intake=_intake(facts, merged, frame),
         pricing=card.basis,
         card=card,
     )
+
+
+def _sources(wanted: Collection[str]) -> set[str]:
+    """Return the columns of merged responses that the *wanted* ones of SCHEMA are made of."""
+    made = {
+        "project": {"owner_path"},
+        "agent_type": {"session_id", "agent_id", "agent_label", "time"},
+        "session_id": {"session_id", "time"},
+    }
+    return {*_PRICED_BY, *wanted}.union(*(made.get(name, ()) for name in wanted))
 
 
 def price_merged(merged: Merged, card: RateCard) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -197,37 +226,38 @@ def unbilled(priced: pl.DataFrame) -> pl.DataFrame:
     return _unbilled(priced, pl.col("stop_reason") == "refusal")
 
 
-def _refused(
-    merged: Merged, card: RateCard, transcripts: pl.DataFrame, agents: pl.DataFrame
-) -> pl.DataFrame:
+def _refused(merged: Merged, card: RateCard, columns: Collection[str] | None) -> pl.DataFrame:
     if merged.refused.is_empty():
-        return pl.DataFrame(schema=SCHEMA)
-    refused = _unbilled(price(merged.refused, card), pl.lit(True))
-    return _finish(refused, transcripts, agents)
+        return merged.refused
+    return _unbilled(price(merged.refused, card, columns), pl.lit(value=True))
 
 
 def _unbilled(priced: pl.DataFrame, is_refused: pl.Expr) -> pl.DataFrame:
     """Let what was refused before any output cost nothing, and say so: it is not billed."""
-    is_unbilled = is_refused.fill_null(value=False) & (pl.col("output_tokens") == 0)
+    refused = priced.select(is_refused.fill_null(value=False) & (pl.col("output_tokens") == 0))
+    is_unbilled = refused.to_series()
+    if not is_unbilled.any():
+        return priced
     said = pl.concat_str(
         pl.lit("unbilled_refusal"), "price_modifiers", separator=" ", ignore_nulls=True
     )
+    values = {**{name: pl.lit(0, USD) for name in _SUMMED}, "price_modifiers": said}
     return priced.with_columns(
-        *(
-            pl.when(~is_unbilled).then(name).otherwise(pl.lit(0, USD)).alias(name)
-            for name in _SUMMED
-        ),
-        price_modifiers=pl.when(is_unbilled).then(said).otherwise("price_modifiers"),
+        pl.when(is_unbilled).then(value).otherwise(name).alias(name)
+        for name, value in values.items()
+        if name in priced.columns
     )
 
 
-def _price(merged: Merged, card: RateCard) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _price(
+    merged: Merged, card: RateCard, columns: Collection[str] | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Price responses; those that took several inferences by each of them, tiers and all (R6).
 
     Returns the responses, and the inferences of those that took several.
     """
     if merged.parts.is_empty():
-        whole = price(merged.responses, card)
+        whole = price(merged.responses, card, columns)
         return whole, whole.clear()
     responses = merged.responses.with_row_index("response")
     is_several = pl.col("response").is_in(merged.parts["response"].unique().implode())
@@ -243,43 +273,47 @@ def _price(merged: Merged, card: RateCard) -> tuple[pl.DataFrame, pl.DataFrame]:
         )
     )
     costs = price(parts, card)
-    added = [name for name in costs.columns if name not in parts.columns]
     sums = costs.group_by("response", maintain_order=True).agg(
         pl.col(_SUMMED).sum(),
         # they are alike, but for the long prompt that some of them may have
-        pl.col(*set(added) - {*_SUMMED, "price_modifiers"}).last(),
+        pl.col(*set(ADDED) - {*_SUMMED, "price_modifiers"}).last(),
         pl.col("price_modifiers").sort_by(pl.col("price_modifiers").str.len_bytes()).last(),
     )
     sums = sums.with_columns(pl.when(pl.col("rate_id").is_not_null()).then(pl.col(_SUMMED)))
-    whole = price(responses.filter(~is_several), card)
+    whole = price(responses.filter(~is_several), card, columns)
     summed = several.join(sums, on="response").select(whole.columns)
     return pl.concat([whole, summed]).drop("response"), costs
 
 
-def _finish(priced: pl.DataFrame, transcripts: pl.DataFrame, agents: pl.DataFrame) -> pl.DataFrame:
+def _finish(
+    priced: pl.DataFrame,
+    transcripts: pl.DataFrame,
+    agents: Callable[[], pl.DataFrame],
+    columns: Collection[str] | None,
+) -> pl.DataFrame:
     """Add what the transcript and the agent say, and put columns and rows in their order."""
+    schema = {name: SCHEMA[name] for name in SCHEMA if columns is None or name in columns}
     if priced.is_empty():
-        return pl.DataFrame(schema=SCHEMA)
+        return pl.DataFrame(schema=schema)
+    if "project" in schema:
+        of_owner = transcripts.select(owner_path="path", project="project")
+        priced = priced.join(of_owner, on="owner_path", how="left")
+    if "agent_type" in schema:
+        types = agents().select(*_AGENT, "agent_type")
+        priced = priced.join(types, on=_AGENT, how="left", nulls_equal=True)
     prompt = pl.sum_horizontal(name for name in TOKENS if name != "output_tokens")
-    return (
-        priced.join(
-            transcripts.select(owner_path="path", project="project"), on="owner_path", how="left"
-        )
-        .join(
-            agents.select("session_id", "agent_id", "agent_type"),
-            on=["session_id", "agent_id"],
-            how="left",
-            nulls_equal=True,
-        )
-        .with_columns(
+    finished = (
+        priced.with_columns(
             prompt_tokens=prompt,
             total_tokens=prompt + pl.col("output_tokens"),
             speed=pl.col("speed").fill_null("standard"),
         )
-        .select(SCHEMA.keys())
-        .cast(pl.Schema(SCHEMA))
-        .pipe(in_order, ("source_path", "source_line", "response_id", "request_id"))
+        .select(schema.keys())
+        .cast(pl.Schema(schema))
     )
+    if columns is not None:
+        return finished
+    return in_order(finished, ("source_path", "source_line", "response_id", "request_id"))
 
 
 def _intake(facts: Facts, merged: Merged, frame: pl.DataFrame) -> Intake:
@@ -293,9 +327,9 @@ def _intake(facts: Facts, merged: Merged, frame: pl.DataFrame) -> Intake:
     return Intake(
         files=facts.transcripts.height,
         responses=frame.height,
-        copies=frame.select(pl.col("copies").sum()).item(),
+        copies=merged.responses.select(pl.col("copies").sum()).item(),
         rejects=facts.rejects.height,
-        odd_values=frame["odd"].count(),
+        odd_values=merged.responses["odd"].count(),
         undated_responses=frame["time"].null_count(),
         unpriced_responses=frame["cost_usd"].null_count(),
         refused_attempts=merged.refused.height,

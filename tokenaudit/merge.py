@@ -4,16 +4,18 @@ Takes what transcripts say (`store.Facts`) and yields responses; knows no price,
 filters come after merging, or totals would depend on them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import polars as pl
 
 from tokenaudit.model import MAIN_AGENT, Kind, Quality
 from tokenaudit.store.facts import Facts
+from tokenaudit.store.kept import Kept
+from tokenaudit.store.rows import COUNTS
 
-__all__ = ["Merged", "in_order", "linked", "merge"]
+__all__ = ["KEPT", "Merged", "in_order", "kept_frames", "linked", "merge"]
 
 LARGEST_PLACEHOLDER: Final = 30
 """Output counts up to this, on a line without a stop reason, are what stands there at the start (R4)."""
@@ -38,6 +40,40 @@ _IDENTIFYING: Final = (
 """What tells which records are one response, and which of them counts: no more is copied for that."""
 
 
+_DECIDING: Final = (
+    *("path", "record", "line", "value_line", "value_time", "message_id", "uuid", "stop_reason"),
+    *("model", *COUNTS),
+)
+"""What is needed of the best line until all is said of a response."""
+_TIME: Final = pl.Datetime("us", "UTC")
+_TEXTS: Final = (
+    *("session_id", "agent_id", "owner_path", "cwd", "branch", "version", "entrypoint", "model"),
+    *("speed", "service_tier", "inference_geo", "effort", "skill", "plugin", "agent_label"),
+    *("mcp_server", "mcp_tool", "kind", "quality", "stop_reason", "odd"),
+)
+_RESOLVED: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+)
+_NUMBERS: Final = (*_RESOLVED, "thinking_tokens", "web_searches", "web_fetches", "copies")
+KEPT: Final[Mapping[str, Any]] = {
+    "time": _TIME,
+    **dict.fromkeys(_TEXTS, pl.String),
+    **dict.fromkeys(_NUMBERS, pl.Int64),
+    **dict.fromkeys(("is_sidechain", "is_progress"), pl.Boolean),
+}
+"""What sums of responses may ask of them: all but what they are called, and where they stand."""
+_PARTS: Final[Mapping[str, Any]] = {"response": pl.UInt32, **dict.fromkeys(_RESOLVED, pl.Int64)}
+_SHARED: Final[Mapping[str, Any]] = {
+    "session_id": pl.String,
+    "owner_id": pl.String,
+    "responses": pl.UInt32,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Merged:
     """Responses, each once."""
@@ -52,11 +88,69 @@ class Merged:
     """Sessions that hold copies of another's responses: `session_id`, `owner_id`, `responses`."""
 
 
-def merge(facts: Facts, *, is_partial: bool = False) -> Merged:
+def merge(
+    facts: Facts, columns: Collection[str] | None = None, *, is_partial: bool = False
+) -> Merged:
     """Merge the records of *facts*.
 
-    With *is_partial* there may be other facts: only what is one response whatever they are is merged.
+    With *columns*, some of those of KEPT, responses and refused attempts have no others, and no order:
+    that is where what was merged before is of use. With *is_partial* there may be other facts: only
+    what is one response whatever they are is merged.
     """
+    if columns is None:
+        return _merged(facts, None, is_partial=is_partial)
+    schema = {name: kind for name, kind in KEPT.items() if name in columns}
+    if facts.kept is None:
+        return _narrowed(_merged(facts, schema), schema)
+    return _resumed(facts.kept, schema)
+
+
+def kept_frames(facts: Facts) -> Mapping[str, pl.DataFrame]:
+    """Merge *facts*, and return what is to be kept of that: frames by the names of `Merged`."""
+    merged = merge(facts, KEPT)
+    return {name: getattr(merged, name) for name in Merged.__slots__}
+
+
+def _resumed(kept: Kept, schema: Mapping[str, Any]) -> Merged:
+    """Return what was *kept* of merging, and what has come since in the place of what that replaces."""
+    wanted = {**schema, "session_id": pl.String}
+    old = Merged(
+        responses=kept.frame("responses", wanted if kept.facts else schema),
+        refused=kept.frame("refused", wanted if kept.facts else schema),
+        parts=kept.frame("parts", _PARTS),
+        shared=kept.frame("shared", _SHARED),
+    )
+    if kept.facts is None:
+        return old
+    new = _narrowed(_merged(kept.facts, wanted), wanted)
+    sessions = pl.Series(list(kept.sessions), dtype=pl.String).implode()
+    stays = ~pl.col("session_id").is_in(sessions, nulls_equal=True)
+    rows = old.responses.with_row_index("response").filter(stays)
+    places = rows.select("response").with_row_index("place")
+    parts = old.parts.join(places, on="response", maintain_order="left").select(
+        pl.col("place").alias("response"), *_RESOLVED
+    )
+    behind = new.parts.with_columns(pl.col("response") + rows.height)
+    both = Merged(
+        responses=pl.concat([rows.drop("response"), new.responses]),
+        refused=pl.concat([old.refused.filter(stays), new.refused]),
+        parts=pl.concat([parts, behind.cast(pl.Schema(_PARTS))]),
+        shared=pl.concat([old.shared.filter(stays), new.shared.cast(pl.Schema(_SHARED))]),
+    )
+    return _narrowed(both, schema)
+
+
+def _narrowed(merged: Merged, schema: Mapping[str, Any]) -> Merged:
+    """Return *merged* with the columns of *schema* alone, as they are kept."""
+    return replace(
+        merged,
+        responses=merged.responses.select(schema.keys()).cast(pl.Schema(schema)),
+        refused=merged.refused.select(schema.keys()).cast(pl.Schema(schema)),
+    )
+
+
+def _merged(facts: Facts, columns: Collection[str] | None, *, is_partial: bool = False) -> Merged:
+    """Merge the records of *facts*; with *columns*, few others are carried along."""
     records = facts.records.with_row_index("row")
     # Only what shares a message id with another record, or has none, can be a copy.
     is_alone = records["message_id"].is_not_null() & records["message_id"].is_unique()
@@ -73,7 +167,12 @@ def merge(facts: Facts, *, is_partial: bool = False) -> Merged:
     copied = several.with_columns(key=_key(several, is_partial=is_partial))
     owners = _owners(copied)
     chosen = _chosen(records, is_alone, copied, owners)
-    gathered = _gathered(records, chosen, facts).with_row_index("response")
+    if columns is None:
+        # The order is settled while rows are narrow, so that the wide ones are copied once.
+        source = records.select("path", "value_line", "message_id", "uuid")[chosen["best_row"]]
+        keys = ("path", "value_line", "message_id", "uuid", "request_id")
+        chosen = in_order(chosen.hstack(source), keys).select(chosen.columns)
+    gathered = _gathered(records, chosen, facts, columns).with_row_index("response")
     responses = _judged(_repaired(gathered, copied, owners, facts))
     iterations = _Iterations(_split_cache_writes(facts.iterations), responses)
     return Merged(
@@ -91,16 +190,12 @@ def _chosen(
     alone = records.select("row", *_OF_ALL).filter(is_alone)
     merged = owners.join(_best(copied), on="key", maintain_order="left")
     columns = ("owner_row", "best_row", *_OF_ALL)
-    chosen = pl.concat(
+    return pl.concat(
         [
             alone.with_columns(owner_row="row", best_row="row").select(columns),
             merged.select(columns),
         ]
     )
-    # The order is settled while rows are narrow, so that the wide ones are copied once.
-    source = records.select("path", "value_line", "message_id", "uuid")[chosen["best_row"]]
-    keys = ("path", "value_line", "message_id", "uuid", "request_id")
-    return in_order(pl.concat([chosen, source], how="horizontal"), keys).select(columns)
 
 
 def in_order(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
@@ -118,10 +213,22 @@ def in_order(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     return frame if order.is_sorted() else frame[order]
 
 
-def _gathered(records: pl.DataFrame, chosen: pl.DataFrame, facts: Facts) -> pl.DataFrame:
-    """Return one row per response: the facts of its owner (R5), the values of its best line (R4)."""
-    owner = records.select(*_OF_OWNER, owner_path="path", owner_line="line")[chosen["owner_row"]]
-    best = records.drop("row", "revision", "file_time", *_OF_OWNER, *_OF_ALL)[chosen["best_row"]]
+def _gathered(
+    records: pl.DataFrame, chosen: pl.DataFrame, facts: Facts, columns: Collection[str] | None
+) -> pl.DataFrame:
+    """Return one row per response: the facts of its owner (R5), the values of its best line (R4).
+
+    With *columns*, only those of them, and what decides something yet.
+    """
+    of_owner = [name for name in _OF_OWNER if columns is None or name in columns]
+    others = {"row", "revision", "file_time", *_OF_OWNER, *_OF_ALL}
+    of_best = [
+        name
+        for name in records.columns
+        if name not in others and (columns is None or name in columns or name in _DECIDING)
+    ]
+    owner = records.select(*of_owner, owner_path="path", owner_line="line")[chosen["owner_row"]]
+    best = records.select(of_best)[chosen["best_row"]]
     gathered = pl.concat([chosen, owner, best], how="horizontal").with_columns(
         source_path="path", source_line="value_line", source_record="record"
     )
@@ -361,9 +468,7 @@ def _judged(united: pl.DataFrame) -> pl.DataFrame:
     is_final = pl.col("stop_reason").is_not_null()
     is_repaired = ~is_final & pl.col("repaired_tokens").is_not_null()
     return united.select(
-        pl.coalesce("message_id", "uuid", pl.format("{}:{}", "source_path", "source_line")).alias(
-            "response_id"
-        ),
+        _response_id(united),
         pl.exclude(
             *("response", "owner_row", "best_row", "repaired_tokens", "lines", "output_tokens"),
             *("path", "record", "line", "value_line", "value_time", "message_id", "uuid"),
@@ -381,15 +486,16 @@ def _judged(united: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-# R6: what iterations tell
+def _response_id(responses: pl.DataFrame) -> pl.Expr:
+    """Return what a response is called: by its message, else by its line, else by where that stands."""
+    named = pl.coalesce("message_id", "uuid")
+    if responses.select(named.is_not_null().all()).item():
+        return named.alias("response_id")
+    place = pl.format("{}:{}", "source_path", "source_line")
+    return pl.coalesce(named, place).alias("response_id")
 
-_RESOLVED: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-)
+
+# R6: what iterations tell
 
 
 class _Iterations:

@@ -32,7 +32,7 @@ def blocks(
     ] = False,
 ) -> None:
     """Usage by 5-hour block as plans count them: gaps, burn rate, projection, official limits."""
-    from tokenaudit.cli.run import data_folder, load, write
+    from tokenaudit.cli.run import columns_of, data_folder, load, write
 
     def make(question: "Question", settings: "Settings") -> "Report":
         from tokenaudit import limits
@@ -41,7 +41,7 @@ def blocks(
 
         folder = str(data_folder() / limits.FOLDER)
         known = [] if options.source.demo else limits.latest(limits.read_all(folder))
-        ledger = load(options, settings)
+        ledger = load(options, settings, lambda: columns_of(question, "blocks"))
         return reports.blocks(
             ledger, discounted(ledger, question), known, only_active=active, only_recent=recent
         )

@@ -2,10 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, TextIO
@@ -41,6 +42,7 @@ __all__ = [
     "asked",
     "built",
     "cache_folder",
+    "columns_of",
     "data_folder",
     "gather",
     "has_color",
@@ -67,7 +69,8 @@ def run(
     """Make the report called *name*, or that of *session*, and write it."""
 
     def make(question: "Question", settings: Settings) -> "Report":
-        return _report(load(options, settings), question, name, session)
+        columns = partial(columns_of, question, name) if session is None else None
+        return _report(load(options, settings, columns), question, name, session)
 
     report = write(options, make, name=name, command=command)
     if options.gate.strict and report.meta.selected.unpriced_responses:
@@ -241,17 +244,46 @@ def _system_zone() -> ZoneInfo:
 # reading
 
 
-def load(options: Options, settings: Settings) -> "Ledger":
-    """Read the transcripts that *options* name, and price them."""
+def load(
+    options: Options,
+    settings: Settings,
+    columns: Callable[[], Collection[str] | None] | None = None,
+) -> "Ledger":
+    """Read the transcripts that *options* name, and price them.
+
+    The ledger has the *columns* that are asked for once all is read, or all of them.
+    """
     card = rate_card(options.pricing)  # first: a mistake in it must not wait for the reading
-    return built(read_facts(options, settings), card, with_estimate=options.cut.estimate)
+    facts, store = _read(options, settings)
+    wanted = columns() if columns else None
+    if wanted is not None and store is not None:
+        from tokenaudit.merge import kept_frames
+
+        facts = store.settled(facts, kept_frames)
+    return built(facts, card, with_estimate=options.cut.estimate, columns=wanted)
 
 
-def built(facts: "Facts", card: "RateCard", *, with_estimate: bool) -> "Ledger":
-    """Build the ledger of *facts*, with estimates of lost output beside it if they are wanted."""
+def columns_of(question: "Question", name: str) -> Collection[str] | None:
+    """Return the columns of the ledger that the report called *name* takes; None: all of them."""
+    from tokenaudit.reports import answers
+
+    return answers.columns_of(question, name)
+
+
+def built(
+    facts: "Facts",
+    card: "RateCard",
+    *,
+    with_estimate: bool,
+    columns: Collection[str] | None = None,
+) -> "Ledger":
+    """Build the ledger of *facts*, with estimates of lost output beside it if they are wanted.
+
+    With *columns* it has those and no others; see `ledger.build`.
+    """
     from tokenaudit import ledger
 
-    plain = ledger.build(facts, card)
+    plain = ledger.build(facts, card, columns)
     if not with_estimate:
         return plain
     from tokenaudit.audit.estimate import estimated
@@ -261,6 +293,11 @@ def built(facts: "Facts", card: "RateCard", *, with_estimate: bool) -> "Ledger":
 
 def read_facts(options: Options, settings: Settings) -> "Facts":
     """Read the transcripts that *options* name: what they say, not merged and not priced."""
+    return _read(options, settings)[0]
+
+
+def _read(options: Options, settings: Settings) -> "tuple[Facts, Store | None]":
+    """Read the transcripts that *options* name; return what they say, and the store if there is one."""
     source = options.source
     discovery = _discover(source, settings)
     store = _store(source, settings)
@@ -271,11 +308,11 @@ def read_facts(options: Options, settings: Settings) -> "Facts":
         readings = transcripts.read(extents, jobs=jobs, progress=progress)
         # Only now is Polars imported: it starts threads, from which no process may be forked.
         if store is None or plan is None:
-            return facts_without_store(discovery, readings)
+            return facts_without_store(discovery, readings), None
         facts = store.take(plan, readings, now_ns=time_ns(), only_present=source.only_present)
     for note in store.notes:
         sys.stderr.write(f"tokenaudit: {visible(note)}\n")
-    return facts
+    return facts, store
 
 
 def read_both_ways(

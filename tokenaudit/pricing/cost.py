@@ -4,7 +4,7 @@ Only the choice of a rate is made in Python, once for each distinct kind of resp
 over rows is Polars' decimal arithmetic, in which a sum does not depend on its order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any, Final
@@ -15,6 +15,7 @@ from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.rates import CLASSES, ONE, Prices, Tariff
 
 __all__ = [
+    "ADDED",
     "COSTS",
     "USD",
     "condense",
@@ -37,6 +38,12 @@ COSTS: Final = (
 )
 """The parts of a cost; they sum to `cost_usd`."""
 
+ADDED: Final = (
+    *(*COSTS, "cost_usd", "list_cost_usd"),
+    *("rate_id", "price_source", "price_confidence", "price_modifiers"),
+)
+"""The columns that `price` adds."""
+
 _TOKEN_COSTS: Final = COSTS[:-1]
 _PICODOLLAR: Final = Decimal("1E-12")
 _DIGITS: Final = 60
@@ -49,6 +56,8 @@ _PROMPT: Final = tuple(name for name in CLASSES if name != "output")
 _PRICES: Final = tuple(
     f"{prefix}{name}" for prefix in ("price_", "long_price_") for name in CLASSES
 )
+_TARIFF: Final = "tariff"
+_IS_LONG: Final = "is_long"
 _TARIFF_SCHEMA: Final[Mapping[str, Any]] = {
     **dict.fromkeys(_KIND, pl.String),
     "day": pl.Date,
@@ -62,29 +71,33 @@ _TARIFF_SCHEMA: Final[Mapping[str, Any]] = {
 }
 
 
-def price(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
+def price(
+    usage: pl.DataFrame, card: RateCard, columns: Collection[str] | None = None
+) -> pl.DataFrame:
     """Return *usage* with its cost in US dollars, exactly, and what the cost stands on.
 
     *usage* has `model`, `speed`, `time` (UTC), `inference_geo`, `service_tier`, `web_searches` and
     the five token classes. Added are the parts of the cost and `cost_usd` (null when unpriced),
     `list_cost_usd` (the same without the user's discounts), `rate_id`, `price_source`,
-    `price_confidence` and `price_modifiers`.
+    `price_confidence` and `price_modifiers`; with *columns* only those of them that it names. The
+    order of rows is that of *usage*.
     """
-    return (
-        _with_tariffs(usage, card)
-        .with_columns(**_part_costs(card))
+    tariffs, placed = _with_tariffs(usage, card)
+    names = ("rate_id", "price_source", "price_confidence")
+    plain, long = (_of_tariff(tariffs, name) for name in ("price_modifiers", "long_modifiers"))
+    priced = (
+        placed.with_columns(**_part_costs(tariffs, card))
         .with_columns(list_cost_usd=pl.sum_horizontal(COSTS, ignore_nulls=False))
-        .pipe(_discounted, has_discounts=bool(card.discounts))
+        .pipe(_discounted, tariffs, has_discounts=bool(card.discounts))
         .with_columns(
-            price_modifiers=pl.concat_str(
-                pl.when("is_long").then(pl.format("long>{}", "long_prompt")),
-                pl.col("price_modifiers").replace("", None),
-                separator=" ",
-                ignore_nulls=True,
-            ).replace("", None),
+            *(_of_tariff(tariffs, name).alias(name) for name in names),
+            price_modifiers=pl.when(_IS_LONG).then(long).otherwise(plain),
         )
-        .drop("day", "is_long", "long_prompt", "discount", *_PRICES)
+        .drop(_TARIFF, _IS_LONG, "day")
     )
+    if columns is not None:
+        priced = priced.select(*usage.columns, *(name for name in ADDED if name in columns))
+    return priced.collect()
 
 
 def unit_prices(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
@@ -94,21 +107,40 @@ def unit_prices(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     `usd_cache_write_5m`, `usd_cache_write_1h`, and `discount`, the part of these that the user pays;
     all null when unpriced. The order of rows is that of *usage*.
     """
-    tariffs = _with_tariffs(usage, card)
-    return tariffs.select(*(_unit(name).alias(f"usd_{name}") for name in CLASSES), "discount")
+    tariffs, placed = _with_tariffs(usage, card)
+    units = {f"usd_{name}": _unit(tariffs, name) for name in CLASSES}
+    return placed.select(**units, discount=_of_tariff(tariffs, "discount")).collect()
 
 
-def _with_tariffs(usage: pl.DataFrame, card: RateCard) -> pl.DataFrame:
-    """Return *usage* with the prices that hold for each row, and whether its prompt is a long one."""
+def _with_tariffs(usage: pl.DataFrame, card: RateCard) -> tuple[pl.DataFrame, pl.LazyFrame]:
+    """Return the tariffs of *usage*, and it with the place of each row's own among them.
+
+    And with `is_long`, whether its prompt is a long one. The prices stay where they are: copied to
+    each row they would take more room than all else.
+    """
     usage = usage.with_columns(day=_period(card))
-    tariffs = _tariffs(usage.select(_KIND).unique(), card)
+    # What is the same in all rows parts none, and to hash it takes most of the time.
+    varying = [name for name in _KIND if not _is_constant(usage[name])] or [_KIND[0]]
+    kinds = usage.unique(varying).select(_KIND).with_row_index(_TARIFF)
+    places = usage.select(varying).join(
+        kinds, on=varying, how="left", nulls_equal=True, maintain_order="left"
+    )[_TARIFF]
+    tariffs = _tariffs(kinds, card)
     prompt = pl.col(_LONGEST) if _LONGEST in usage.columns else _prompt()
-    priced = usage.join(tariffs, on=_KIND, how="left", nulls_equal=True, maintain_order="left")
-    return priced.with_columns(is_long=(prompt > pl.col("long_prompt")).fill_null(value=False))
+    is_long = pl.lit(value=False)
+    if tariffs["long_prompt"].count():
+        is_long = (prompt > _of_tariff(tariffs, "long_prompt")).fill_null(value=False)
+    return tariffs, usage.lazy().with_columns(places).with_columns(is_long.alias(_IS_LONG))
 
 
-def _unit(name: str) -> pl.Expr:
-    return pl.when("is_long").then(f"long_price_{name}").otherwise(f"price_{name}")
+def _of_tariff(tariffs: pl.DataFrame, name: str) -> pl.Expr:
+    """Return for each row what *tariffs* say in a column."""
+    return pl.lit(tariffs[name]).gather(_TARIFF)
+
+
+def _unit(tariffs: pl.DataFrame, name: str) -> pl.Expr:
+    plain, long = (_of_tariff(tariffs, f"{prefix}price_{name}") for prefix in ("", "long_"))
+    return pl.when(_IS_LONG).then(long).otherwise(plain)
 
 
 def condense(usage: pl.DataFrame, keys: Sequence[str], card: RateCard) -> pl.DataFrame:
@@ -161,9 +193,9 @@ def _period(card: RateCard) -> pl.Expr:
     return pl.when(day.is_not_null()).then(pl.lit(pl.Series(turns)).gather(at))
 
 
-def _part_costs(card: RateCard) -> dict[str, pl.Expr]:
+def _part_costs(tariffs: pl.DataFrame, card: RateCard) -> dict[str, pl.Expr]:
     def times(name: str) -> pl.Expr:
-        return pl.col(f"{name}_tokens").cast(pl.Decimal(38, 0)) * _unit(name)
+        return pl.col(f"{name}_tokens").cast(pl.Decimal(38, 0)) * _unit(tariffs, name)
 
     searches = pl.col("web_searches").cast(pl.Decimal(38, 0)) * pl.lit(card.web_search_usd, USD)
     return {
@@ -171,15 +203,18 @@ def _part_costs(card: RateCard) -> dict[str, pl.Expr]:
         "cost_output_usd": times("output"),
         "cost_cache_read_usd": times("cache_read"),
         "cost_cache_write_usd": times("cache_write_5m") + times("cache_write_1h"),
-        "cost_web_search_usd": pl.when(pl.col("rate_id").is_not_null()).then(searches),
+        "cost_web_search_usd": pl.when(_of_tariff(tariffs, "rate_id").is_not_null()).then(searches),
     }
 
 
-def _discounted(priced: pl.DataFrame, *, has_discounts: bool) -> pl.DataFrame:
+def _discounted(
+    priced: pl.LazyFrame, tariffs: pl.DataFrame, *, has_discounts: bool
+) -> pl.LazyFrame:
     """Take the user's discounts off what tokens cost: each part rounded half to even (R11)."""
     if not has_discounts:
         return priced.with_columns(cost_usd="list_cost_usd")
-    return priced.with_columns(pl.col(_TOKEN_COSTS) * pl.col("discount")).with_columns(
+    discount = _of_tariff(tariffs, "discount")
+    return priced.with_columns(pl.col(_TOKEN_COSTS) * discount).with_columns(
         cost_usd=pl.sum_horizontal(COSTS, ignore_nulls=False)
     )
 
@@ -187,7 +222,14 @@ def _discounted(priced: pl.DataFrame, *, has_discounts: bool) -> pl.DataFrame:
 def _tariffs(kinds: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     """Return the tariff of each distinct kind of response; unpriced kinds have only nulls."""
     rows = [(*kind, *_tariff_row(card.tariff(*kind))) for kind in kinds.select(_KIND).iter_rows()]
-    return pl.DataFrame(rows, schema=_TARIFF_SCHEMA, orient="row")
+    tariffs = pl.DataFrame(rows, schema=_TARIFF_SCHEMA, orient="row")
+    long = pl.concat_str(
+        pl.format("long>{}", "long_prompt"),
+        pl.col("price_modifiers").replace("", None),
+        separator=" ",
+        ignore_nulls=True,
+    )
+    return tariffs.with_columns(pl.col("price_modifiers").replace("", None), long_modifiers=long)
 
 
 def _tariff_row(tariff: Tariff | None) -> tuple[Any, ...]:

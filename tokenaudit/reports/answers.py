@@ -16,37 +16,49 @@ from tokenaudit.reports.report import Report
 from tokenaudit.reports.rows import ledger_rows, refused_rows, reject_rows
 from tokenaudit.reports.selection import PERIODS, is_dimension
 from tokenaudit.reports.sessions import agents, sessions
-from tokenaudit.reports.usage import by
+from tokenaudit.reports.usage import asked, by
 
-__all__ = ["REPORTS", "answer"]
+__all__ = ["REPORTS", "answer", "columns_of"]
 
 Answer = Callable[[Ledger, Question], Report]
+Columns = Callable[[Question], frozenset[str]]
 
 
-def _by(*dimensions: str) -> Answer:
-    return lambda ledger, question: by(ledger, question, dimensions)
+def _by(*dimensions: str) -> tuple[Answer, Columns]:
+    return (
+        lambda ledger, question: by(ledger, question, dimensions),
+        lambda question: asked(question, dimensions),
+    )
 
 
-def _over_time(name: str) -> Answer:
-    return lambda ledger, question: over_time(ledger, question, name)
+def _over_time(name: str) -> tuple[Answer, Columns]:
+    return (
+        lambda ledger, question: over_time(ledger, question, name),
+        lambda question: asked(question, [PERIODS[name]]),
+    )
 
 
-REPORTS: Final[Mapping[str, Answer]] = {
-    "overview": overview,
+def _naming(answer: Answer, *dimensions: str) -> tuple[Answer, Columns]:
+    return answer, lambda question: asked(question, dimensions)
+
+
+REPORTS: Final[Mapping[str, tuple[Answer, Columns | None]]] = {
+    "overview": _naming(overview, "session_id", "project", "model"),
     **{name: _over_time(name) for name in PERIODS},
-    "blocks": blocks,
-    "context": contexts,
-    "forecast": forecast,
-    "sessions": sessions,
-    "agents": agents,
+    "blocks": _naming(blocks),
+    "context": (contexts, None),
+    "forecast": (forecast, None),
+    "sessions": _naming(sessions, "session_id", "agent_id"),
+    "agents": _naming(agents, "session_id", "agent_id", "agent_type"),
     "projects": _by("project"),
     "models": _by("model"),
     "branches": _by("project", "branch"),
-    "cache": cache,
-    "ledger": ledger_rows,
-    "refused": refused_rows,
-    "rejects": reject_rows,
+    "cache": (cache, None),
+    "ledger": (ledger_rows, None),
+    "refused": (refused_rows, None),
+    "rejects": _naming(reject_rows),
 }
+"""The reports, and the columns of the ledger that each takes; None: all of them."""
 
 
 def answer(ledger: Ledger, question: Question, name: str) -> Report:
@@ -54,17 +66,29 @@ def answer(ledger: Ledger, question: Question, name: str) -> Report:
 
     Dimensions may also stand alone. Raises UsageError, with the names there are, for any other name.
     """
-    report: Answer | None = REPORTS.get(name)
-    if report is None and name.startswith("by "):
-        report = _by(*_split(name.removeprefix("by ")))
-    if report is None and all(is_dimension(part) for part in _split(name)):
-        report = _by(*_split(name))
-    if report is None:
-        raise UsageError(
-            f"no such report: {name}",
-            hint=f"There are: {', '.join(REPORTS)}; or dimensions such as project,model.",
-        )
-    return report(ledger, discounted(ledger, question))
+    return _named(name)[0](ledger, discounted(ledger, question))
+
+
+def columns_of(question: Question, name: str) -> frozenset[str] | None:
+    """Return the columns of the ledger that the report called *name* takes; None: all of them.
+
+    Raises UsageError as `answer` does.
+    """
+    columns = _named(name)[1]
+    # estimates are made of what every response says
+    return None if columns is None or question.shape.with_estimate else columns(question)
+
+
+def _named(name: str) -> tuple[Answer, Columns | None]:
+    if name in REPORTS:
+        return REPORTS[name]
+    dimensions = _split(name.removeprefix("by "))
+    if name.startswith("by ") or all(is_dimension(part) for part in dimensions):
+        return _by(*dimensions)
+    raise UsageError(
+        f"no such report: {name}",
+        hint=f"There are: {', '.join(REPORTS)}; or dimensions such as project,model.",
+    )
 
 
 def _split(dimensions: str) -> list[str]:

@@ -16,7 +16,7 @@ from tokenaudit.model import Usage
 from tokenaudit.pricing.cost import USD
 from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
-from tokenaudit.reports.selection import Dimension, select
+from tokenaudit.reports.selection import CUTS, Dimension, select
 from tokenaudit.reports.usage import assemble, table
 
 __all__ = ["RECENT_DAYS", "Pace", "active_pace", "blocks", "with_blocks"]
@@ -131,7 +131,7 @@ def blocks(
     of the last days. Rows add up to the totals; gaps hold nothing.
     """
     now = question.now
-    rows = select(with_blocks(ledger.frame), question.selection).collect()
+    rows = select(with_blocks(ledger.frame), question.selection).drop(CUTS).collect()
     pace = active_pace(rows, now)
     if only_active:
         rows = rows.filter(_is_open(pace))

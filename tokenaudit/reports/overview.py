@@ -11,7 +11,7 @@ from tokenaudit.ledger import Ledger, measures
 from tokenaudit.reports.budgets import standing
 from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
-from tokenaudit.reports.selection import DIMENSIONS, Selection, period_start, select
+from tokenaudit.reports.selection import CUTS, DIMENSIONS, Selection, period_start, select
 from tokenaudit.reports.usage import assemble, measure_columns, more, table
 
 __all__ = ["overview"]
@@ -24,7 +24,7 @@ def overview(ledger: Ledger, question: Question) -> Report:
 
     The periods are those in which `question.now` lies; they overlap, so they have no total.
     """
-    rows = select(ledger.frame, question.selection).collect()
+    rows = select(ledger.frame, question.selection).drop(CUTS - {"day"}).collect()
     selection, shape = question.selection, question.shape
     today = question.now.astimezone(ZoneInfo(selection.timezone)).date()
     top = replace(shape, sort=None, descending=None, limit=shape.limit or _TOP, breakdown=False)

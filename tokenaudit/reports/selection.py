@@ -27,6 +27,9 @@ __all__ = [
 PERIODS: Final = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"}
 """The period of each report over time."""
 
+CUTS: Final = frozenset(PERIODS.values())
+"""The columns that `select` adds."""
+
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 

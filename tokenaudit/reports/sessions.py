@@ -7,7 +7,7 @@ import polars as pl
 from tokenaudit.ledger import Ledger
 from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Unit
-from tokenaudit.reports.selection import DIMENSIONS, select
+from tokenaudit.reports.selection import CUTS, DIMENSIONS, select
 from tokenaudit.reports.usage import assemble, table
 
 __all__ = ["agents", "sessions"]
@@ -23,7 +23,7 @@ def sessions(ledger: Ledger, question: Question) -> Report:
 
     A session's figures are the sum of its agents'; `agents` counts those with usage.
     """
-    rows = select(ledger.frame, question.selection).collect()
+    rows = select(ledger.frame, question.selection).drop(CUTS).collect()
     subagents = rows.group_by("session_id").agg(
         agents=pl.col("agent_id").n_unique().cast(pl.Int64),
     )
@@ -51,7 +51,7 @@ def sessions(ledger: Ledger, question: Question) -> Report:
 
 def agents(ledger: Ledger, question: Question) -> Report:
     """Return the usage of each agent: of every session's own (`main`) and of every subagent."""
-    rows = select(ledger.frame, question.selection).collect()
+    rows = select(ledger.frame, question.selection).drop(CUTS).collect()
     facts = ledger.agents.drop("transcripts").join(
         ledger.sessions.select("session_id", "project"), on="session_id", nulls_equal=True
     )

@@ -1,7 +1,8 @@
 """Usage by any dimensions: the question behind daily, weekly, sessions, models and all the others."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 
 import polars as pl
@@ -13,10 +14,11 @@ from tokenaudit.pricing.cost import COSTS
 from tokenaudit.reports.foot import notes
 from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
-from tokenaudit.reports.selection import Dimension, dimension, select
+from tokenaudit.reports.selection import CUTS, Dimension, dimension, select
 
 __all__ = [
     "LIST_COST",
+    "asked",
     "assemble",
     "by",
     "column_named",
@@ -50,6 +52,15 @@ _ESTIMATE_COLUMNS: Final = (
     Column("est_unknown_responses", Unit.COUNT, "Est. unknown", essential=False, quiet=True),
 )
 
+_SELECTED_BY: Final = {
+    "project": ("project",),
+    "model": ("model",),
+    "session": ("session_id",),
+    "agent": ("agent_id", "agent_type"),
+    "branch": ("branch",),
+}
+"""The columns of the ledger that filters look at."""
+
 Measured = Callable[..., list[pl.Expr]]
 """How rows are aggregated: as single responses, or as sums of them."""
 
@@ -64,10 +75,26 @@ def by(
     named = tuple(dict.fromkeys(dimension(name) for name in dimensions))
     if not named:
         raise UsageError("nothing to group by", hint="Name one dimension or more: project,model.")
-    rows = select(ledger.frame, question.selection).collect()
+    names = [entry.name for entry in named]
+    wanted = {*asked(question, names), *names}
+    rows = select(ledger.frame, question.selection).select(sorted(wanted)).collect()
     heading = title or f"Usage by {', '.join(entry.label.lower() for entry in named)}"
     section = table(rows, named, question.shape, name="usage", title=heading)
     return assemble(ledger, question, rows, (section,), title=heading)
+
+
+def asked(question: Question, dimensions: Iterable[str] = ()) -> frozenset[str]:
+    """Return the columns of the ledger that usage by *dimensions* and the foot below it take."""
+    filters = (_SELECTED_BY.get(name, ()) for name in question.selection.filters())
+    return frozenset(
+        {
+            *("time", "session_id", "model", "quality", "list_cost_usd", "cost_usd"),
+            *(*TOKENS, "total_tokens"),
+            *chain.from_iterable(filters),
+            *more(question.shape),
+            *(entry.name for entry in map(dimension, dimensions) if entry.name not in CUTS),
+        }
+    )
 
 
 def assemble(

@@ -4,14 +4,18 @@ The documented shape of everything that `merge` and `ledger` start from. Whether
 in this run or kept from earlier ones makes no difference here.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from functools import cache, partial
 from typing import Any, Final
 
 import polars as pl
 
 from tokenaudit.model import Reject
-from tokenaudit.store.rows import TABLES, Rows, written
+from tokenaudit.store.kept import Kept, meeting
+from tokenaudit.store.rows import TABLES, LazyRows, Rows, written
+from tokenaudit.store.segments import Tables
 
 __all__ = [
     "COMPACTIONS",
@@ -22,12 +26,15 @@ __all__ = [
     "TITLES",
     "TRANSCRIPTS",
     "Facts",
+    "WhenAsked",
     "facts_of",
 ]
 
 _TIME: Final = pl.Datetime("us", "UTC")
 _TEXT: Final = pl.String
 _PATH: Final = {"path": _TEXT}
+_STALE: Final = 20
+"""Merging is kept again when more than one in so many records is new."""
 
 
 def _by_path(name: str) -> dict[str, Any]:
@@ -84,34 +91,122 @@ RESULTS: Final[Mapping[str, Any]] = _by_path("results")
 """What parents state of the last response of their subagents, whose ids they name."""
 
 
-@dataclass(frozen=True, slots=True)
+class WhenAsked:
+    """A field of a class: a frame that is made when it is asked for, and then once."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Keep the frame, or what makes it, under a name of its own."""
+        self._name = f"_{name}"
+
+    def __get__(self, holder: Any, owner: type) -> pl.DataFrame:
+        """Return the frame."""
+        if holder is None:
+            raise AttributeError(self._name)  # a field without a default
+        made: pl.DataFrame | Callable[[], pl.DataFrame] = vars(holder)[self._name]
+        if not isinstance(made, pl.DataFrame):
+            made = vars(holder)[self._name] = made()
+        return made
+
+    def __set__(self, holder: Any, frame: pl.DataFrame | Callable[[], pl.DataFrame]) -> None:
+        """Set the frame, or what makes it."""
+        vars(holder)[self._name] = frame
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """All that is known."""
 
-    records: pl.DataFrame
-    iterations: pl.DataFrame
+    records: WhenAsked = WhenAsked()
+    iterations: WhenAsked = WhenAsked()
     transcripts: pl.DataFrame
-    titles: pl.DataFrame
-    compactions: pl.DataFrame
-    rejects: pl.DataFrame
-    results: pl.DataFrame
+    titles: WhenAsked = WhenAsked()
+    compactions: WhenAsked = WhenAsked()
+    rejects: WhenAsked = WhenAsked()
+    results: WhenAsked = WhenAsked()
+    kept: Kept | None = field(default=None, init=False)
+    """What was merged of these facts before; None where nothing was, or it is of no use."""
+
+    def with_kept(self, kept: Kept | None) -> "Facts":
+        """Return the same facts with what was merged of them."""
+        same = copy(self)
+        vars(same)["kept"] = kept
+        return same
 
     def without(self, paths: Collection[str]) -> "Facts":
         """Return the facts of all transcripts but those at *paths*."""
         if not paths:
             return self
         left_out = pl.Series(sorted(map(written, paths)), dtype=_TEXT)
-        frames = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        names = [entry.name for entry in fields(self) if entry.init]
         is_left_out = pl.col("path").is_in(left_out.implode())
-        return Facts(**{name: frame.filter(~is_left_out) for name, frame in frames.items()})
+        return Facts(**{name: getattr(self, name).filter(~is_left_out) for name in names})
 
 
-def facts_of(rows: Rows, *, unreadable: Sequence[Reject] = (), gone: Collection[str] = ()) -> Facts:
+def facts_of(
+    rows: Rows | LazyRows,
+    *,
+    unreadable: Sequence[Reject] = (),
+    gone: Collection[str] = (),
+    before: tuple[Tables, Collection[int]] | None = None,
+) -> Facts:
     """Return what *rows* say, by the paths of transcripts instead of parts.
 
-    *unreadable* are folders that could not be read, *gone* the paths of transcripts that are no longer there.
+    *unreadable* are folders that could not be read, *gone* the paths of transcripts that are no longer there,
+    *before* what was merged of some parts, and these.
     """
-    parts = rows.parts.select(
+    parts = cache(partial(_parts, rows.parts))
+
+    def made(name: str) -> pl.DataFrame:
+        frame = _placed(rows.table(name), parts())
+        return frame.select((RECORDS if name == "records" else _by_path(name)).keys())
+
+    frames = {name: partial(made, name) for name in TABLES if name != "parts"}
+    rejects = frames.pop("rejects")
+    transcripts = _transcripts(rows.parts, gone)
+    facts = Facts(
+        transcripts=transcripts,
+        rejects=lambda: pl.concat([rejects(), _rejects(unreadable)]),
+        **frames,
+    )
+    if before is None or not isinstance(rows, LazyRows):
+        return facts
+    return facts.with_kept(_kept(rows, transcripts, *before))
+
+
+def _kept(
+    rows: LazyRows, transcripts: pl.DataFrame, tables: Tables, merged: Collection[int]
+) -> Kept | None:
+    """Return *tables*, what was *merged* of some parts, and the facts that are to be merged anew.
+
+    None where some of these parts are not among *rows*: then all is.
+    """
+    parts = rows.parts
+    is_old = parts["part"].is_in(pl.Series(merged, dtype=pl.Int64).implode())
+    if is_old.sum() < len(merged):
+        return None
+    kept = Kept.of(tables)
+    if is_old.all():
+        return kept
+    of_path = transcripts.select("path", "session_id")
+    touched = parts.filter(~is_old)["path"].unique().implode()
+    former = _transcripts(parts.filter(is_old & parts["path"].is_in(touched)))
+    now = of_path.filter(pl.col("path").is_in(touched))
+    named = parts.select("part", "path").join(of_path, on="path")
+    keys = rows.table("records", ("part", "message_id", "uuid")).join(named, on="part")
+    sessions = meeting(keys, {*former["session_id"], *now["session_id"]})
+    of_session = pl.Series(sorted(sessions), dtype=_TEXT).implode()
+    inside = named.filter(pl.col("session_id").is_in(of_session))["part"]
+    return replace(
+        kept,
+        facts=facts_of(rows.of(inside.to_list())),
+        sessions=sessions,
+        is_stale=parts.filter(~is_old)["records"].sum() * _STALE > parts["records"].sum(),
+    )
+
+
+def _parts(parts: pl.DataFrame) -> pl.DataFrame:
+    """Return what each part tells of its rows, by their numbers."""
+    return parts.select(
         "part",
         "path",
         "revision",
@@ -121,15 +216,6 @@ def facts_of(rows: Rows, *, unreadable: Sequence[Reject] = (), gone: Collection[
         .first()
         .over("path", "revision"),
     ).sort("part")
-    frames = {
-        name: _placed(frame, parts).select(
-            (RECORDS if name == "records" else _by_path(name)).keys()
-        )
-        for name, frame in rows.frames().items()
-        if name != "parts"
-    }
-    rejects = pl.concat([frames.pop("rejects"), _rejects(unreadable)])
-    return Facts(transcripts=_transcripts(rows.parts, gone), rejects=rejects, **frames)
 
 
 def _placed(frame: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
@@ -138,7 +224,7 @@ def _placed(frame: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
     return frame.hstack(parts.drop("part")[places])
 
 
-def _transcripts(parts: pl.DataFrame, gone: Collection[str]) -> pl.DataFrame:
+def _transcripts(parts: pl.DataFrame, gone: Collection[str] = ()) -> pl.DataFrame:
     """Put the parts of each transcript together."""
     ordered = parts.sort("path", "revision", "start", "part").with_columns(
         is_superseded=pl.col("start").shift(-1).over("path", "revision").is_not_null()

@@ -12,14 +12,27 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from tokenaudit import files
+from tokenaudit import __version__, files
 from tokenaudit.errors import StoreError
 from tokenaudit.transcripts import Digests
 
-__all__ = ["FORMAT", "FileState", "Former", "Index", "Segment", "load", "save"]
+__all__ = [
+    "FORMAT",
+    "MADE_BY",
+    "FileState",
+    "Former",
+    "Index",
+    "Merged",
+    "Segment",
+    "load",
+    "save",
+]
 
 FORMAT: Final = 1
 """Raised when an older tokenaudit could misread what a newer one keeps."""
+
+MADE_BY: Final = f"{__version__}/1"
+"""The version of merging, and of what is kept of it."""
 
 NAME: Final = "index.json"
 
@@ -79,6 +92,15 @@ class Segment(Struct, gc=False):
     bytes: int
 
 
+class Merged(Struct, gc=False):
+    """The file of what was merged of some parts."""
+
+    name: str
+    parts: list[int]
+    made_by: str
+    """The version that merged them: another one merges anew."""
+
+
 class Index(Struct):
     """All that a store knows, apart from the rows."""
 
@@ -87,6 +109,16 @@ class Index(Struct):
     next_part: int = 0
     segments: list[Segment] = []
     files: list[FileState] = []
+    merged: Merged | None = None
+
+    def names(self) -> list[str]:
+        """Return the names of all files that it stands on."""
+        merged = [] if self.merged is None else [self.merged.name]
+        return [*merged, *(segment.name for segment in self.segments)]
+
+    def parts(self) -> set[int]:
+        """Return the parts of all revisions of all transcripts."""
+        return {part for state in self.files for part in state.all_parts()}
 
 
 class _Header(Struct):

@@ -4,7 +4,7 @@ A part is what was read of a transcript at one time, from where a line begins to
 name it by its number; what a number stands for is told by `parts` alone.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple
@@ -15,7 +15,16 @@ from tokenaudit.model import Transcript
 from tokenaudit.store.plan import Base
 from tokenaudit.transcripts import Columns, Digests, Reading, micros
 
-__all__ = ["COUNTS", "TABLES", "Collector", "PartEnd", "Rows", "united", "written"]
+__all__ = [
+    "COUNTS",
+    "TABLES",
+    "Collector",
+    "LazyRows",
+    "PartEnd",
+    "Rows",
+    "united",
+    "written",
+]
 
 COUNTS: Final = {
     "input_tokens": pl.Int64,
@@ -147,6 +156,15 @@ class Rows:
         """Return the frames by their names."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
+    def table(self, name: str) -> pl.DataFrame:
+        """Return the frame called *name*."""
+        frame: pl.DataFrame = getattr(self, name)
+        return frame
+
+    def columns(self, name: str, schema: Mapping[str, Any]) -> pl.DataFrame:
+        """Return the columns of *schema* of the frame called *name*."""
+        return self.table(name).select(schema.keys())
+
     def of(self, parts: Collection[int]) -> "Rows":
         """Return the rows of *parts* alone."""
         if set(self.parts["part"]) <= set(parts):
@@ -167,6 +185,49 @@ class Rows:
                 for name, frame in self.frames().items()
             }
         )
+
+
+class LazyRows:
+    """The rows of some parts, each table of which is read when it is asked for."""
+
+    def __init__(
+        self,
+        sources: Sequence[Callable[[str, Mapping[str, Any]], pl.DataFrame]],
+        live: Collection[int],
+    ) -> None:
+        """Take from *sources*, which return the columns of a schema of a table, what is of *live* parts."""
+        self._sources = sources
+        self._live = pl.Series(sorted(live), dtype=pl.Int64)
+        self._is_all = False
+        parts = self._united("parts", TABLES["parts"])
+        self.parts = self._wanted(parts)
+        self._is_all = self.parts.height == parts.height
+
+    def table(self, name: str, columns: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the frame called *name*, or the *columns* of it, among them `part`."""
+        schema = TABLES[name]
+        if columns is not None:
+            schema = {column: schema[column] for column in columns}
+        return self._wanted(self._united(name, schema))
+
+    def of(self, parts: Collection[int]) -> "LazyRows":
+        """Return the rows of *parts* alone."""
+        return LazyRows(self._sources, parts)
+
+    def rows(self) -> Rows:
+        """Return all of them."""
+        return Rows(**{name: self.table(name) for name in TABLES})
+
+    def _united(self, name: str, schema: Mapping[str, Any]) -> pl.DataFrame:
+        filled = [frame for source in self._sources if (frame := source(name, schema)).height]
+        if len(filled) == 1:
+            return filled[0]
+        return pl.concat(filled) if filled else pl.DataFrame(schema=schema)
+
+    def _wanted(self, frame: pl.DataFrame) -> pl.DataFrame:
+        if self._is_all:
+            return frame
+        return frame.filter(pl.col("part").is_in(self._live.implode()))
 
 
 def united(several: Iterable[Rows]) -> Rows:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenaudit import files
 from tokenaudit.errors import StoreError
@@ -23,27 +23,47 @@ if TYPE_CHECKING:
 
     from tokenaudit.store.rows import Rows
 
-__all__ = ["Tables", "load", "remove_others", "rows_of", "size_of", "write"]
+__all__ = [
+    "Tables",
+    "load",
+    "remove_others",
+    "rows_of",
+    "size_of",
+    "table",
+    "write",
+    "write_tables",
+]
 
 Tables = Mapping[str, bytes]
 """What a segment holds: for each table that has rows, a Parquet file."""
 
 _PREFIX: Final = "rows-"
+MERGED: Final = "merged-"
 _SUFFIX: Final = ".zip"
 _TABLE: Final = ".parquet"
 
 
 def write(rows: "Rows", folder: Path) -> Segment:
     """Write *rows* to a new segment in *folder*, whole or not at all. Raises OSError."""
+    name, size = write_tables(rows.frames(), folder, _PREFIX)
+    return Segment(name, rows.parts["part"].to_list(), rows.records.height, size)
+
+
+def write_tables(
+    frames: "Mapping[str, pl.DataFrame]", folder: Path, prefix: str = MERGED
+) -> tuple[str, int]:
+    """Write *frames* to a new file in *folder*; return its name, and its size in bytes.
+
+    Whole or not at all. Raises OSError.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, frame in rows.frames().items():
+        for name, frame in frames.items():
             if not frame.is_empty():
                 archive.writestr(name + _TABLE, _parquet(frame))
-    name = f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+    name = f"{prefix}{secrets.token_hex(8)}{_SUFFIX}"
     files.replace(folder / name, buffer.getvalue())
-    parts = rows.parts["part"].to_list()
-    return Segment(name, parts, rows.records.height, len(buffer.getvalue()))
+    return name, len(buffer.getvalue())
 
 
 def _parquet(frame: "pl.DataFrame") -> bytes:
@@ -56,9 +76,12 @@ def _parquet(frame: "pl.DataFrame") -> bytes:
     return buffer.getvalue()
 
 
-def load(segment: Segment, folder: Path) -> Tables:
-    """Return what *segment* holds, without Polars. Raises StoreError where it is not what was written."""
-    path = folder / segment.name
+def load(name: str, folder: Path) -> Tables:
+    """Return what the segment called *name* holds, without Polars.
+
+    Raises StoreError where it is not what was written.
+    """
+    path = folder / name
     try:
         with zipfile.ZipFile(path) as archive:
             return {name.removesuffix(_TABLE): archive.read(name) for name in archive.namelist()}
@@ -77,24 +100,30 @@ def load(segment: Segment, folder: Path) -> Tables:
 
 def rows_of(tables: Tables) -> "Rows":
     """Return the rows in *tables*. Raises StoreError where they are not rows of this format."""
-    import polars as pl
-
     from tokenaudit.store.rows import TABLES, Rows
 
-    frames = {}
+    return Rows(**{name: table(tables, name, schema) for name, schema in TABLES.items()})
+
+
+def table(tables: Tables, name: str, schema: Mapping[str, Any]) -> "pl.DataFrame":
+    """Return the columns of *schema* of one of *tables*.
+
+    Raises StoreError where they are not those of this format.
+    """
+    import polars as pl
+
+    data = tables.get(name)
+    if not data:
+        return pl.DataFrame(schema=schema)
     try:
-        for name, schema in TABLES.items():
-            frame = pl.DataFrame(schema=schema)
-            if data := tables.get(name):
-                found = pl.read_parquet(io.BytesIO(data))
-                # A missing column takes no memory as long as it is one value for all rows.
-                missing = [name for name in schema if name not in found.columns]
-                empty = {name: pl.lit(None, schema[name]) for name in missing}
-                frame = found.with_columns(**empty).select(schema.keys()).cast(pl.Schema(schema))
-            frames[name] = frame
+        there = pl.read_parquet_schema(io.BytesIO(data))
+        columns = [name for name in schema if name in there]
+        found = pl.read_parquet(io.BytesIO(data), columns=columns or None)
+        # A missing column takes no memory as long as it is one value for all rows.
+        empty = {name: pl.lit(None, kind) for name, kind in schema.items() if name not in there}
+        return found.with_columns(**empty).select(schema.keys()).cast(pl.Schema(schema))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         raise StoreError(f"rows of the store cannot be read: {error}") from None
-    return Rows(**frames)
 
 
 def set_aside(segment: Segment, folder: Path) -> None:
@@ -104,11 +133,11 @@ def set_aside(segment: Segment, folder: Path) -> None:
         path.rename(path.with_name(f"{segment.name}.damaged"))
 
 
-def remove_others(keep: Iterable[Segment], folder: Path) -> None:
-    """Remove the segments in *folder* that are not to be kept, and what writers left half-written."""
-    kept = {segment.name for segment in keep}
+def remove_others(keep: Iterable[str], folder: Path) -> None:
+    """Remove the segments in *folder* but those called *keep*, and what writers left half-written."""
+    kept = set(keep)
     for path in folder.iterdir():
-        is_segment = path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
+        is_segment = path.name.startswith((_PREFIX, MERGED)) and path.name.endswith(_SUFFIX)
         if (is_segment and path.name not in kept) or files.is_temporary(path):
             path.unlink(missing_ok=True)
 

@@ -6,8 +6,10 @@ run goes on: what cannot be kept is read again next time.
 """
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,16 +19,18 @@ from tokenaudit.errors import StoreError
 from tokenaudit.model import Transcript
 from tokenaudit.store import index as indexes
 from tokenaudit.store import segments
-from tokenaudit.store.index import FileState, Former, Index, Segment
+from tokenaudit.store.index import MADE_BY, FileState, Former, Index, Merged, Segment
 from tokenaudit.store.plan import Change, Plan, plan
 from tokenaudit.store.segments import Tables
 from tokenaudit.store.versions import Version, versions, without
 from tokenaudit.transcripts import Discovery, Reading
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tokenaudit.store.facts import Facts
     from tokenaudit.store.holdings import Holdings
-    from tokenaudit.store.rows import Collector, PartEnd, Rows
+    from tokenaudit.store.rows import Collector, LazyRows, PartEnd, Rows
 
 __all__ = ["Gathered", "Store", "facts_without_store", "gather_without_store"]
 
@@ -61,6 +65,10 @@ class Store:
         """Whether there is an index that cannot be used."""
         self._damaged: list[Segment] = []
         self._tables: list[Tables] = []
+        self._merged: Tables | None = None
+        self._generation = index.generation
+        """Of the index on disk, as this run has read or written it."""
+        self._live: set[int] = set()
 
     @classmethod
     def open(cls, folder: Path) -> "Store":
@@ -106,6 +114,8 @@ class Store:
             tables, damaged, notes = _loaded(latest, self.folder)
         self._tables, self._damaged = tables, damaged
         self.notes += notes
+        self._merged = _merged_before(self.index, self.folder)
+        self._generation = self.index.generation
         self.index = _without(self.index, damaged)
 
     def plan(self, discovery: Discovery) -> Plan:
@@ -126,9 +136,12 @@ class Store:
         """
         from tokenaudit.store.facts import facts_of
 
-        found = self.gather(made, readings, now_ns=now_ns, only_present=only_present)
-        gone = [state.path for state in found.states if state.gone_ns is not None]
-        return facts_of(found.rows, unreadable=made.discovery.rejects, gone=gone)
+        rows, states = self._taken(made, readings, now_ns=now_ns, only_present=only_present)
+        gone = [state.path for state in states if state.gone_ns is not None]
+        before = None
+        if self.index.merged is not None and self._merged is not None:
+            before = self._merged, self.index.merged.parts
+        return facts_of(rows, unreadable=made.discovery.rejects, gone=gone, before=before)
 
     def gather(
         self,
@@ -144,7 +157,13 @@ class Store:
         no longer on disk is left out. An interruption keeps what has been read. Raises StoreError
         where the rows that were kept make no sense.
         """
-        from tokenaudit.store.rows import Collector, united
+        rows, states = self._taken(made, readings, now_ns=now_ns, only_present=only_present)
+        return Gathered(rows.rows(), states)
+
+    def _taken(
+        self, made: Plan, readings: Iterable[Reading], *, now_ns: int, only_present: bool
+    ) -> "tuple[LazyRows, list[FileState]]":
+        from tokenaudit.store.rows import Collector, LazyRows
 
         bases = {path: change.base for path, change in made.changes.items()}
         collector = Collector(made.discovery.transcripts, bases)
@@ -164,9 +183,46 @@ class Store:
             for state in states
             for part in (state.parts if only_present else state.all_parts())
         }
-        kept = united(segments.rows_of(tables) for tables in self._tables)
+        read = advance.rows.renumbered(first)
+        # What was read of a transcript that could not be read to its end counts, and is not kept.
+        live.update(read.parts["part"])
+        self._live = live
         self._keep(made, advance)
-        return Gathered(united([kept.of(live), advance.rows.renumbered(first)]), states)
+        sources = [partial(segments.table, tables) for tables in self._tables]
+        return LazyRows([*sources, read.columns], live), states
+
+    def settled(
+        self, facts: "Facts", merged: "Callable[[Facts], Mapping[str, pl.DataFrame]]"
+    ) -> "Facts":
+        """Return *facts*, which `take` gave, with what is *merged* of them; keep that if much is new.
+
+        On disk it is kept only where they are all facts of the store, and no other run has changed it
+        since.
+        """
+        if facts.kept is not None and not facts.kept.is_stale:
+            return facts
+        from tokenaudit.store.kept import Kept
+
+        frames = merged(facts)
+        with suppress(OSError, StoreError):  # the next run may have more luck
+            self._keep_merged(frames)
+        return facts.with_kept(Kept(lambda name, schema: frames[name].select(schema.keys())))
+
+    def _keep_merged(self, frames: "Mapping[str, pl.DataFrame]") -> None:
+        from filelock import FileLock
+
+        with FileLock(self.folder / _LOCK, timeout=_PATIENCE_S):
+            latest = indexes.load(self.folder)
+            if latest is None or latest.generation != self._generation:
+                return
+            if latest.parts() != self._live:
+                return
+            name, _ = segments.write_tables(frames, self.folder)
+            merged = Merged(name, sorted(self._live), MADE_BY)
+            index = replace(latest, generation=latest.generation + 1, merged=merged)
+            indexes.save(index, self.folder)
+            segments.remove_others(index.names(), self.folder)
+            self._generation = index.generation
 
     def holdings(self) -> "Holdings":
         """Return what is kept, and on how much room. Raises StoreError where rows make no sense."""
@@ -219,11 +275,12 @@ class Store:
             left,
             generation=latest.generation + 1,
             segments=_cleared(latest.segments, left.files, self.folder),
+            merged=None,
         )
         for segment in self._damaged:
             segments.set_aside(segment, self.folder)
         indexes.save(index, self.folder)
-        segments.remove_others(index.segments, self.folder)
+        segments.remove_others(index.names(), self.folder)
         return same
 
     def _keep(self, made: Plan, advance: "_Advance") -> None:
@@ -261,11 +318,14 @@ class Store:
             index.next_part + advance.rows.parts.height,
             _merged(written, files, self.folder),
             files,
+            latest.merged,
         )
         for segment in self._damaged:
             segments.set_aside(segment, self.folder)
         indexes.save(index, self.folder)
-        segments.remove_others(index.segments, self.folder)
+        segments.remove_others(index.names(), self.folder)
+        if latest.generation == self._generation:
+            self._generation = index.generation
 
 
 def _loaded(index: Index, folder: Path) -> tuple[list[Tables], list[Segment], list[str]]:
@@ -273,11 +333,20 @@ def _loaded(index: Index, folder: Path) -> tuple[list[Tables], list[Segment], li
     tables, damaged, notes = [], [], []
     for segment in index.segments:
         try:
-            tables.append(segments.load(segment, folder))
+            tables.append(segments.load(segment.name, folder))
         except StoreError as error:
             damaged.append(segment)
             notes.append(f"{error}; what it held is read again where it is still on disk")
     return tables, damaged, notes
+
+
+def _merged_before(index: Index, folder: Path) -> Tables | None:
+    """Return what was merged before; None where nothing was, or it is of no use: it is made again."""
+    if index.merged is None or index.merged.made_by != MADE_BY:
+        return None
+    with suppress(StoreError):
+        return segments.load(index.merged.name, folder)
+    return None
 
 
 class _Advance:
@@ -450,7 +519,7 @@ def _merged(written: Sequence[Segment], states: Sequence[FileState], folder: Pat
     from tokenaudit.store.rows import united
 
     live = {part for state in states for part in state.all_parts()}
-    rows = united(segments.rows_of(segments.load(one, folder)) for one in written[start:])
+    rows = united(segments.rows_of(segments.load(one.name, folder)) for one in written[start:])
     return [*written[:start], segments.write(rows.of(live), folder)]
 
 
@@ -464,7 +533,7 @@ def _cleared(
         if live.issuperset(segment.parts):
             cleared.append(segment)
         elif not live.isdisjoint(segment.parts):
-            rows = segments.rows_of(segments.load(segment, folder))
+            rows = segments.rows_of(segments.load(segment.name, folder))
             cleared.append(segments.write(rows.of(live), folder))
     return cleared
 

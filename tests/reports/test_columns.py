@@ -1,0 +1,91 @@
+"""Reports take no more of the ledger than they say: made from those columns alone, they are the same."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tokenaudit.ledger import Ledger, build
+from tokenaudit.pricing.card import shipped_card
+from tokenaudit.reports.answers import REPORTS, answer, columns_of
+from tokenaudit.reports.question import Question, Shape
+from tokenaudit.reports.report import Report
+from tokenaudit.reports.selection import DIMENSIONS, Selection
+from tokenaudit.store import facts_without_store
+from tokenaudit.store.facts import Facts
+from tokenaudit.transcripts import DEMO, discover, extents_of, read
+
+FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
+NAMES = [*REPORTS, *(f"by {name}" for name in DIMENSIONS), "project,model"]
+SELECTIONS = [
+    Selection(),
+    Selection(timezone="Asia/Tokyo", since=date(2026, 10, 1), models=("claude-*",)),
+    Selection(projects=("*",), agents=("main",), branches=("*",), sessions=("*",)),
+]
+
+
+def ledger_facts(root: Path) -> Facts:
+    discovery = discover([root])
+    return facts_without_store(discovery, read(extents_of(discovery.transcripts)))
+
+
+@pytest.fixture(scope="module")
+def known() -> tuple[Facts, Ledger]:
+    """The sample of the package, and its whole ledger."""
+    facts = ledger_facts(DEMO)
+    return facts, build(facts, shipped_card())
+
+
+def told(report: Report) -> list[Any]:
+    """Return all that *report* says; rows without an order of their own, sorted."""
+    frames = [
+        frame.sort(frame.columns)
+        for section in report.sections
+        for frame in (section.rows, section.breakdown)
+        if frame is not None
+    ]
+    totals = [section.totals for section in report.sections]
+    plain = [(frame.schema, frame.rows()) for frame in frames]
+    return [plain, totals, report.notes, report.meta, report.cost_usd]
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_names_all_columns_that_it_takes(
+    known: tuple[Facts, Ledger], name: str, selection: Selection
+) -> None:
+    """With every part of its shape that asks for more of them."""
+    facts, whole = known
+    now = datetime(2026, 11, 2, 12, tzinfo=UTC)
+    for shape in (Shape(), Shape(full=True, breakdown=True, with_list_cost=True)):
+        question = Question(name, "1.0", now, selection, shape)
+        few = build(facts, shipped_card(), columns_of(question, name))
+
+        assert told(answer(whole, question, name)) == told(answer(few, question, name))
+
+
+@pytest.mark.parametrize("story", sorted(path.name for path in FIXTURES.iterdir() if path.is_dir()))
+def test_few_columns_give_the_same_figures_and_the_same_intake(story: str) -> None:
+    """Refused attempts, inferences, odd values and half-written lines included."""
+    facts = ledger_facts(FIXTURES / story)
+    question = Question(
+        "agents", "1.0", datetime(2026, 11, 2, tzinfo=UTC), Selection(), Shape(full=True)
+    )
+    whole = build(facts, shipped_card())
+    few = build(facts, shipped_card(), columns_of(question, "agents"))
+    names = few.frame.columns
+
+    assert whole.intake == few.intake
+    assert whole.frame.select(names).sort(names).rows() == few.frame.sort(names).rows()
+    assert (whole.refused.select(names).sort(names).rows()) == few.refused.sort(names).rows()
+    for name in ("sessions", "agents", "compactions"):
+        assert getattr(whole, name).equals(getattr(few, name)), name
+
+
+def test_an_unknown_column_is_no_part_of_few(known: tuple[Facts, Ledger]) -> None:
+    """What was not asked for is not there: a report that forgot it fails, it does not mislead."""
+    facts, _ = known
+    few = build(facts, shipped_card(), ["model"])
+
+    assert {"response_id", "project", "cost_input_usd"}.isdisjoint(few.frame.columns)

@@ -1,0 +1,57 @@
+"""What was merged of the rows of a store, kept beside them: only what is new is merged again.
+
+A cache: any of it can be made again, and is, where it stands on rows that are no longer known, or was
+made by another version. Sessions that share no response are merged apart, for all rules that make
+one response of several records look at the same message or within one session; so those that hold
+something new, and those that share with them, are merged anew, and all others stay as they were.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tokenaudit.store import segments
+
+if TYPE_CHECKING:
+    from tokenaudit.store.facts import Facts
+    from tokenaudit.store.segments import Tables
+
+__all__ = ["Kept", "meeting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Merged responses, as they were when they were kept, and what has to be merged anew."""
+
+    frame: Callable[[str, Mapping[str, Any]], pl.DataFrame]
+    """Returns what is kept under a name, with the columns of a schema."""
+    facts: "Facts | None" = None
+    """Of the sessions that are to be merged anew; None where nothing is new."""
+    sessions: Collection[str | None] = ()
+    """Their ids, now and before: of what is kept theirs is out of date."""
+    is_stale: bool = False
+    """Whether so much is new that it had better be kept again."""
+
+    @classmethod
+    def of(cls, tables: "Tables") -> "Kept":
+        """Return what *tables* hold, all of it up to date."""
+        return cls(lambda name, schema: segments.table(tables, name, schema))
+
+
+def meeting(keys: pl.DataFrame, sessions: Collection[str | None]) -> set[str | None]:
+    """Return *sessions* and all that share a response with them, or with one that does.
+
+    *keys* tells of each record the `session_id`, and the `message_id` and `uuid` by which it may be
+    one response with another.
+    """
+    shared = keys.select("session_id", key=pl.coalesce("message_id", "uuid")).unique()
+    found = set(sessions)
+    while True:
+        inside = pl.Series(list(found), dtype=pl.String).implode()
+        ids = shared.filter(pl.col("session_id").is_in(inside))["key"].unique().drop_nulls()
+        met = shared.filter(pl.col("key").is_in(ids.implode()))["session_id"].unique()
+        if found.issuperset(met):
+            return found
+        found.update(met)
