@@ -31,7 +31,11 @@ sys.exit(code)
         ("--help", {"pydantic", "polars", "msgspec"}, {"typer"}),
         ("daily --help", {"pydantic", "polars", "msgspec"}, {"typer"}),
         ("store path", {"rich", "pydantic", "polars"}, {"typer"}),
-        ("daily --no-store --demo --json", {"rich", "pydantic", "filelock"}, {"polars"}),
+        (
+            "daily --no-store --demo --json",
+            {"rich", "pydantic", "filelock", "importlib.metadata"},
+            {"polars"},
+        ),
         (
             "daily --demo --since 2026-10-01 -p webshop -f csv --limit 3 --jobs 1",
             {"rich", "pydantic"},

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,12 +108,20 @@ def from_file(path: Path, now: datetime) -> Library:
 
 
 def _installed() -> str:
+    version = _version()
+    if version is None:
+        raise UsageError(f"{_NAME} is not installed", hint="pip install 'tokenaudit-cli[prices]'")
+    return version
+
+
+def _version() -> str | None:
+    """Return the installed version; importing what knows it takes longer than reading a cache."""
+    from importlib import metadata
+
     try:
         return metadata.version(_NAME)
     except metadata.PackageNotFoundError:
-        raise UsageError(
-            f"{_NAME} is not installed", hint="pip install 'tokenaudit-cli[prices]'"
-        ) from None
+        return None
 
 
 # the cache
@@ -144,11 +151,13 @@ def cached(folder: Path) -> Library | None:
     What cannot be read is as good as nothing: a cache is no place to insist on.
     """
     if not any(folder.glob(f"{_NAME}-*.json")):
-        return None  # asking for the version takes longer than all of this
+        return None
+    version = _version()
+    if version is None:
+        return None
     try:
-        version = metadata.version(_NAME)
         cache = msgspec.json.decode(_path(folder, version).read_bytes(), type=_Cache)
-    except (metadata.PackageNotFoundError, OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError):
         return None
     if (cache.adapter, cache.version) != (ADAPTER, version):
         return None
