@@ -1,11 +1,13 @@
 """The store under faults: a run may be killed at any moment, meet a full disk, another run or a damaged store."""
 
+import io
 import json
 import random
 import shutil
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +76,18 @@ def outcome(done: subprocess.CompletedProcess[str]) -> tuple[list[Any], str]:
     return json.loads(done.stdout)["rows"], done.stderr
 
 
-def run(root: Path, folder: Path | None, *before: str) -> tuple[list[Any], str]:
-    command = [sys.executable, *(before or ("-m", "tokenaudit")), *argv(root, folder)]
+def run(root: Path, folder: Path | None) -> tuple[list[Any], str]:
+    """Run tokenaudit in this process, where nothing disturbs it."""
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(argv(root, folder))
+    out.seek(0)
+    return outcome(subprocess.CompletedProcess([], code, out.read(), err.getvalue()))
+
+
+def run_apart(root: Path, folder: Path | None, *before: str) -> tuple[list[Any], str]:
+    """Run tokenaudit as *before* tells Python to, in a process of its own."""
+    command = [sys.executable, *before, *argv(root, folder)]
     return outcome(
         subprocess.run(command, capture_output=True, text=True, check=False, env=unmeasured())
     )
@@ -153,7 +165,7 @@ def test_two_runs_at_once(root: Path, folder: Path) -> None:
 def test_a_full_disk_costs_nothing_but_the_store(root: Path, folder: Path, most: int) -> None:
     """The report is written, one line says why nothing was kept, and nothing half-written stays."""
     expected, _ = run(root, None)
-    rows, said = run(root, folder, "-c", LIMITED, str(most))
+    rows, said = run_apart(root, folder, "-c", LIMITED, str(most))
 
     assert expected == rows
     assert 1 == said.count("\n")
@@ -171,7 +183,7 @@ def test_a_full_disk_leaves_an_older_store_as_it_was(root: Path, folder: Path) -
     gone.unlink()
     add(session_file(root), 1)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    rows, _ = run(root, folder, "-c", LIMITED, "10")
+    rows, _ = run_apart(root, folder, "-c", LIMITED, "10")
 
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
     assert {"msg_gone", "new_1"} < ids(rows)
