@@ -45,8 +45,10 @@ def test_explain_takes_a_period_for_an_id(capfd: pytest.CaptureFixture[str]) -> 
         (("explain", "msg_"), "92 things begin with 'msg_'"),
         (
             ("explain", "0cf19"),
-            "no response, request, session or agent begins with '0cf19'\n"
-            "  Did you mean session 0cf10ff4-2d19-48ce-9e06-817187dbef0d?",
+            (
+                "no response, request, session or agent begins with '0cf19'\n"
+                "  Did you mean session 0cf10ff4-2d19-48ce-9e06-817187dbef0d?"
+            ),
         ),
         (("explain", "--day", "2026-10-08", "--since", "today"), "--day excludes --since"),
         (("explain", "2026-10", "--since", "2026-10-02"), "2026-10: a period, and --day"),
