@@ -514,6 +514,64 @@ def test_ccusage_of_other_agents_and_sessions(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("regime", [Regime.D, Regime.E])
+def test_ccusage_without_the_filters_of_today_and_in_days_of_utc(
+    tmp_path: Path, regime: Regime
+) -> None:
+    """Of 2 March in UTC; in Tokyo its evening is of the third. Today's filter leaves Haiku out.
+
+    The three lines of each response are no copies that theirs counts: filters choose lines too.
+    """
+    lines = [
+        *response(regime, output=100),
+        *response(regime, "msg_2", "req_2", output=100, at=11 * 3600),
+        *response(regime, "msg_3", "req_3", output=100, at=9, model=HAIKU),
+    ]
+    write(session_file(tmp_path / "claude"), *lines)
+    both = (HAIKU, 10, 100, 0, 0, 0.00051)
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 20, 200, 0, 0, 0.0051), both))
+    whole = evidence(tmp_path / "claude")
+
+    def told(zone: str, *models: str) -> dict[str, tuple[Counts | None, Decimal | None]]:
+        chosen = select(whole.ledger.frame, Selection(timezone=zone, models=models)).collect()
+        held = Evidence(whole.facts, whole.ledger, chosen, whole.now, zone)
+        found = reconciled_with(claim, held)
+        assert total(found) == found.ours
+        return changes(found)
+
+    zone = {"time zone": (Counts(-10, -100), Decimal("-0.00255"))}
+    hidden = {"filters of today": (Counts(-10, -100), Decimal("-0.00051"))}
+    assert told("UTC") == {"unexplained": NOTHING}
+    assert told("Asia/Tokyo") == {**zone, "unexplained": NOTHING}
+    assert told("UTC", OPUS) == {**hidden, "unexplained": NOTHING}
+    assert told("Asia/Tokyo", OPUS) == {**zone, **hidden, "unexplained": NOTHING}
+
+    claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 20, 200, 0, 0, 0.0051)))
+    assert told("UTC", OPUS) == {"unexplained": NOTHING}
+
+
+def test_stats_cache_without_the_filters_of_today(tmp_path: Path) -> None:
+    """Two lines of one response and a subagent, of which only the subagent was asked for."""
+    path = tmp_path / "stats-cache.json"
+    counts = {"inputTokens": 20, "outputTokens": 200, "costUSD": 0}
+    document = {"version": 2, "lastComputedDate": "2026-03-02", "dailyActivity": []}
+    path.write_text(json.dumps({**document, "modelUsage": {OPUS: counts}}))
+    (claim,), _ = read_claims(path)
+    write(session_file(tmp_path / "claude"), reply(), reply(at=1))
+    write(agent_file(tmp_path / "claude"), ALSO)
+    whole = evidence(tmp_path / "claude")
+    zone = "Asia/Tokyo"
+    rows = select(whole.ledger.frame, Selection(timezone=zone, agents=("a1b2c3d",))).collect()
+    found = reconciled_with(claim, Evidence(whole.facts, whole.ledger, rows, whole.now, zone))
+
+    assert changes(found) == {
+        "copies merged": (Counts(-10, -100), None),
+        "subagents": (Counts(10, 7), None),
+        "filters of today": (Counts(-10, -100), None),
+        "unexplained": (Counts(), None),
+    }
+
+
 def test_ccusage_of_which_no_way_of_counting_is_known(tmp_path: Path) -> None:
     """Less than every way: nothing is measured, and no step is made up that another must undo."""
     claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 9, 50, 0, 0, 0.001295)))

@@ -212,6 +212,29 @@ def test_reconcile_an_export_of_ours(capfd: pytest.CaptureFixture[str], tmp_path
         assert "0.00" == rows[1]["cost_usd"]
 
 
+def test_reconcile_several_at_once(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 80 columns each step is named, with its basis below where it has no room beside the figures."""
+    monkeypatch.setenv("COLUMNS", "80")
+    story = FIXTURES / "bridges"
+    argv = ("reconcile", str(story / "claims"), "--root", str(story / "claude"))
+    _, out, _ = run(capfd, *argv)
+    bridge, explained = out.split("What the steps are")
+    rows = document(capfd, *argv, "--json")["rows"]
+
+    assert max(map(len, out.splitlines())) <= 80
+    assert (
+        bridge.count(" unexplained ") == bridge.count(" theirs  ") == bridge.count(" ours ") == 17
+    )
+    assert "Basis" not in bridge
+    assert "copies merged" in explained
+    assert "measured" in explained
+    assert {"stated", "measured", "inferred", "unexplained", "ours"} == {
+        row["basis"] for row in rows
+    }
+
+
 def test_reconcile_without_a_file(capfd: pytest.CaptureFixture[str]) -> None:
     """It says what it wants."""
     code, _, err = run(capfd, "reconcile")

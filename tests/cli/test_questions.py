@@ -43,6 +43,13 @@ def test_explain_takes_a_period_for_an_id(capfd: pytest.CaptureFixture[str]) -> 
     [
         (("explain", "zzz"), "no response, request, session or agent begins with 'zzz'"),
         (("explain", "msg_"), "92 things begin with 'msg_'"),
+        (
+            ("explain", "0cf19"),
+            (
+                "no response, request, session or agent begins with '0cf19'\n"
+                "  Did you mean session 0cf10ff4-2d19-48ce-9e06-817187dbef0d?"
+            ),
+        ),
         (("explain", "--day", "2026-10-08", "--since", "today"), "--day excludes --since"),
         (("explain", "2026-10", "--since", "2026-10-02"), "2026-10: a period, and --day"),
         (("explain", "--day", "soon"), "--since: not a day: soon"),
@@ -70,7 +77,7 @@ def test_cache_is_written_in_every_format(capfd: pytest.CaptureFixture[str], for
 
     assert code == 0
     assert ("84.6%" in out) == (form == "markdown")
-    assert ("0.846" in out) == (form == "json")
+    assert ('"hit_percent": 84.6' in out) == (form == "json")
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "ndjson", "markdown", "json"])

@@ -263,6 +263,16 @@ def test_the_title_of_the_only_section_is_not_repeated() -> None:
     assert shown(report(daily())).count("Usage by day") == 1
 
 
+def test_a_long_path_in_a_note_is_broken_without_blanks() -> None:
+    """Only its own lines are put together again, whatever is indented."""
+    path = "/" + "0123456789" * 20
+    lines = shown(report(daily(), notes=(f"Read {path} and no more.",))).splitlines()
+    told = lines[lines.index("Read") :]
+
+    assert f"Read{path} and no more." == "".join(line.removeprefix("  ") for line in told)
+    assert all(len(line) <= 80 for line in told)
+
+
 def test_a_long_note_is_folded_and_indented() -> None:
     """One sees where the next begins."""
     text = shown(report(daily(), notes=("word " * 20 + "end", "next")), 60)

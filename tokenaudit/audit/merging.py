@@ -1,7 +1,7 @@
 """Bridges from totals of the same transcripts: what lies between is how lines are merged and priced."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -48,33 +48,85 @@ def in_days(rows: pl.DataFrame, claim: Claim, day: pl.Expr) -> pl.DataFrame:
 
 def merging_bridge(claim: Claim, evidence: Evidence) -> Bridge:
     """Return the bridge from *claim*, which another tool worked out from the same transcripts."""
-    rows = _in_scope(evidence.rows, claim)
-    lines = _in_scope(usage_lines(evidence), claim)
+    views = list(_views(claim, evidence))
     theirs = Figure(claim.counts, claim.cost_usd)
     card = evidence.ledger.card
     if claim.shape is Shape.STATS_CACHE:
-        steps = list(_stats_steps(rows, lines, card))
+        whole = views[-1] if evidence.is_filtered else views[0]
+        steps = [*_stats_steps(whole.rows, whole.lines, card), *whole.steps]
     else:
-        steps = list(_steps(claim, theirs, rows, lines, card))
-    return bridged(claim, theirs, steps, figure_of(rows), claim.notes)
+        steps = list(_steps(claim, theirs, views, card))
+    return bridged(claim, theirs, steps, figure_of(views[0].rows), claim.notes)
 
 
-def usage_lines(evidence: Evidence) -> pl.DataFrame:
-    """Return all lines that tell usage, with whose transcript they stand in and their `day`."""
-    known = evidence.facts.transcripts.select("path", "session_id", "agent_id")
-    lines = pl.DataFrame(as_columns(known["path"].sort()), _USAGE_LINES)
-    return lines.join(known, on="path", maintain_order="left").with_columns(
-        day=pl.col("time").dt.convert_time_zone(evidence.zone).dt.date()
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What theirs may be about."""
+
+    rows: pl.DataFrame
+    lines: pl.DataFrame
+    steps: tuple[Step, ...] = ()
+    """From it to what was asked for."""
+
+
+def _views(claim: Claim, evidence: Evidence) -> Iterator[_View]:
+    """Yield what was asked for; the same with days of UTC; and both without the filters of today."""
+    own = evidence.zone
+    chosen = evidence.rows.drop("day", strict=False)
+    lines = usage_lines(evidence)
+    told = _lines_of(chosen, lines) if evidence.is_filtered else lines
+    asked = _view(claim, chosen, told, own)
+    yield asked
+    has_days = claim.since is not None or claim.until is not None
+    zones = [own, "UTC"] if has_days and own != "UTC" else [own]
+    for zone in zones[1:]:
+        other = _view(claim, chosen, told, zone)
+        yield replace(other, steps=(_between(other, asked, *_ZONE),))
+    if evidence.is_filtered:
+        whole = _view(claim, evidence.ledger.frame, lines, own)
+        unfiltered = _between(whole, asked, *_FILTERS)
+        for zone in reversed(zones):
+            other = _view(claim, evidence.ledger.frame, lines, zone)
+            yield replace(other, steps=(_between(other, whole, *_ZONE), unfiltered))
+
+
+def _view(claim: Claim, rows: pl.DataFrame, lines: pl.DataFrame, zone: str) -> _View:
+    return _View(_in_scope(rows, claim, zone), _in_scope(lines, claim, zone))
+
+
+def _between(one: _View, other: _View, name: str, note: str) -> Step:
+    return Step(name, Basis.MEASURED, figure_of(other.rows) - figure_of(one.rows), note)
+
+
+def _lines_of(rows: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return those of *lines* that say the responses *rows*."""
+    is_named = pl.col("message_id").is_in(rows["response_id"].drop_nulls().unique().implode())
+    places = rows.select(path="source_path", line="source_line", is_source=pl.lit(value=True))
+    return (
+        lines.join(places.unique(), on=["path", "line"], how="left", maintain_order="left")
+        .filter(is_named.fill_null(value=False) | pl.col("is_source"))
+        .drop("is_source")
     )
 
 
-def _in_scope(rows: pl.DataFrame, claim: Claim) -> pl.DataFrame:
-    rows = in_days(rows, claim, pl.col("day"))
+def usage_lines(evidence: Evidence) -> pl.DataFrame:
+    """Return all lines that tell usage, with whose transcript they stand in."""
+    known = evidence.facts.transcripts.select("path", "session_id", "agent_id")
+    lines = pl.DataFrame(as_columns(known["path"].sort()), _USAGE_LINES)
+    return lines.join(known, on="path", maintain_order="left")
+
+
+def _in_scope(rows: pl.DataFrame, claim: Claim, zone: str) -> pl.DataFrame:
+    rows = in_days(rows, claim, pl.col("time").dt.convert_time_zone(zone).dt.date())
     if claim.first_time is not None:
         rows = rows.filter(pl.col("time") >= claim.first_time)
     if claim.last_time is not None:
         rows = rows.filter(pl.col("time") <= claim.last_time)
     return rows
+
+
+_ZONE: Final = ("time zone", "Its days are those of UTC, ours those of your zone.")
+_FILTERS: Final = ("filters of today", "What theirs tells, and your filters leave out.")
 
 
 def _stats_steps(rows: pl.DataFrame, lines: pl.DataFrame, card: RateCard) -> Iterator[Step]:
@@ -95,14 +147,19 @@ def _stats_steps(rows: pl.DataFrame, lines: pl.DataFrame, card: RateCard) -> Ite
     )
 
 
-def _steps(
-    claim: Claim, theirs: Figure, rows: pl.DataFrame, lines: pl.DataFrame, card: RateCard
-) -> Iterator[Step]:
+def _steps(claim: Claim, theirs: Figure, views: Sequence[_View], card: RateCard) -> Iterator[Step]:
     """Yield what is not of these transcripts, then their prices, then their way of counting."""
-    for foreign in _foreign(claim, rows, card):
+    for foreign in _foreign(claim, views[-1].rows, card):
         yield foreign
         theirs = theirs + foreign.change
-    known = [*ways(rows, lines, card), *_of_listed(claim, rows, lines, card)]
+    known = [
+        replace(way, steps=(*way.steps, *view.steps))
+        for view in views
+        for way in (
+            *ways(view.rows, view.lines, card),
+            *_of_listed(claim, view.rows, view.lines, card),
+        )
+    ]
     way = nearest(known, theirs)
     yield from _prices(claim, theirs, way, card)
     yield from way.steps

@@ -40,8 +40,8 @@ def _identity(evidence: Evidence) -> Iterator[Finding]:
             abs(off),
             None,
             None,
-            f"{intake.usage_lines:,} usage lines are not {own:,} responses and {intake.copies:,} copies:"
-            f" {abs(off):,} are counted wrongly.",
+            f"{counted(intake.usage_lines, 'usage line')} are not {counted(own, 'response')} and"
+            f" {counted(intake.copies, 'copy', 'copies')}: {abs(off):,} counted wrongly.",
             "This is a fault of tokenaudit: please report it with `tokenaudit export rejects --json`.",
         )
 

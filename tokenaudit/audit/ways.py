@@ -6,13 +6,14 @@ steps are told. Where none does, the nearest is, and its steps are inferred rath
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from itertools import combinations
 from operator import le
 from typing import Final
 
 import polars as pl
 
-from tokenaudit.audit.bridge import Basis, Figure, Step, figure_of
+from tokenaudit.audit.bridge import ROUNDING, Basis, Figure, Step, figure_of
 from tokenaudit.audit.formula import repriced
 from tokenaudit.ledger import TOKENS
 from tokenaudit.model import Kind, Quality
@@ -33,14 +34,21 @@ class Way:
 
 
 def nearest(found: Sequence[Way], theirs: Figure) -> Way:
-    """Return the way whose tokens are nearest to *theirs*; of several, the one with the fewest steps.
+    """Return the way whose tokens are nearest to *theirs*; of several one of the same cost, of few steps.
 
     Its steps are measured where it gives the very same tokens. Else they are inferred, and only from a
     way that is no farther from theirs than ours in any class of tokens. The first of *found* is ours.
     """
     ours = _off(found[0].figure, theirs)
     fitting = [way for way in found if all(map(le, _off(way.figure, theirs), ours))]
-    way = min(fitting, key=lambda each: (sum(_off(each.figure, theirs)), _taken(each)))
+    way = min(
+        fitting,
+        key=lambda each: (
+            sum(_off(each.figure, theirs)),
+            not _has_cost(each.figure, theirs),
+            _taken(each),
+        ),
+    )
     if not any(_off(way.figure, theirs)):
         return way
     guesses = (
@@ -52,6 +60,11 @@ def nearest(found: Sequence[Way], theirs: Figure) -> Way:
 
 def _taken(way: Way) -> int:
     return sum(not step.change.is_nothing for step in way.steps)
+
+
+def _has_cost(figure: Figure, theirs: Figure) -> bool:
+    ours, said = figure.cost_usd or Decimal(0), theirs.cost_usd or Decimal(0)
+    return abs(ours - said) < ROUNDING
 
 
 def _off(figure: Figure, theirs: Figure) -> tuple[int, ...]:

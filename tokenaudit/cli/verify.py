@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Exported", "export", "read_export", "verify"]
 
 _MAGIC: Final = b"PAR1"
+_KNOWN: Final = "Only JSON and Parquet of `tokenaudit export` can be verified."
 
 
 class ExportError(TokenauditError):
@@ -111,7 +112,7 @@ def read_export(path: Path) -> Exported:
     if "provenance" not in meta or "seal" not in meta:
         raise ExportError(
             f"{path}: was not made by `tokenaudit export`, so it carries no digests",
-            hint="Only JSON and Parquet of `tokenaudit export` can be verified.",
+            hint=_KNOWN,
         )
     seal = str(meta["seal"])
     return Exported(form, meta, data, is_intact(data, seal, is_last=form is Format.PARQUET))
@@ -121,7 +122,7 @@ def _json_meta(path: Path, data: bytes) -> Mapping[str, Any]:
     try:
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ExportError(f"{path}: is neither Parquet nor JSON: {error}") from None
+        raise ExportError(f"{path}: is neither Parquet nor JSON: {error}", hint=_KNOWN) from None
     meta = document.get("meta") if isinstance(document, dict) else None
     if not isinstance(meta, dict) or meta.get("tool") != "tokenaudit":
         raise ExportError(f"{path}: is no export of tokenaudit")
@@ -268,16 +269,12 @@ def _rows(found: Exported, report: "Report") -> "Iterator[Change]":
         _content(found.form, render(report, found.form, Style())),
     )
     gone, new = then - now, now - then
+    whole = f"{then.total():,} {'rows' if found.form is Format.PARQUET else 'rows and totals'}"
     if gone or new:
-        yield Change(
-            "rows",
-            Verdict.CHANGED,
-            f"{gone.total():,} of {then.total():,} rows are no longer given, {new.total():,} others are.",
-        )
+        said = f"{gone.total():,} of {whole} are no longer given, {new.total():,} others are."
+        yield Change("rows", Verdict.CHANGED, said)
     else:
-        yield Change(
-            "rows", Verdict.SAME, f"{then.total():,} rows, worked out anew, are identical."
-        )
+        yield Change("rows", Verdict.SAME, f"{whole}, worked out anew, are identical.")
 
 
 def _content(form: Format, data: bytes) -> Counter[bytes]:

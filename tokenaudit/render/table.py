@@ -18,6 +18,10 @@ _LEAST_WIDTH: Final = 20
 """Below this a terminal says nothing true about itself."""
 
 
+_INDENT: Final = 2
+"""Of the lines of a note after its first."""
+
+
 def render(report: Report, style: Style, /) -> bytes:
     """Write every section of *report* as a table no wider than *style* says, and its notes below."""
     writing = Writing(ZoneInfo(report.meta.timezone), unicode=style.unicode)
@@ -37,16 +41,14 @@ def _lines(report: Report, writing: Writing, width: int) -> Iterator[list[Run]]:
     if report.notes:
         yield []
     for note in report.notes:
-        first, *others = fold(writing.text(note), width)
+        first, *others = fold(writing.text(note), width, _INDENT)
         yield [Run(first, Look.DIM)]
-        yield from _text(" ".join(others), writing, width, Look.DIM, indent=2)
+        yield from ([Run(" " * _INDENT + line, Look.DIM)] for line in others)
 
 
-def _text(
-    text: str, writing: Writing, width: int, look: Look, indent: int = 0
-) -> Iterator[list[Run]]:
-    for line in fold(writing.text(text), width - indent) if text else ():
-        yield [Run(" " * indent + line, look)]
+def _text(text: str, writing: Writing, width: int, look: Look) -> Iterator[list[Run]]:
+    for line in fold(writing.text(text), width) if text else ():
+        yield [Run(line, look)]
 
 
 def _section(section: Section, writing: Writing, width: int) -> Iterator[list[Run]]:

@@ -62,15 +62,19 @@ def _end(text: str, width: int) -> str:
     return end
 
 
-def fold(text: str, width: int) -> list[str]:
-    """Return *text* in lines of at most *width* cells, cut between words where there are any."""
+def fold(text: str, width: int, hanging: int = 0) -> list[str]:
+    """Return *text* in lines of at most *width* cells, cut between words where there are any.
+
+    All lines but the first leave room for an indent of *hanging* cells.
+    """
     folded = [""]
     for word in text.split(" "):
         line = f"{folded[-1]} {word}" if folded[-1] else word
-        if cell_width(line) <= width:
+        if cell_width(line) <= width - (hanging if len(folded) > 1 else 0):
             folded[-1] = line
         else:
-            folded = [*(part for part in folded if part), *chop_cells(word, width, _UNICODE)]
+            pieces = chop_cells(word, width - hanging, _UNICODE)
+            folded = [*(part for part in folded if part), *pieces]
     return folded
 
 

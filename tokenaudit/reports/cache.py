@@ -223,7 +223,7 @@ def _rebuilds(rows: pl.DataFrame, limit: int) -> Section:
         Column("agent_id", Unit.ID, "Agent", essential=False),
         Column("cause", Unit.TEXT, "Likely cause"),
         Column("gap_s", Unit.DURATION, "Break"),
-        Column("cached_tokens", Unit.TOKENS, "Was cached"),
+        Column("cached_tokens", Unit.TOKENS, "Was cached", essential=False),
         Column("cache_read_tokens", Unit.TOKENS, "Read"),
         Column("rebuilt_tokens", Unit.TOKENS, "Rebuilt"),
         Column("rebuild_usd", Unit.USD, "Extra cost"),

@@ -1,6 +1,7 @@
 """Bridges as a report: their figure, the steps, ours; rows of a claim sum exactly to its last one."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ _TYPES: Final[Mapping[Unit, Any]] = {
 }
 _NOTES: Final = (
     Column("step", Unit.TEXT, "Step"),
+    Column("basis", Unit.TEXT, "Basis"),
     Column("note", Unit.TEXT, "What it is"),
 )
 
@@ -61,21 +63,27 @@ def reconcile(
     evidence = Evidence(facts, ledger, rows, question.now, zone)
     bridges = [reconciled(claim, evidence, chooser(ledger)) for claim in claims]
     found = [row for bridge in bridges for row in _rows(bridge)]
-    columns = tuple(
-        Column(each.name, each.unit, each.label, screen=False)
-        if each.name == "source" and len(bridges) == 1
-        else each
-        for each in _COLUMNS
-    )
+    columns = tuple(_column(each, len(bridges)) for each in _COLUMNS)
     frame = pl.DataFrame(found, {each.name: _TYPES[each.unit] for each in _COLUMNS}, orient="row")
     title = f"From {claims[0].shape} to ours" if len(claims) == 1 else "From theirs to ours"
-    sections = (Section("bridge", title, columns, frame), _explained(found))
+    sections = (Section("bridge", title, columns, frame), _explained(found, len(claims)))
     report = assemble(ledger, question, rows, sections, title=title)
     notes = [
         f"{PurePath(each.claim.source).name}: {note}" for each in bridges for note in each.notes
     ]
     skipped = [f"Not compared: {other}" for other in others]
     return Report(report.title, report.sections, report.meta, (*notes, *skipped, *report.notes))
+
+
+def _column(column: Column, claims: int) -> Column:
+    """Return *column* as it is shown: one claim needs no name, several leave no room for the basis."""
+    match column.name:
+        case "source" if claims == 1:
+            return replace(column, screen=False)
+        case "basis" if claims > 1:
+            return replace(column, essential=False)
+        case _:
+            return column
 
 
 def chooser(ledger: Ledger) -> Choose:
@@ -122,10 +130,16 @@ def _scope(claim: Claim) -> str:
     return ", ".join(parts) + "."
 
 
-def _explained(rows: Sequence[tuple[Any, ...]]) -> Section:
-    """Return what the steps are, each name once."""
-    notes = {row[2]: row[-1] for row in rows if row[2] != "unexplained"}
+def _explained(rows: Sequence[tuple[Any, ...]], claims: int) -> Section:
+    """Return what the steps are, each once; with their basis, where the bridges have no room for it."""
+    ends = {"theirs", "ours"} if claims > 1 else set()
+    left_out = {"unexplained", *ends}
+    notes = {(row[2], row[3]): row[-1] for row in rows if row[2] not in left_out}
+    columns = [column for column in _NOTES if claims > 1 or column.name != "basis"]
     frame = pl.DataFrame(
-        list(notes.items()), {column.name: pl.String for column in _NOTES}, orient="row"
+        [(*key, note) for key, note in notes.items()],
+        {column.name: pl.String for column in _NOTES},
+        orient="row",
     )
-    return Section("explained", "What the steps are", _NOTES, frame)
+    names = [column.name for column in columns]
+    return Section("explained", "What the steps are", tuple(columns), frame.select(names))

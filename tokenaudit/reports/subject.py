@@ -1,6 +1,6 @@
 """What an explanation is about: a response, a request, a session, an agent, or a cell of a report."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -16,6 +16,8 @@ from tokenaudit.reports.selection import select
 __all__ = ["Subject", "find_subject"]
 
 _MOST_CANDIDATES: Final = 5
+_LEAST_SHARED: Final = 4
+"""Characters that a mistyped id must have in common with what may be meant."""
 
 
 class _Sort(StrEnum):
@@ -99,16 +101,30 @@ def _find(ledger: Ledger, text: str) -> _Name:
     if len(found) == 1:
         return found[0]
     if not found:
+        near = _near(ledger, text)
         raise UsageError(
             f"no response, request, session or agent begins with {text!r}",
-            hint="See: tokenaudit sessions, tokenaudit agents, tokenaudit export.",
+            hint=f"Did you mean {_some(near)}?"
+            if near
+            else "See: tokenaudit sessions, tokenaudit agents, tokenaudit export.",
         )
-    some = ", ".join(f"{name.sort} {name.id}" for name in found[:_MOST_CANDIDATES])
     more = len(found) - _MOST_CANDIDATES
     raise UsageError(
-        f"{len(found)} things begin with {text!r}",
-        hint=f"Among them {some}." if more > 0 else f"They are {some}.",
+        f"{len(found):,} things begin with {text!r}",
+        hint=f"Among them {_some(found)}." if more > 0 else f"They are {_some(found)}.",
     )
+
+
+def _some(names: Sequence[_Name]) -> str:
+    return ", ".join(f"{name.sort} {name.id}" for name in names[:_MOST_CANDIDATES])
+
+
+def _near(ledger: Ledger, text: str) -> list[_Name]:
+    """Return the few things that share the longest beginning with *text*; none where they are many."""
+    for length in range(len(text) - 1, _LEAST_SHARED - 1, -1):
+        if found := list(_names(ledger, text[:length], exact=False)):
+            return found if len(found) <= _MOST_CANDIDATES else []
+    return []
 
 
 def _last(name: _Name) -> str:
