@@ -7,21 +7,18 @@ Of each part a twentieth is copies of what the neighbour holds, with a worse cou
 """
 
 import argparse
+import json
 import resource
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
-from tokenaudit.lake.groups import Groups
 from tokenaudit.lake.parts import encode, place
-from tokenaudit.lake.rollup import roll_up
 from tokenaudit.lake.rows import SCHEMA, conform
-from tokenaudit.lake.sums import Asked
-from tokenaudit.lake.work import here, on_processes
-from tokenaudit.pricing.card import shipped_card
-from tokenaudit.reports.selection import Selection
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 COPIED = 20
@@ -121,26 +118,17 @@ def main() -> None:
     options = parser.parse_args()
     if not options.lake.exists():
         make(options.lake, options.hosts, options.days, options.rows)
-    asked = Asked(str(options.lake), shipped_card(), Selection(), ("host",), Groups(), {})
-    began, before = time.monotonic(), used()
-    found = roll_up(asked, here if options.jobs == 1 else on_processes(options.jobs))
+    command = ["rollup", str(options.lake), "--json", "--jobs", str(options.jobs)]
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "tokenaudit", *command], stdout=subprocess.PIPE, check=True
+    )
+    took, used = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = json.loads(done.stdout)["meta"]["lake"]
     expected = options.hosts * options.days * options.rows
-    print(f"responses {int(found.counts['responses'].sum())} of {expected}, rows {found.rows}")
-    print(
-        f"{time.monotonic() - began:.1f} s, {used() - before:.1f} CPU-s, digest {found.digest[:8]}"
-    )
-    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
-
-
-def used() -> float:
-    """Return the CPU seconds of this process and those that it waited for."""
-    return sum(
-        usage.ru_utime + usage.ru_stime
-        for usage in (
-            resource.getrusage(resource.RUSAGE_SELF),
-            resource.getrusage(resource.RUSAGE_CHILDREN),
-        )
-    )
+    print(f"responses {found['responses']} of {expected}, rows {found['rows']}")
+    print(f"{took:.1f} s, {used.ru_utime + used.ru_stime:.1f} CPU-s, digest {found['digest'][:8]}")
+    print(f"peak {used.ru_maxrss / 1024:.0f} MB")
 
 
 if __name__ == "__main__":

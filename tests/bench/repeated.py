@@ -87,13 +87,13 @@ def small_history(root: Path, files: int, responses: int) -> None:
         folder = root / "projects" / f"-work-{number % 50}"
         folder.mkdir(parents=True, exist_ok=True)
         lines = (
-            _line(number, at, start + timedelta(milliseconds=number * 97_123 + at * 31_337))
+            line_of(number, at, start + timedelta(milliseconds=number * 97_123 + at * 31_337))
             for at in range(responses)
         )
         (folder / f"{number:08x}-0000-4000-8000-000000000000.jsonl").write_bytes(b"".join(lines))
 
 
-def _line(number: int, at: int, time: datetime) -> bytes:
+def line_of(number: int, at: int, time: datetime) -> bytes:
     usage = {"input_tokens": 3, "output_tokens": at + 1, "cache_read_input_tokens": number}
     message = {
         "model": MODELS[(number + at) % len(MODELS)],

@@ -130,6 +130,18 @@ def test_twenty_at_once_of_which_half_are_killed(tmp_path: Path) -> None:
     assert held(lake).equals(held(clean))
 
 
+def test_a_home_that_is_not_there_is_no_reason_to_stop(tmp_path: Path) -> None:
+    """A container's job has a host id and no home: it exports, in silence, and nothing twice."""
+    environ = {"HOME": "/proc/no/home", "TOKENAUDIT_HOST_ID": "job"}
+    command = [sys.executable, "-m", "tokenaudit", "export", "--root", FORK, "--no-store"]
+    command += ["--to", str(tmp_path)]
+    for _ in range(2):
+        done = subprocess.run(command, env=environ, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert held(tmp_path).height == 5
+    assert len(Folder(tmp_path).names()) == held(tmp_path)["time"].dt.date().n_unique()
+
+
 FULL_DISK = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails, as on a full disk

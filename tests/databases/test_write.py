@@ -1,5 +1,6 @@
 """Databases: the ledger in tables, added once however often it is said, exact to the last digit."""
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,10 +15,13 @@ from transcripts_builder import facts_of
 from tokenaudit import ledger as ledgers
 from tokenaudit import transcripts
 from tokenaudit.databases import is_database
+from tokenaudit.databases.tables import COLUMNS, KEYS
 from tokenaudit.databases.write import add, shown
 from tokenaudit.errors import OutputError, UsageError
 from tokenaudit.ledger import Ledger
 from tokenaudit.pricing.card import shipped_card
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "lake.md"
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +144,30 @@ def test_credentials_are_never_shown(ledger: Ledger, address: str) -> None:
     assert "127.0.0.1:1" in str(raised.value)
     assert "hunter2" not in str(raised.value) + str(raised.value.__cause__)
     assert "hunter2" not in shown(address)
+
+
+def test_the_document_names_tables_keys_and_types() -> None:
+    """Those that are documented are those that are made."""
+    kinds = {pl.String: "text", pl.Int64: "count", pl.Boolean: "boolean", pl.Date: "day"}
+    section = DOCUMENT.read_text("utf-8").partition("## Databases")[2].partition("\n## ")[0]
+    for name, columns in COLUMNS.items():
+        table = section.partition(f"| `{name}` | type |")[2].partition("\n\n")[0]
+        found = {
+            column: cells[2].strip()
+            for cells in (line.split("|") for line in table.splitlines()[2:])
+            for column in re.findall(r"`(\w+)`", cells[1])
+        }
+        assert found == {
+            column: (
+                "money"
+                if isinstance(dtype, pl.Decimal)
+                else "time"
+                if isinstance(dtype, pl.Datetime)
+                else kinds[dtype]
+            )
+            + (", key" if column in KEYS[name] else "")
+            for column, dtype in columns.items()
+        }
 
 
 def test_what_is_no_database() -> None:
