@@ -326,6 +326,32 @@ def test_it_is_typed_at(tmp_path: Path) -> None:
     assert before == after
 
 
+def test_it_may_be_stopped_and_let_go_on(tmp_path: Path) -> None:
+    """Ctrl-Z gives the shell its screen back; then the picture is drawn anew, and `q` is still heard."""
+    write(session_file(tmp_path), reply())
+    terminal = Terminal(tmp_path, 80, 24)
+    try:
+        terminal.until(is_whole(24))
+        terminal.process.send_signal(signal.SIGTSTP)
+        terminal.until(lambda _: "\x1b[?1049l" in terminal.data)
+        _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)
+        is_stopped = os.WIFSTOPPED(status)
+        terminal.data = ""
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.until(is_whole(24))
+        os.write(terminal.master, b"q")
+        terminal.until(lambda _: "Today: " in terminal.data)
+        code = terminal.process.wait(60)
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()
+        os.close(terminal.master)
+
+    assert is_stopped
+    assert "\x1b[?1049h" in terminal.data
+    assert 0 == code
+
+
 def test_any_size_at_any_time(tmp_path: Path) -> None:
     """Torn smaller and larger faster than it draws, to one line and one column: then it fits again."""
     write(session_file(tmp_path), *[reply(f"msg_{n}", f"req_{n}", at=n) for n in range(9)])
