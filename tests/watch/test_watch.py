@@ -484,6 +484,33 @@ def test_once_is_one_snapshot(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert shown["totals"] == daily(tmp_path, capsys)
 
 
+def test_what_a_snapshot_says_is_what_reports_say(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the sample: totals, each agent's usage and context, and a budget."""
+
+    def told(*words: str) -> Any:
+        assert 0 == main([*words, "--demo", "--json"])
+        return json.loads(capsys.readouterr().out)
+
+    budget = ("--budget", "9/session", "--budget", "webshop=5/month")
+    shot = told("watch", "--once", *budget)
+    totals, budgets = (told("daily")["totals"], told(*budget)["sections"]["budgets"])
+    agents, contexts = (
+        {(row["session_id"], row["agent_id"]): row for row in told(name)["rows"]}
+        for name in ("agents", "context")
+    )
+
+    assert shot["totals"] == {name: totals[name] for name in shot["totals"]}
+    assert len(shot["agents"]) == len(agents) == 10
+    for each in shot["agents"]:
+        key = (each["session_id"], each["agent_id"])
+        assert each["usage"] == {name: agents[key][name] for name in each["usage"]}
+        known = each["context"]
+        known.pop("estimated_tokens")
+        assert known == {name: contexts[key][name] for name in known}
+    rows = [{name: row[name] for name in shot["budgets"][0]} for row in budgets["rows"]]
+    assert shot["budgets"] == rows
+
+
 def test_a_root_that_does_not_exist_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
