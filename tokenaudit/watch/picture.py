@@ -199,7 +199,8 @@ def _budget(each: ev.BudgetState, width: int, style: Style) -> Text:
     look = {"over": "bold red", "near": "bold yellow"}.get(each.state, "green")
     used = f"{_least(each.unpriced_responses)}{format_cost(each.cost_usd)}"
     amount = f"{used:>9} of {format_cost(each.amount_usd)}"
-    bar = _bar(each.used_percent, 20 if style.width < _WIDE else 40, style)
+    room = min(max(style.width - 60, 6), 20 if style.width < _WIDE else 40)
+    bar = _bar(each.used_percent, room, style)
     return _line(
         style,
         *_row("Budget", (f"{name}  ", "")),
