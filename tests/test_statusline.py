@@ -175,19 +175,26 @@ def test_the_last_good_line_is_printed_when_nothing_else_can_be(home: Path) -> N
     assert done.stdout.decode().rstrip("\n") == good
 
 
-def test_a_call_that_hangs_ends_with_the_last_line(home: Path) -> None:
+def test_a_call_that_hangs_ends_with_what_claude_code_says(home: Path) -> None:
     """A folder on a network that does not answer must not freeze the status bar."""
     code = (
-        "import sys, time; from tokenaudit import statusline; statusline._ALARM_S = 0.2;"
-        "statusline._line = lambda *_: time.sleep(60); sys.exit(statusline.main([]))"
+        "import sys, time; from tokenaudit import statusline; statusline._ALARM_S = 0.5;"
+        "statusline._figures = lambda *_: time.sleep(60); sys.exit(statusline.main([]))"
     )
     start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, env=environment(home)
-    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            input=data,
+            capture_output=True,
+            check=True,
+            env=environment(home),
+        ).stdout
+        for data in (b"", told())
+    ]
 
-    assert done.stdout == b"tokenaudit\n"
-    assert time.monotonic() - start < 20
+    assert said == [b"tokenaudit\n", "Opus 4.6 · Claude's $1.50 session · — today\n".encode()]
+    assert time.monotonic() - start < 40
 
 
 def test_a_state_that_cannot_be_used_leaves_what_claude_code_says(home: Path) -> None:
@@ -198,6 +205,43 @@ def test_a_state_that_cannot_be_used_leaves_what_claude_code_says(home: Path) ->
     line = shown(home, told(session_file(home / ".claude"), **gauge(30_893)))
 
     assert line == "Opus 4.6 · Claude's $1.50 session · — today · 30,893 / 200k (15.4 %)"
+
+
+def test_without_a_folder_to_keep_anything_what_claude_code_says_is_shown(home: Path) -> None:
+    """And nothing of the folder in which it happens to run is read or written."""
+    (home / "blocked").write_text("")
+    here = home / "work"
+    here.mkdir()
+    (here / "statusline.txt").write_text("\x1b[2J evil")
+    folders = {name: str(home / "blocked" / "x") for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    done = subprocess.run(
+        PROGRAM,
+        input=told(session_file(home / ".claude"), **gauge(30_893)),
+        capture_output=True,
+        check=True,
+        cwd=here,
+        env=environment(home, **folders),
+    )
+
+    assert done.stdout.decode() == (
+        "Opus 4.6 · Claude's $1.50 session · — today · 30,893 / 200k (15.4 %)\n"
+    )
+    assert [path.name for path in here.iterdir()] == ["statusline.txt"]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_channels_are_no_failure(home: Path, closed: str) -> None:
+    """A program that starts it may have closed any of them."""
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *PROGRAM],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        env=environment(home),
+    )
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert (b"today" in done.stdout) == (">&-" not in closed)
 
 
 def test_what_cannot_be_known_is_not_zero(tmp_path: Path) -> None:
@@ -322,11 +366,13 @@ def test_many_sessions_at_once_each_have_their_own_line(home: Path) -> None:
             assert process.stdin is not None
             process.stdin.write(data)
             process.stdin.close()
-        for number, process in enumerate(started):
-            assert process.stdout is not None
-            assert process.stdout.read().decode().strip() in allowed[number]
-            process.stdout.close()
-            assert process.wait(60) == 0
+        said = []
+        for process in started:
+            with process:
+                assert process.stdout is not None
+                said.append(process.stdout.read().decode().strip())
+        assert [0] * 8 == [process.returncode for process in started]
+        assert all(line in those for line, those in zip(said, allowed, strict=True)), said
     again = [shown(home, data, "--format", "{model} {session}") for data in asked]
 
     assert again == expected

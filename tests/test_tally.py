@@ -306,3 +306,17 @@ def test_a_pipe_with_the_name_of_a_transcript_is_not_waited_for(tmp_path: Path) 
     os.mkfifo(path.with_name("pipe.jsonl"))
 
     assert figures(refreshed(tally(tmp_path), root))[0] == 1
+
+
+def test_a_transcript_that_is_written_anew_and_is_longer_is_read_anew(tmp_path: Path) -> None:
+    """The same file, by the name of which nothing tells that another text stands in it."""
+    root = tmp_path / "root"
+    path = write(session_file(root), reply("msg_1", "req_1"))
+    state = refreshed(tally(tmp_path), root, path)
+    assert figures(state) == expected(root)
+    lines = [reply(f"msg_{n}", f"req_{n}", 77) for n in range(2, 6)]
+    with path.open("r+b") as file:
+        file.write(b"".join(encoded(line) + b"\n" for line in lines))
+
+    assert figures(refreshed(state, root, path)) == expected(root)
+    assert figures(state)[0] == 4

@@ -91,8 +91,9 @@ def run() -> None:
     if sys.argv[1:2] == [
         "statusline"
     ]:  # all is written: taking the interpreter down would cost more
-        sys.stderr.flush()
-        sys.stdout.flush()
+        for channel in (sys.stderr, sys.stdout):
+            if channel is not None:  # it was not closed from the beginning
+                channel.flush()
         os._exit(code)
     sys.exit(code)
 

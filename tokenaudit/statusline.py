@@ -62,20 +62,33 @@ _BASIS = "statusline.json"
 def main(argv: Sequence[str]) -> int:
     """Print the line; *argv* may hold `--format TEMPLATE`, `--no-color` and `--demo`. Returns 0."""
     folder = session = ""
+    told: dict[str, Any] = {}
     is_sample = "--demo" in argv
     try:
-        folder = _folders()[0]
-        _set_alarm(lambda: _last(folder, session))
-        told = {} if is_sample else _told(_stdin())
-        session = _session(told) or ""
-        line = _line(list(argv), told, folder)
+        _occupy_channels()
+        folder = _made(_folders()[0])
+        _set_alarm(lambda: _at_worst(argv, told, folder, session))
         if not is_sample:
+            told = _told(_stdin())
+            session = _session(told) or ""
+            _record(told)
+        line = _line(argv, told, folder)
+        if folder and not is_sample:
             _keep(os.path.join(folder, _LAST), f"{session}\n{line}")  # noqa: PTH118 - no pathlib here
     except BaseException:  # noqa: BLE001 - whatever it is, a status bar has no use for it
-        line = _last(folder, session)
+        line = _at_worst(argv, told, folder, session)
     _clear_alarm()
     _print(line)
     return 0
+
+
+def _occupy_channels() -> None:
+    """Let no file that is opened later become standard output because that was closed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _clear_alarm() -> None:
@@ -106,18 +119,28 @@ def _print(line: str) -> None:
         return
 
 
+def _at_worst(argv: Sequence[str], told: Mapping[str, Any], folder: str, session: str) -> str:
+    """Return the session's last line, else what Claude Code says, else the name of this."""
+    try:
+        return _last(folder, session) or (_line(argv, told, "") if told else _NAME)
+    except Exception:  # noqa: BLE001 - as above
+        return _NAME
+
+
 def _last(folder: str, session: str) -> str:
-    """Return the line that was printed last; the name of this where there is none of *session*.
+    """Return the line that was printed last; nothing where there is none of *session*.
 
     Whoever does not know its session takes any.
     """
+    if not folder:
+        return ""
     try:
         with open(os.path.join(folder, _LAST), "rb") as file:  # noqa: PTH118, PTH123 - no pathlib here
             text = file.read(_MOST_BYTES).decode("utf-8", "replace")
     except OSError:
-        return _NAME
+        return ""
     of, _, line = text.partition("\n")
-    return line.strip("\n") or _NAME if session in {"", of} else _NAME
+    return line.strip("\n") if session in {"", of} else ""
 
 
 def _keep(path: str, text: str) -> None:
@@ -152,8 +175,16 @@ def _folders() -> tuple[str, str]:
             user_cache_dir("tokenaudit", appauthor=False),
             user_data_dir("tokenaudit", appauthor=False),
         )
-    os.makedirs(found[0], exist_ok=True)  # noqa: PTH103 - no pathlib here
     return found
+
+
+def _made(folder: str) -> str:
+    """Return *folder*, which is there now; nothing if that cannot be."""
+    try:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - no pathlib here
+    except OSError:
+        return ""
+    return folder
 
 
 # what Claude Code says
@@ -213,19 +244,15 @@ def _number(value: Any) -> float | None:
 # the line
 
 
-def _line(argv: list[str], told: Mapping[str, Any], folder: str) -> str:
+def _line(argv: Sequence[str], told: Mapping[str, Any], folder: str) -> str:
+    """Return the line; without a *folder* in which to keep anything what Claude Code says alone."""
     template, color = _options(argv)
-    if "--demo" in argv:
-        fields = _of_sample()
-    else:
-        now = int(time.time() * _SECOND)
-        _record(told, now)
-        fields = _fields(told, folder, now)
+    fields = _of_sample() if "--demo" in argv else _fields(told, folder, int(time.time() * _SECOND))
     written = {name: _painted(*value) if color else value[0] for name, value in fields.items()}
     return _filled(template, written)
 
 
-def _options(argv: list[str]) -> tuple[str, bool]:
+def _options(argv: Sequence[str]) -> tuple[str, bool]:
     template, color = DEFAULT_FORMAT, not os.environ.get("NO_COLOR")
     for at, word in enumerate(argv):
         if word in {"--format", "-f"} and at + 1 < len(argv):
@@ -290,11 +317,13 @@ def _fields(
         "limits": _limits(_part(told, "rate_limits")),
     }
     prompt = None
-    try:
-        figures, prompt = _figures(told, folder, now, roots)
-        fields |= figures
-    except Exception:  # noqa: BLE001 - without our state, what Claude Code says is still worth a line
+    if _session(told) is not None:
         fields["session"] = (_of_claude(told),)
+    try:
+        figures, prompt = _figures(told, folder, now, roots) if folder else ({}, None)
+        fields |= figures
+    except Exception:  # noqa: BLE001, S110 - without our state, what Claude Code says is still worth a line
+        pass
     fields["context"] = _context(told, prompt)
     return fields
 
@@ -532,7 +561,7 @@ def _tally(folder: str, basis: Mapping[str, Any]) -> Tally:
 # evidence
 
 
-def _record(told: Mapping[str, Any], now: int) -> None:
+def _record(told: Mapping[str, Any]) -> None:
     """Keep what Claude Code says of limits and of its own total, where that has changed."""
     session, limits = _part(told, "session_id"), _part(told, "rate_limits")
     total = _number(_part(told, "cost", "total_cost_usd"))
@@ -545,7 +574,7 @@ def _record(told: Mapping[str, Any], now: int) -> None:
     evidence = {
         "format": FORMAT,
         "session_id": session[:200],
-        "recorded_at": now // _SECOND,
+        "recorded_at": int(time.time()),
         "model": _plain(_part(told, "model", "id")),
         "version": _plain(_part(told, "version")),
         "total_cost_usd": None if total is None else repr(total),

@@ -7,6 +7,7 @@ as far as a day's transcripts tell them; its cost is that of the rate card.
 
 from __future__ import annotations
 
+import binascii
 import json
 import os
 import sqlite3
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Sum", "Tally", "is_damage"]
 
-VERSION = 1
+VERSION = 2
 """Of what stands in the file; another one is thrown away."""
 
 _SECOND = 10**6
 _DAY = 86400 * _SECOND
 _HOUR = 3600 * _SECOND
 _BLOCK = 1 << 20
+_MARKED = 256
+"""So many bytes tell, before where reading ended, whether a transcript is still the one that was read."""
 _LONGEST_LINE = 64 << 20
 _SCAN_EVERY_S = 30
 """How often all folders are looked through for transcripts that others have begun."""
@@ -47,8 +50,8 @@ _UUID = 36
 _SCHEMA = """
 create table if not exists meta(key text primary key, value);
 create table if not exists file(
-  path text primary key, identity text, offset integer, grown real, session text, agent text,
-  is_whole integer, first integer);
+  path text primary key, identity text, offset integer, mark integer, grown real, session text,
+  agent text, is_whole integer, first integer);
 create table if not exists response(
   key text primary key, base text, message text, uuid text, path text, owner_first integer, owner_path text,
   session text, agent text, time integer, said_time integer, is_final integer, said integer, is_progress integer, is_sidechain integer,
@@ -241,10 +244,14 @@ class Tally:
         path = _storable(real)
         identity = f"{found.st_dev}:{found.st_ino}"
         row = self._db.execute(
-            "select identity, offset, session, is_whole, first from file where path = ?", (path,)
+            "select identity, offset, session, is_whole, first, mark from file where path = ?",
+            (path,),
         ).fetchone()
         if row and (row[0] != identity or found.st_size < row[1]):
             self._forget()
+            row = None
+        if row and found.st_size > row[1] and row[5] != _mark(real, row[1]):
+            self._forget()  # another text stands there now, and it is longer
             row = None
         offset = row[1] if row else 0
         if row and found.st_size == offset:
@@ -263,11 +270,12 @@ class Tally:
             return True
         self._has_news = True
         self._db.execute(
-            "insert or replace into file values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert or replace into file values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 path,
                 identity,
                 offset,
+                _mark(real, offset),
                 found.st_mtime,
                 place.session,
                 place.agent,
@@ -709,6 +717,17 @@ def _transcripts(roots: Iterable[str]) -> Iterator[tuple[str, os.stat_result]]:
 
 def _is_transcript(name: str) -> bool:
     return name.endswith(".jsonl") and name not in _NOT_TRANSCRIPTS
+
+
+def _mark(path: str, offset: int) -> int | None:
+    """Return a checksum of what stands just before *offset*; None where it cannot be read."""
+    start = max(offset - _MARKED, 0)
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - no pathlib here
+            file.seek(start)
+            return binascii.crc32(file.read(offset - start))
+    except OSError:
+        return None
 
 
 def _storable(path: str) -> str:

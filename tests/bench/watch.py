@@ -2,7 +2,9 @@
 
 Generates a history, watches it with `watch --json`, and appends lines as agents do. Figures: from a line
 appended to its event with many transcripts watched; CPU of an idle minute and the memory with many
-responses in the store; CPU while five agents write fifty lines a second each, and what was lost.
+responses in the store; CPU while five agents write fifty lines a second each, and what was lost. Where
+other programs keep the processor busy, the CPU for one line says more than how long it took: both are
+printed, with how many programs waited for a core.
 """
 
 import argparse
@@ -154,6 +156,11 @@ def load(watch: Watch, paths: list[Path], seconds: float, rate: float) -> tuple[
     return share, written, len(told)
 
 
+def _waiting() -> float:
+    """Return how many programs wanted a core in the last minute, on average."""
+    return os.getloadavg()[0]
+
+
 def main() -> int:
     """Measure all three; return 1 where one is beyond its bound."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -175,9 +182,15 @@ def main() -> int:
             idle = (watch.cpu() - before) * 60 / options.seconds
             resident = watch.memory()
             print(f"idle: {idle:.2f} CPU-s a minute, {resident:.0f} MB", flush=True)
+            before = watch.cpu()
             taken = latency(watch, paths, options.lines)
+            each = (watch.cpu() - before) * 1000 / options.lines
             median, worst = statistics.median(taken), max(taken)
-            print(f"line to event: median {median:.0f} ms, worst {worst:.0f} ms", flush=True)
+            print(
+                f"line to event: median {median:.0f} ms, worst {worst:.0f} ms of {options.lines},"
+                f" {each:.0f} ms of CPU for each; {_waiting():.1f} programs on {os.cpu_count()} cores",
+                flush=True,
+            )
             share, written, told = load(watch, paths, options.seconds, 50)
             print(
                 f"5 agents x 50 lines/s: {share:.0%} of a core, {written - told} of {written} lost"

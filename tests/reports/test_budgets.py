@@ -116,7 +116,7 @@ def test_the_range_is_that_of_past_days(tmp_path: Path) -> None:
     ("argv", "code", "said"),
     [
         (["daily", "--fail-over", "79"], 0, ""),
-        (["daily", "--fail-over", "$78.99"], 1, "79.000000000000 USD is over 78.99 USD"),
+        (["daily", "--fail-over", "$78.99"], 1, "tokenaudit: 79 USD is over 78.99 USD"),
         (["blocks", "--fail-over", "1"], 1, "is over 1 USD"),
         (["context", "--fail-over", "1"], 1, "is over 1 USD"),
         (["daily", "--model", "none", "--fail-over", "0"], 0, ""),

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from transcripts_builder import Line, prompt, reply, sidechain, write
+from transcripts_builder import Line, encoded, prompt, reply, sidechain, write
 
-from tokenaudit.transcripts import Cause, Piece, read_content
+from tokenaudit.transcripts import Cause, Follower, Piece, read_content
 
 
 def said(*blocks: Line, message: str = "msg_1", at: float = 0) -> Line:
@@ -91,3 +91,24 @@ def test_odd_lines_are_read_and_broken_ones_counted(tmp_path: Path) -> None:
 
     assert [piece.characters for piece in content.pieces] == [3, 15, 0, 15]
     assert content.unread == 3
+
+
+def test_a_follower_of_a_long_transcript_begins_near_its_end(tmp_path: Path) -> None:
+    """At the first line that begins within so many bytes; then nothing is left out, nothing told twice."""
+    lines = [prompt("x" * size, at=size) for size in (10, 20, 30)]
+    path = write(tmp_path / "a.jsonl", *lines)
+    last = len(path.read_bytes().splitlines(keepends=True)[-1])
+    session = str(lines[0]["sessionId"])
+
+    def sizes(follower: Follower) -> list[int]:
+        return [piece.characters for piece in follower.read(str(path))]
+
+    assert [10, 20, 30] == sizes(Follower(session, "main"))
+    assert [10, 20, 30] == sizes(Follower(session, "main", most_bytes=10**6))
+    assert [] == sizes(Follower(session, "main", most_bytes=last - 1))
+    late = Follower(session, "main", most_bytes=last)
+    assert [30] == sizes(late)
+    with path.open("ab") as file:
+        file.write(encoded(prompt("x" * 40, at=40)) + b"\n")
+    assert [40] == sizes(late)
+    assert [] == sizes(late)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -75,7 +76,7 @@ def shown(sketch: Sketch, width: int, height: int | None, *, is_unicode: bool = 
 
 
 def busy() -> Sketch:
-    budget = ev.BudgetState("25/day", None, NOW, Decimal(25), Decimal("21.25"), 85.0, "near")
+    budget = ev.BudgetState("25/day", None, NOW, Decimal(25), Decimal("21.25"), 85.0, 0, "near")
     agents = [agent(number) for number in range(20)]
     reject = ev.Rejected("/w/projects/a/b.jsonl", 7, "no count")
     told = [(NOW + timedelta(seconds=number), reject) for number in range(100)]
@@ -173,6 +174,27 @@ def test_what_transcripts_say_commands_nothing_and_ascii_is_enough() -> None:
 
     assert r" \x1b[2J[red]boo" == line[:16]
     assert "".join(shown(busy(), 120, 40, is_unicode=False)).isascii()
+
+
+def test_what_is_unpriced_makes_all_figures_the_least_they_can_be() -> None:
+    """Of block, pace, projection and budget; of what is not priced at all there is no figure."""
+    shot = snapshot()
+    assert shot.block is not None
+    budget = ev.BudgetState("9/day", None, NOW, Decimal(9), Decimal("4.5"), 50.0, 2, "within")
+    some = replace(shot.block, usage=used(900_000, "4.5", 9, 2))
+    none = replace(shot.block, usage=used(900_000, None, 2, 2), cost_usd_per_hour=Decimal(0))
+    text = [
+        "\n".join(
+            shown(Sketch(replace(shot, block=block, budgets=[budget]), [0] * 60, []), 120, 24)
+        )
+        for block in (some, none)
+    ]
+
+    assert "≥ $4.50  10:00-15:00, 2h 30m left, ≥ $9.00 at its end" in text[0]
+    assert "≥ $1.80/h" in text[0]
+    assert "≥ $4.50 of $9.00" in text[0]
+    assert "n/a  10:00-15:00, 2h 30m left, n/a at its end" in text[1]
+    assert "n/a/h" in text[1]
 
 
 def test_the_summary_says_what_was_used_meanwhile() -> None:
@@ -302,6 +324,32 @@ def test_it_is_typed_at(tmp_path: Path) -> None:
     assert "hello" not in terminal.data
     assert not during[3] & termios.ECHO
     assert before == after
+
+
+def test_it_may_be_stopped_and_let_go_on(tmp_path: Path) -> None:
+    """Ctrl-Z gives the shell its screen back; then the picture is drawn anew, and `q` is still heard."""
+    write(session_file(tmp_path), reply())
+    terminal = Terminal(tmp_path, 80, 24)
+    try:
+        terminal.until(is_whole(24))
+        terminal.process.send_signal(signal.SIGTSTP)
+        terminal.until(lambda _: "\x1b[?1049l" in terminal.data)
+        _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)
+        is_stopped = os.WIFSTOPPED(status)
+        terminal.data = ""
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.until(is_whole(24))
+        os.write(terminal.master, b"q")
+        terminal.until(lambda _: "Today: " in terminal.data)
+        code = terminal.process.wait(60)
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()
+        os.close(terminal.master)
+
+    assert is_stopped
+    assert "\x1b[?1049h" in terminal.data
+    assert 0 == code
 
 
 def test_any_size_at_any_time(tmp_path: Path) -> None:

@@ -265,6 +265,75 @@ def test_at_a_random_moment_totals_are_those_of_daily(
     assert last["totals"]["responses"] > 5
 
 
+def _may_limit() -> bool:
+    """Whether this system lets a program have a limit of its own on what it watches."""
+    try:
+        done = subprocess.run([*_LIMITED, "true"], capture_output=True, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+_LIMITED = [
+    *("unshare", "--user", "--map-root-user", "sh", "-c"),
+    'echo 2 > /proc/sys/user/max_inotify_watches && exec "$@"',
+    "sh",
+]
+
+
+@pytest.mark.skipif(not _may_limit(), reason="no user namespaces here")
+def test_where_the_system_watches_no_more_it_looks_and_says_so(tmp_path: Path) -> None:
+    """Two folders may be watched, and there are more; what is appended is told all the same."""
+    path = write(session_file(tmp_path), reply())
+    write(session_file(tmp_path, FORK, "-work-other"), reply("msg_2", "req_2"))
+    command = [sys.executable, "-m", "tokenaudit", "watch", "--json", "--root", str(tmp_path)]
+    process = subprocess.Popen(
+        [*_LIMITED, *command, "--no-store"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    found = Watching(process)
+    try:
+        assert "polling" == found.named("snapshot")["watching"]
+        append(path, line(3))
+        assert "msg_3" == found.named("usage")["response_id"]
+        found.end()
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+    finally:
+        process.kill()
+        process.wait()
+        found._reader.join()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
+
+    assert said == (
+        "tokenaudit: looking every second: the system's events cannot be had: OS file watch limit"
+        " reached (sysctl fs.inotify.max_user_watches raises it)\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the system does not count here")
+def test_only_what_was_appended_is_read(tmp_path: Path) -> None:
+    """Of a transcript of 20 MB, and what the system needs beside: far less than a tenth of it."""
+    filler = prompt("x" * 1_000_000)
+    path = write(session_file(tmp_path), *[{**filler, "uuid": f"u{n}"} for n in range(20)], reply())
+    with watching(tmp_path) as watch:
+        watch.named("snapshot")
+        append(path, line(2))
+        watch.named("usage")  # the agent is met: what it wrote lately is read for estimates
+        before = _read_so_far(watch.process.pid)
+        append(path, line(3))
+        assert "msg_3" == watch.named("usage")["response_id"]
+
+        assert _read_so_far(watch.process.pid) - before < 2_000_000
+
+
+def _read_so_far(pid: int) -> int:
+    """How many bytes a process has read, wherever from."""
+    (text,) = Path(f"/proc/{pid}/io").read_text().splitlines()[:1]
+    return int(text.removeprefix("rchar: "))
+
+
 def test_compactions_rejects_and_full_contexts_are_told(tmp_path: Path) -> None:
     """Each once, where it happens; 170,000 of 200,000 tokens are 85 %."""
     path = write(session_file(tmp_path), reply())
@@ -413,6 +482,33 @@ def test_once_is_one_snapshot(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     shown = json.loads(capsys.readouterr().out)
     assert ("snapshot", 1) == (shown["event"], shown["format"])
     assert shown["totals"] == daily(tmp_path, capsys)
+
+
+def test_what_a_snapshot_says_is_what_reports_say(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the sample: totals, each agent's usage and context, and a budget."""
+
+    def told(*words: str) -> Any:
+        assert 0 == main([*words, "--demo", "--json"])
+        return json.loads(capsys.readouterr().out)
+
+    budget = ("--budget", "9/session", "--budget", "webshop=5/month")
+    shot = told("watch", "--once", *budget)
+    totals, budgets = (told("daily")["totals"], told(*budget)["sections"]["budgets"])
+    agents, contexts = (
+        {(row["session_id"], row["agent_id"]): row for row in told(name)["rows"]}
+        for name in ("agents", "context")
+    )
+
+    assert shot["totals"] == {name: totals[name] for name in shot["totals"]}
+    assert len(shot["agents"]) == len(agents) == 10
+    for each in shot["agents"]:
+        key = (each["session_id"], each["agent_id"])
+        assert each["usage"] == {name: agents[key][name] for name in each["usage"]}
+        known = each["context"]
+        known.pop("estimated_tokens")
+        assert known == {name: contexts[key][name] for name in known}
+    rows = [{name: row[name] for name in shot["budgets"][0]} for row in budgets["rows"]]
+    assert shot["budgets"] == rows
 
 
 def test_a_root_that_does_not_exist_is_an_error(

@@ -93,7 +93,7 @@ def write(
     report = make(question, settings)
     _write(report, form, path, options.output)
     if most is not None and report.cost_usd is not None and report.cost_usd > most:
-        sys.stderr.write(f"tokenaudit: {report.cost_usd:f} USD is over {most:f} USD\n")
+        sys.stderr.write(f"tokenaudit: {report.cost_usd.normalize():f} USD is over {most:f} USD\n")
         raise typer.Exit(1)
     return report
 

@@ -207,6 +207,9 @@ def _total(_row: _Row) -> str:
     return "Total"
 
 
+_PRICED_HERE: Final = ("cost", "projected_cost", "low_cost", "high_cost")
+
+
 def _writer(column: Column, section: Section, writing: Writing) -> _Writer:
     """Return what writes the value of *column* in a row."""
     name = column.name
@@ -219,7 +222,7 @@ def _writer(column: Column, section: Section, writing: Writing) -> _Writer:
         return absent if value is None else write(value)
 
     # Only what was priced here can be a lower bound, not what Claude Code recorded as its cost.
-    if column.unit is not Unit.USD or not name.startswith("cost"):
+    if column.unit is not Unit.USD or not name.startswith(_PRICED_HERE):
         return cell
     at_least = writing.text("≥ ")
 

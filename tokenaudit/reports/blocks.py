@@ -212,6 +212,7 @@ _PACE: Final = (
 _PACE_COST: Final = (
     Column("cost_usd_per_hour", Unit.USD, "Cost per hour"),
     Column("projected_cost_usd", Unit.USD, "Cost at its end"),
+    Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True),
 )
 
 
@@ -226,9 +227,11 @@ def _pace(pace: Pace, shape: Shape) -> Section:
         "projected_tokens": pl.Int64,
         "cost_usd_per_hour": USD,
         "projected_cost_usd": USD,
+        "unpriced_responses": pl.Int64,
     }
-    row = [getattr(pace, name) for name in list(types)[2:]]
-    frame = pl.DataFrame([(pace.start, pace.end, *row)], schema=types, orient="row")
+    row = [getattr(pace, name) for name in list(types)[2:-1]]
+    unpriced = pace.usage.unpriced_responses
+    frame = pl.DataFrame([(pace.start, pace.end, *row, unpriced)], schema=types, orient="row")
     return Section(
         "pace",
         "The block that is open, at its pace so far",

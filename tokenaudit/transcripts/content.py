@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from os import SEEK_END
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
 
@@ -118,10 +119,16 @@ def read_content(session_id: str | None, agent_id: str, paths: Iterable[str]) ->
 class Follower:
     """Reads what comes into the context of an agent while its transcripts grow."""
 
-    def __init__(self, session_id: str | None, agent_id: str) -> None:
-        """Follow this agent from the beginning of each of its transcripts."""
+    def __init__(
+        self, session_id: str | None, agent_id: str, *, most_bytes: int | None = None
+    ) -> None:
+        """Follow this agent from the beginning of each of its transcripts.
+
+        With *most_bytes* only from a line so many bytes before where a transcript ends at first.
+        """
         self._reading = _Reading(Content(session_id, agent_id))
         self._ends: dict[str, int] = {}
+        self._most_bytes = most_bytes
 
     def read(self, path: str) -> list[Piece]:
         """Return what whole lines at *path* say that have not been read; nothing where it cannot be read.
@@ -132,16 +139,25 @@ class Follower:
         content.pieces = []
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - as everywhere here
-                file.seek(self._ends.get(path, 0))
+                if path not in self._ends:
+                    self._ends[path] = self._start(file)
+                file.seek(self._ends[path])
                 for data in file:
                     if not data.endswith(b"\n"):
                         break
-                    self._ends[path] = self._ends.get(path, 0) + len(data)
+                    self._ends[path] += len(data)
                     if b'"uuid"' in data:
                         self._reading.add(data)
         except OSError:
             pass
         return content.pieces
+
+    def _start(self, file: BinaryIO) -> int:
+        """Return where the first line begins that is to be read."""
+        if self._most_bytes is None or (left := file.seek(0, SEEK_END) - self._most_bytes) <= 0:
+            return 0
+        file.seek(left - 1)
+        return left - 1 + len(file.readline())
 
 
 class _Reading:

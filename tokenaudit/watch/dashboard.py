@@ -4,12 +4,15 @@ The only part that knows a terminal. It takes the alternate screen, so that at i
 as it was, with a summary below.
 """
 
+import os
+import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from time import monotonic
-from typing import Final
+from types import FrameType
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -54,6 +57,8 @@ class Dashboard:
         self._is_changed = True
         self._drawn_at = -_STALE_S
         self._size = (0, 0)
+        self._must_stop = False
+        self._stopping: Any = None
 
     def show(self, events: Sequence[Event], snapshot: Callable[[], Snapshot], live: Live) -> None:
         """Take in *events*, and draw a picture if it is time for one.
@@ -61,6 +66,8 @@ class Dashboard:
         Raises BrokenPipeError when the terminal has gone.
         """
         heed()
+        if self._must_stop:
+            self._stop()
         now = datetime.now(self._zone)
         self._told.extend((now, event) for event in events)
         self._is_changed |= bool(events)
@@ -82,10 +89,26 @@ class Dashboard:
                 console=self._console, screen=True, auto_refresh=False, redirect_stderr=False
             )
             self._screen.start()
+            self._heed_stops()
         lines = drawn(self._sketch(shot, live), self._style(width, height))
         self._screen.update(Text("\n").join(lines), refresh=True)
         self._is_changed = False
         self._drawn_at, self._size = monotonic(), (width, height)
+
+    def _heed_stops(self) -> None:
+        """Leave the screen before Ctrl-Z hands the terminal back to the shell."""
+        if hasattr(signal, "SIGTSTP") and self._stopping is None:
+            self._stopping = signal.signal(signal.SIGTSTP, self._take_stop)
+
+    def _take_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the form of a handler
+        self._must_stop = True
+
+    def _stop(self) -> None:
+        """Stop as the shell wants it, and draw anew when it lets this program go on."""
+        self._must_stop = False
+        self.close()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._size = (0, 0)
 
     def _sketch(self, shot: Snapshot, live: Live) -> Sketch:
         pace = tokens_by_minute(live, self._question, shot.time, minutes=_MINUTES)
@@ -113,3 +136,6 @@ class Dashboard:
         if screen is not None:
             with suppress(OSError):
                 screen.stop()
+        if self._stopping is not None:
+            signal.signal(signal.SIGTSTP, self._stopping)
+            self._stopping = None

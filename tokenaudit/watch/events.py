@@ -111,6 +111,8 @@ class BudgetState:
     amount_usd: Decimal
     cost_usd: Decimal
     used_percent: float
+    unpriced_responses: int
+    """How many have no price: where there are any, more is used than is said."""
     state: str
     """`within`, `near` (from 80 % on) or `over`."""
 

@@ -6,6 +6,7 @@ nothing.
 
 import os
 import select
+import signal
 import sys
 from contextlib import suppress
 from types import TracebackType
@@ -30,6 +31,7 @@ class Keys:
         self._ending = ending
         self._number = -1
         self._before: list[Any] | None = None
+        self._continuing: Any = None
         self.is_left = False
         """Whether `q` was typed."""
 
@@ -53,6 +55,13 @@ class Keys:
 
     def __enter__(self) -> Self:
         """Take the keyboard."""
+        self._take()
+        if self._before is not None:
+            self._continuing = signal.signal(signal.SIGCONT, lambda *_: self._take())
+        return self
+
+    def _take(self) -> None:
+        """Take the keyboard, at the beginning and when the shell lets this program go on."""
         with suppress(ImportError, OSError, ValueError, AttributeError):
             import termios
             import tty
@@ -61,8 +70,7 @@ class Keys:
             if os.tcgetpgrp(number) == os.getpgrp():  # a job in the background would be stopped
                 before = termios.tcgetattr(number)
                 tty.setcbreak(number, termios.TCSANOW)
-                self._number, self._before = number, before
-        return self
+                self._number, self._before = number, self._before or before
 
     def __exit__(
         self,
@@ -73,6 +81,8 @@ class Keys:
         """Give it back as it was, without what was typed meanwhile."""
         if self._before is not None:
             import termios
+
+            signal.signal(signal.SIGCONT, self._continuing)
 
             before, self._before = self._before, None
             with suppress(OSError, termios.error):

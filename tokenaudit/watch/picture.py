@@ -145,9 +145,16 @@ def _used(usage: Figures) -> Iterator[tuple[str, str]]:
         yield f", {format_count(usage.unpriced_responses)} unpriced", "yellow"
 
 
-def _money(usage: Figures) -> str:
-    cost = format_cost(usage.cost_usd)
-    return f"≥ {cost}" if usage.unpriced_responses and usage.cost_usd is not None else cost
+def _money(usage: Figures, amount: Decimal | None = None) -> str:
+    """Write the cost of *usage*, or an *amount* made of it: the least it can be if some of it is unpriced."""
+    if usage.cost_usd is None:
+        return format_cost(None)
+    cost = format_cost(usage.cost_usd if amount is None else amount)
+    return f"{_least(usage.unpriced_responses)}{cost}"
+
+
+def _least(unpriced: int) -> str:
+    return "≥ " if unpriced else ""
 
 
 def _count(number: int, one: str) -> str:
@@ -160,7 +167,7 @@ def _block(block: ev.Block, pace: Sequence[int], style: Style) -> Iterator[Text]
     parts = [*_used(block.usage)][:2]
     yield _line(style, *_row("Block", *parts, (left, ""), *_projected(block)))
     rate = f"{format_tokens(block.tokens_per_minute):>7} tok/min "
-    cost = f"{format_cost(block.cost_usd_per_hour):>9}/h  "
+    cost = f"{_money(block.usage, block.cost_usd_per_hour):>9}/h  "
     room = max(min(style.width - 8 - len(rate) - len(cost) - 8, len(pace)), 0)
     shown = pace[len(pace) - room :]
     yield _line(
@@ -172,7 +179,7 @@ def _block(block: ev.Block, pace: Sequence[int], style: Style) -> Iterator[Text]
 
 
 def _projected(block: ev.Block) -> Iterator[tuple[str, str]]:
-    yield f", {format_cost(block.projected_cost_usd)} at its end", "dim"
+    yield f", {_money(block.usage, block.projected_cost_usd)} at its end", "dim"
 
 
 def _sparkline(values: Sequence[int], style: Style) -> str:
@@ -190,8 +197,10 @@ def _budget_name(each: ev.BudgetState) -> str:
 def _budget(each: ev.BudgetState, width: int, style: Style) -> Text:
     name = _budget_name(each).ljust(width)
     look = {"over": "bold red", "near": "bold yellow"}.get(each.state, "green")
-    amount = f"{format_cost(each.cost_usd):>9} of {format_cost(each.amount_usd)}"
-    bar = _bar(each.used_percent, 20 if style.width < _WIDE else 40, style)
+    used = f"{_least(each.unpriced_responses)}{format_cost(each.cost_usd)}"
+    amount = f"{used:>9} of {format_cost(each.amount_usd)}"
+    room = min(max(style.width - 60, 6), 20 if style.width < _WIDE else 40)
+    bar = _bar(each.used_percent, room, style)
     return _line(
         style,
         *_row("Budget", (f"{name}  ", "")),
@@ -437,7 +446,7 @@ def summary(first: Snapshot, last: Snapshot, style: Style) -> list[Text]:
     cost = (last.totals.cost_usd or Decimal(0)) - (first.totals.cost_usd or Decimal(0))
     unpriced = last.totals.unpriced_responses - first.totals.unpriced_responses
     lasted = max(int((last.time - first.time).total_seconds()), 0)
-    least = "≥ " if unpriced > 0 else ""
+    least = _least(max(unpriced, 0))
     return [
         _line(
             style,

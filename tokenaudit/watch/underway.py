@@ -21,6 +21,8 @@ __all__ = ["Steps", "Underway"]
 _Key = tuple[str | None, str | None]
 _STEPS: Final = 50
 """The latest steps count: what fills a context changes with the work."""
+_MOST_BYTES: Final = 16 << 20
+"""How much of a transcript is read for them, when it is met."""
 
 
 @dataclass(slots=True)
@@ -85,7 +87,8 @@ class Underway:
         touched: dict[_Key, Steps] = {}
         for session_id, agent_id, path in paths.iter_rows():
             follower, steps = self._agents.setdefault(
-                (session_id, agent_id), (Follower(session_id, agent_id), Steps())
+                (session_id, agent_id),
+                (Follower(session_id, agent_id, most_bytes=_MOST_BYTES), Steps()),
             )
             steps.add(follower.read(path))
             touched[session_id, agent_id] = steps

@@ -174,7 +174,10 @@ def _identities(paths: Iterable[str]) -> dict[str, _Identity]:
 
 
 def _unavailable(error: Exception) -> str:
-    return f"the system's events cannot be had: {error}"
+    """Say why in a few words: what follows in the message is where, and the same again."""
+    reason = str(error).partition(" about [")[0].rstrip(".")
+    hint = " (sysctl fs.inotify.max_user_watches raises it)" if "watch limit" in reason else ""
+    return f"the system's events cannot be had: {reason}{hint}"
 
 
 def rest(seconds: float, ending: Ending) -> None:
