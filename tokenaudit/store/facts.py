@@ -187,21 +187,35 @@ def _kept(
     kept = Kept.of(tables)
     if is_old.all():
         return kept
-    of_path = transcripts.select("path", "session_id")
     touched = parts.filter(~is_old)["path"].unique().implode()
     former = _transcripts(parts.filter(is_old & parts["path"].is_in(touched)))
-    now = of_path.filter(pl.col("path").is_in(touched))
-    named = parts.select("part", "path").join(of_path, on="path")
-    keys = rows.table("records", ("part", "message_id", "uuid")).join(named, on="part")
-    sessions = meeting(keys, {*former["session_id"], *now["session_id"]})
-    of_session = pl.Series(sorted(sessions), dtype=_TEXT).implode()
-    inside = named.filter(pl.col("session_id").is_in(of_session))["part"]
+    now = transcripts.filter(pl.col("path").is_in(touched))
+    changed = pl.concat([former["session_id"], now["session_id"]])
+    named = parts.select("part", "path").join(transcripts.select("path", "session_id"), on="path")
+    named = named.with_columns(session=pl.col("session_id").rank("dense")).sort("part")
+    met = _meeting(
+        rows, named, named["session"].filter(named["session_id"].is_in(changed.implode()))
+    )
+    inside = named.filter(pl.col("session").is_in(met.implode()))
     return replace(
         kept,
-        facts=facts_of(rows.of(inside.to_list())),
-        sessions=sessions,
+        facts=facts_of(rows.of(inside["part"].to_list())),
+        sessions={*changed, *inside["session_id"]},
         is_stale=parts.filter(~is_old)["records"].sum() * _STALE > parts["records"].sum(),
     )
+
+
+def _meeting(rows: LazyRows, named: pl.DataFrame, sessions: pl.Series) -> pl.Series:
+    """Return *sessions*, numbers in *named*, and those of all that they share a response with."""
+    records = rows.table("records", ("part", "message_id"))
+    ids = records["message_id"]
+    if ids.null_count():
+        uuids = rows.table("records", ("uuid",))["uuid"]
+        ids = pl.select(pl.coalesce(ids, uuids)).to_series()
+    # By hashes, in a third of the time: of two that are equal by chance more is merged anew.
+    keys = pl.select(pl.when(ids.is_not_null()).then(ids.hash())).to_series()
+    groups = named["session"][named["part"].search_sorted(records["part"])]
+    return meeting(keys, groups, sessions.unique())
 
 
 def _parts(parts: pl.DataFrame) -> pl.DataFrame:
