@@ -63,8 +63,8 @@ def assert_summed(whole: Ledger, facts: Facts) -> None:
     for name in ("frame", "refused"):
         rows = getattr(whole, name).select(names).sort(names)
         assert rows.equals(getattr(few, name).sort(names)), name
-    for name in ("sessions", "agents"):
-        assert getattr(whole, name).equals(getattr(few, name)), name
+    assert whole.agents.equals(few.agents)
+    assert whole.sessions.drop("branches", "versions").equals(few.sessions)
 
 
 def scratch(root: Path) -> Ledger:

@@ -125,6 +125,14 @@ class Facts:
     results: WhenAsked = WhenAsked()
     kept: Kept | None = field(default=None, init=False)
     """What was merged of these facts before; None where nothing was, or it is of no use."""
+    some: Callable[[Collection[str]], pl.DataFrame] | None = field(default=None, init=False)
+    """Returns some columns of the records, where that takes less than to have them all."""
+
+    def records_of(self, *columns: str) -> pl.DataFrame:
+        """Return these *columns* of the records."""
+        if self.some is None or isinstance(vars(self)["_records"], pl.DataFrame):
+            return self.records.select(columns)
+        return self.some(columns)
 
     def with_kept(self, kept: Kept | None) -> "Facts":
         """Return the same facts with what was merged of them."""
@@ -160,6 +168,10 @@ def facts_of(
         frame = _placed(rows.table(name), parts())
         return frame.select((RECORDS if name == "records" else _by_path(name)).keys())
 
+    def some(columns: Collection[str]) -> pl.DataFrame:
+        told = [name for name in TABLES["records"] if name in columns]
+        return _placed(rows.table("records", ["part", *told]), parts()).select(columns)
+
     frames = {name: partial(made, name) for name in TABLES if name != "parts"}
     rejects = frames.pop("rejects")
     transcripts = _transcripts(rows.parts, gone)
@@ -168,7 +180,10 @@ def facts_of(
         rejects=lambda: pl.concat([rejects(), _rejects(unreadable)]),
         **frames,
     )
-    if before is None or not isinstance(rows, LazyRows):
+    if not isinstance(rows, LazyRows):
+        return facts
+    vars(facts)["some"] = some
+    if before is None:
         return facts
     return facts.with_kept(_kept(rows, transcripts, *before))
 

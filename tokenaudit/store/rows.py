@@ -156,10 +156,10 @@ class Rows:
         """Return the frames by their names."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
-    def table(self, name: str) -> pl.DataFrame:
-        """Return the frame called *name*."""
+    def table(self, name: str, columns: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the frame called *name*, or the *columns* of it."""
         frame: pl.DataFrame = getattr(self, name)
-        return frame
+        return frame if columns is None else frame.select(columns)
 
     def columns(
         self, name: str, schema: Mapping[str, Any], parts: pl.Series | None
