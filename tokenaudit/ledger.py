@@ -305,13 +305,15 @@ def _finish(
         priced = priced.hstack(_looked_up(priced, types, _AGENT))
     prompt = pl.sum_horizontal(name for name in TOKENS if name != "output_tokens")
     finished = (
-        priced.with_columns(
+        priced.lazy()
+        .with_columns(
             prompt_tokens=prompt,
             total_tokens=prompt + pl.col("output_tokens"),
             speed=pl.col("speed").fill_null("standard"),
         )
         .select(schema.keys())
         .cast(pl.Schema(schema))
+        .collect()
     )
     if columns is not None:
         return finished
