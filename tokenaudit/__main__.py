@@ -87,15 +87,21 @@ def _forget_stdout() -> None:
 def run() -> None:
     """Run the command line and leave with its exit code; what the installed command calls."""
     gc.disable()  # one run makes hardly any cycles, and looking for them takes a twentieth of it
-    code = main()
-    if sys.argv[1:2] == [
-        "statusline"
-    ]:  # all is written: taking the interpreter down would cost more
-        for channel in (sys.stderr, sys.stdout):
-            if channel is not None:  # it was not closed from the beginning
-                channel.flush()
-        os._exit(code)
-    sys.exit(code)
+    _leave(main())
+
+
+def _leave(code: int) -> None:
+    """End the process with *code*: all is written, and to take the interpreter down costs a fifth of a run."""
+    if sys.argv[1:2] != ["statusline"]:
+        import atexit
+
+        atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way to have them run
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except OSError:
+        sys.exit(code)  # Python says what is wrong
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Its schema is documented here and nowhere else. A ledger is immutable: frames ar
 place, so it may be read from any thread.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Final
@@ -181,8 +181,8 @@ class Ledger:
 def build(facts: Facts, card: RateCard, columns: Collection[str] | None = None) -> Ledger:
     """Merge *facts*, price the responses by *card*, and put the ledger together.
 
-    With *columns* the frame has those of SCHEMA that are named, in no order, and what every sum needs:
-    with `response_id` and others that are no part of `merge.KEPT` it could as well have all.
+    With *columns*, which are made of `merge.KEPT`, the frame has those and what every sum needs, in no
+    order; and sessions have no branches and no versions.
     """
     wanted = None if columns is None else {*columns, *_ALWAYS}
     merged = merge(facts, wanted and _sources(wanted))
@@ -195,7 +195,9 @@ def build(facts: Facts, card: RateCard, columns: Collection[str] | None = None) 
         frame=frame,
         refused=finish(_refused(merged, card, wanted)),
         inferences=finish(inferences),
-        sessions=cache(partial(sessions_of, facts, merged, transcripts)),
+        sessions=cache(
+            partial(sessions_of, facts, merged, transcripts, with_lists=columns is None)
+        ),
         agents=agents,
         compactions=cache(partial(compactions_of, facts.compactions, transcripts)),
         rejects=facts.rejects.sort("path", "line", nulls_last=False),
@@ -296,24 +298,34 @@ def _finish(
     if priced.is_empty():
         return pl.DataFrame(schema=schema)
     if "project" in schema:
-        of_owner = transcripts.select(owner_path="path", project="project")
-        priced = priced.join(of_owner, on="owner_path", how="left")
+        projects = transcripts.select(owner_path="path", project="project")
+        priced = priced.hstack(_looked_up(priced, projects, ["owner_path"]))
     if "agent_type" in schema:
         types = agents().select(*_AGENT, "agent_type")
-        priced = priced.join(types, on=_AGENT, how="left", nulls_equal=True)
+        priced = priced.hstack(_looked_up(priced, types, _AGENT))
     prompt = pl.sum_horizontal(name for name in TOKENS if name != "output_tokens")
     finished = (
-        priced.with_columns(
+        priced.lazy()
+        .with_columns(
             prompt_tokens=prompt,
             total_tokens=prompt + pl.col("output_tokens"),
             speed=pl.col("speed").fill_null("standard"),
         )
         .select(schema.keys())
         .cast(pl.Schema(schema))
+        .collect()
     )
     if columns is not None:
         return finished
     return in_order(finished, ("source_path", "source_line", "response_id", "request_id"))
+
+
+def _looked_up(rows: pl.DataFrame, known: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Return what is *known* by *keys* for each of *rows*: nothing else of them is copied."""
+    found = rows.select(keys).join(
+        known, on=keys, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return found.drop(keys)
 
 
 def _intake(facts: Facts, merged: Merged, frame: pl.DataFrame) -> Intake:

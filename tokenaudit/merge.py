@@ -4,7 +4,7 @@ Takes what transcripts say (`store.Facts`) and yields responses; knows no price,
 filters come after merging, or totals would depend on them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ _OF_OWNER: Final = (
     "entrypoint",
 )
 _OF_ALL: Final = ("time", "request_id", "lines")
+_NOT_OF_BEST: Final = ("row", "revision", "file_time", *_OF_OWNER, *_OF_ALL)
 _BY_OWNER: Final = ("is_progress", "is_sidechain", "file_time", "path", "revision")
 """Of the copies of a response the one that comes first is its owner (R5)."""
 _IDENTIFYING: Final = (
@@ -40,11 +41,12 @@ _IDENTIFYING: Final = (
 """What tells which records are one response, and which of them counts: no more is copied for that."""
 
 
-_DECIDING: Final = (
-    *("path", "record", "line", "value_line", "value_time", "message_id", "uuid", "stop_reason"),
-    *("model", *COUNTS),
-)
+_DECIDING: Final = ("stop_reason", "model", *COUNTS)
 """What is needed of the best line until all is said of a response."""
+_NAMING: Final = ("path", "record", "value_line", "message_id", "uuid")
+"""What iterations know their response by, and what it is called."""
+
+
 _TIME: Final = pl.Datetime("us", "UTC")
 _TEXTS: Final = (
     *("session_id", "agent_id", "owner_path", "cwd", "branch", "version", "entrypoint", "model"),
@@ -142,11 +144,12 @@ def _resumed(kept: Kept, schema: Mapping[str, Any]) -> Merged:
 
 def _narrowed(merged: Merged, schema: Mapping[str, Any]) -> Merged:
     """Return *merged* with the columns of *schema* alone, as they are kept."""
-    return replace(
-        merged,
-        responses=merged.responses.select(schema.keys()).cast(pl.Schema(schema)),
-        refused=merged.refused.select(schema.keys()).cast(pl.Schema(schema)),
-    )
+
+    def narrow(frame: pl.DataFrame) -> pl.DataFrame:
+        unsaid = {name: pl.lit(None) for name in schema if name not in frame.columns}
+        return frame.with_columns(**unsaid).select(schema.keys()).cast(pl.Schema(schema))
+
+    return replace(merged, responses=narrow(merged.responses), refused=narrow(merged.refused))
 
 
 def _merged(facts: Facts, columns: Collection[str] | None, *, is_partial: bool = False) -> Merged:
@@ -174,12 +177,15 @@ def _merged(facts: Facts, columns: Collection[str] | None, *, is_partial: bool =
         chosen = in_order(chosen.hstack(source), keys).select(chosen.columns)
     gathered = _gathered(records, chosen, facts, columns).with_row_index("response")
     responses = _judged(_repaired(gathered, copied, owners, facts))
+    shared = _shared(copied, owners)
+    if facts.iterations.is_empty():
+        return Merged(responses, responses.clear(), pl.DataFrame(schema=_PARTS), shared)
     iterations = _Iterations(_split_cache_writes(facts.iterations), responses)
     return Merged(
         responses=pl.concat([responses, *iterations.responses()]),
         refused=iterations.refused(),
         parts=iterations.parts(),
-        shared=_shared(copied, owners),
+        shared=shared,
     )
 
 
@@ -220,24 +226,30 @@ def _gathered(
 
     With *columns*, only those of them, and what decides something yet.
     """
-    of_owner = [name for name in _OF_OWNER if columns is None or name in columns]
-    others = {"row", "revision", "file_time", *_OF_OWNER, *_OF_ALL}
-    of_best = [
-        name
-        for name in records.columns
-        if name not in others and (columns is None or name in columns or name in _DECIDING)
-    ]
+    of_owner, of_best = [*_OF_OWNER], records.drop(_NOT_OF_BEST).columns
+    if columns is not None:
+        # What no record says is put beside in the end, where it takes no room.
+        said = {each.name for each in records if each.null_count() < len(each)}
+        needed = {*_DECIDING, *said.intersection(columns)}
+        if not facts.iterations.is_empty():
+            needed.update(_NAMING)
+        of_owner = [name for name in of_owner if name in needed]
+        of_best = [name for name in of_best if name in needed]
     owner = records.select(*of_owner, owner_path="path", owner_line="line")[chosen["owner_row"]]
     best = records.select(of_best)[chosen["best_row"]]
-    gathered = pl.concat([chosen, owner, best], how="horizontal").with_columns(
-        source_path="path", source_line="value_line", source_record="record"
-    )
-    return _split_cache_writes(gathered).join(
+    # Joined while it is narrow: a join copies all that it is given.
+    of_session = owner.select("owner_path").join(
         facts.transcripts.select(owner_path="path", session_id="session_id"),
         on="owner_path",
         how="left",
         maintain_order="left",
     )
+    gathered = pl.concat([chosen, owner, best, of_session.drop("owner_path")], how="horizontal")
+    if "path" in gathered.columns:
+        gathered = gathered.with_columns(
+            source_path="path", source_line="value_line", source_record="record"
+        )
+    return _split_cache_writes(gathered)
 
 
 def _split_cache_writes(frame: pl.DataFrame) -> pl.DataFrame:
@@ -460,7 +472,10 @@ def _repaired(
         .group_by("response")
         .agg(pl.col("repaired_tokens").max())
     )
-    return responses.join(repairs, on="response", how="left", maintain_order="left")
+    places = responses.select("response").join(
+        repairs, on="response", how="left", maintain_order="left"
+    )
+    return responses.hstack(places.select("repaired_tokens"))
 
 
 def _judged(united: pl.DataFrame) -> pl.DataFrame:
@@ -468,7 +483,7 @@ def _judged(united: pl.DataFrame) -> pl.DataFrame:
     is_final = pl.col("stop_reason").is_not_null()
     is_repaired = ~is_final & pl.col("repaired_tokens").is_not_null()
     return united.select(
-        _response_id(united),
+        *_response_id(united),
         pl.exclude(
             *("response", "owner_row", "best_row", "repaired_tokens", "lines", "output_tokens"),
             *("path", "record", "line", "value_line", "value_time", "message_id", "uuid"),
@@ -486,13 +501,17 @@ def _judged(united: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _response_id(responses: pl.DataFrame) -> pl.Expr:
-    """Return what a response is called: by its message, else by its line, else by where that stands."""
+def _response_id(responses: pl.DataFrame) -> Iterator[pl.Expr]:
+    """Yield what a response is called, where that was asked for.
+
+    By its message, else by its line, else by where that stands.
+    """
+    if "message_id" not in responses.columns:
+        return
     named = pl.coalesce("message_id", "uuid")
-    if responses.select(named.is_not_null().all()).item():
-        return named.alias("response_id")
-    place = pl.format("{}:{}", "source_path", "source_line")
-    return pl.coalesce(named, place).alias("response_id")
+    if not responses.select(named.is_not_null().all()).item():
+        named = pl.coalesce(named, pl.format("{}:{}", "source_path", "source_line"))
+    yield named.alias("response_id")
 
 
 # R6: what iterations tell

@@ -41,21 +41,22 @@ def with_projects(transcripts: pl.DataFrame) -> pl.DataFrame:
     return transcripts.with_columns(project=pl.coalesce("project", known, "project_folder"))
 
 
-def sessions_of(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.DataFrame:
-    """Return every session that has a transcript, with its facts; see SESSIONS."""
+def sessions_of(
+    facts: Facts, merged: Merged, transcripts: pl.DataFrame, *, with_lists: bool = True
+) -> pl.DataFrame:
+    """Return every session that has a transcript, with its facts; see SESSIONS.
+
+    Without lists there are no branches and no versions: to tell these takes all records.
+    """
     used = merged.responses.group_by("session_id").agg(
         first_used=pl.col("time").min(), last_used=pl.col("time").max()
-    )
-    of_session = facts.records.select("path", "line", "time", "branch", "version").join(
-        transcripts.select("path", "session_id"), on="path"
     )
     forks = (
         merged.shared.sort("responses", "owner_id", descending=[True, False])
         .unique("session_id", keep="first", maintain_order=True)
         .select("session_id", owner_id="owner_id")
     )
-    nothing = pl.lit([], dtype=pl.List(pl.String))
-    return (
+    known = (
         transcripts.sort(pl.col("agent_id") != MAIN_AGENT, "first_time", "path", nulls_last=True)
         .group_by("session_id", maintain_order=True)
         .agg(
@@ -65,20 +66,34 @@ def sessions_of(facts: Facts, merged: Merged, transcripts: pl.DataFrame) -> pl.D
             transcripts=pl.len(),
         )
         .join(used, on="session_id", how="left", nulls_equal=True)
-        .join(_distinct(of_session, "branch", "branches"), on="session_id", how="left")
-        .join(_distinct(of_session, "version", "versions"), on="session_id", how="left")
         .join(forks, on="session_id", how="left", nulls_equal=True)
         .join(_titles(facts, transcripts), on="session_id", how="left", nulls_equal=True)
         .with_columns(
             start=pl.min_horizontal("start", "first_used"),
             end=pl.max_horizontal("end", "last_used"),
             forked_from=pl.coalesce("forked_from", "owner_id"),
-            branches=pl.coalesce("branches", nothing),
-            versions=pl.coalesce("versions", nothing),
         )
-        .select(SESSIONS.keys())
-        .cast(pl.Schema(SESSIONS))
+    )
+    if with_lists:
+        known = _with_lists(known, facts, transcripts)
+    schema = {name: kind for name, kind in SESSIONS.items() if name in known.columns}
+    return (
+        known.select(schema.keys())
+        .cast(pl.Schema(schema))
         .sort("start", "session_id", nulls_last=True)
+    )
+
+
+def _with_lists(known: pl.DataFrame, facts: Facts, transcripts: pl.DataFrame) -> pl.DataFrame:
+    """Add the branches and versions of each session."""
+    of_session = facts.records_of("path", "line", "time", "branch", "version").join(
+        transcripts.select("path", "session_id"), on="path"
+    )
+    nothing = pl.lit([], dtype=pl.List(pl.String))
+    return (
+        known.join(_distinct(of_session, "branch", "branches"), on="session_id", how="left")
+        .join(_distinct(of_session, "version", "versions"), on="session_id", how="left")
+        .with_columns(pl.coalesce(name, nothing).alias(name) for name in ("branches", "versions"))
     )
 
 
@@ -129,10 +144,13 @@ def _first_lines(facts: Facts, titles: pl.DataFrame) -> pl.DataFrame:
     """
     same = ["path", "message_id", "request_id", "agent_id", "is_progress"]
     wanted = titles["leaf_uuid"].drop_nulls().unique()
-    found = facts.records.filter(pl.col("uuid").is_in(wanted.implode()))
+    if wanted.is_empty():
+        return pl.DataFrame(schema={"path": pl.String, "leaf_uuid": pl.String})
+    records = facts.records_of(*same, "uuid", "record")
+    found = records.filter(pl.col("uuid").is_in(wanted.implode()))
     earlier = (
         found.select(*same, "uuid", "record")
-        .join(facts.records.select(*same, before="record"), on=same)
+        .join(records.select(*same, before="record"), on=same)
         .filter(pl.col("before") < pl.col("record"))
     )
     first = found.join(earlier, on=["path", "record"], how="anti")

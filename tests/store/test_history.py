@@ -33,7 +33,9 @@ from tokenaudit.ledger import Ledger, build
 from tokenaudit.merge import kept_frames
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.store import Store, facts_without_store
+from tokenaudit.store import index as indexes
 from tokenaudit.store.facts import Facts
+from tokenaudit.store.versions import versions as versions_of
 from tokenaudit.transcripts import discover, extents_of, read
 
 SECOND = 10**9
@@ -61,8 +63,8 @@ def assert_summed(whole: Ledger, facts: Facts) -> None:
     for name in ("frame", "refused"):
         rows = getattr(whole, name).select(names).sort(names)
         assert rows.equals(getattr(few, name).sort(names)), name
-    for name in ("sessions", "agents"):
-        assert getattr(whole, name).equals(getattr(few, name)), name
+    assert whole.agents.equals(few.agents)
+    assert whole.sessions.drop("branches", "versions").equals(few.sessions)
 
 
 def scratch(root: Path) -> Ledger:
@@ -548,3 +550,130 @@ def test_segments_stay_few(root: Path, folder: Path) -> None:
     assert {*index.names()} == names
     assert len(index.segments) <= 7
     assert_equal(scratch(root), run(root, folder))
+
+
+# nothing is merged twice
+
+
+def merged_names(folder: Path) -> list[str]:
+    """Return the names of what is kept of merging."""
+    return sorted(path.name for path in folder.glob("merged-*"))
+
+
+def grown(root: Path, number: int = 100) -> None:
+    """Add a session that is much longer than what the others hold."""
+    replies = (reply(f"long_{at}", f"long_{at}", at=5000 + at) for at in range(number))
+    write(session_file(root, FORK), prompt(at=4999), *replies)
+
+
+def taken(root: Path, folder: Path) -> Facts:
+    """Return the facts of a run, with what was merged of them before."""
+    store = Store.open(folder)
+    plan = store.plan(discover([root]))
+    return store.take(plan, read(plan.extents), now_ns=time_ns() + 10 * SECOND)
+
+
+def test_what_is_known_is_not_merged_again(root: Path, folder: Path) -> None:
+    """Neither in a run with nothing new, nor where other sessions have grown."""
+    grown(root)
+    run(root, folder)
+    names = merged_names(folder)
+    unchanged = taken(root, folder)
+    with session_file(root, OTHER).open("ab") as file:
+        file.write(encoded(reply("msg_5", "req_5", at=200)) + b"\n")
+    appended = taken(root, folder)
+
+    assert unchanged.kept is not None
+    assert unchanged.kept.facts is None
+    assert appended.kept is not None
+    assert appended.kept.facts is not None
+    assert {str(session_file(root, OTHER))} == {*appended.kept.facts.transcripts["path"]}
+    assert {"msg_4", "msg_5"} == {*appended.kept.facts.records["message_id"]}
+    assert_equal(scratch(root), run(root, folder))
+    assert len(names) == 1
+    assert names == merged_names(folder)  # so little is new that it is merged again for now
+
+
+def test_sessions_that_share_a_response_are_merged_together(root: Path, folder: Path) -> None:
+    """Whether by its id or, without one, by its uuid; and what these share with further ones."""
+    grown(root)
+    third, fourth = (
+        session_file(root, f"{digit * 8}-1111-4111-8111-111111111111") for digit in "34"
+    )
+    anonymous = {**reply("", None, at=300), "uuid": "the same"}
+    anonymous["message"].pop("id")
+    write(third, prompt(at=150), reply("msg_4", "req_4", at=101), anonymous)
+    write(fourth, prompt(at=160), anonymous, reply("msg_9", "req_9", at=900))
+    run(root, folder)
+    with session_file(root, OTHER).open("ab") as file:
+        file.write(encoded(reply("msg_5", "req_5", at=200)) + b"\n")
+    kept = taken(root, folder).kept
+
+    assert kept is not None
+    assert kept.facts is not None
+    assert {str(session_file(root, OTHER)), str(third), str(fourth)} == {
+        *kept.facts.transcripts["path"]
+    }
+    assert_equal(scratch(root), run(root, folder))
+
+
+def test_a_transcript_that_turns_out_to_be_of_another_session(root: Path, folder: Path) -> None:
+    """What was told to the agents of the one it seemed to be of is no longer told to them."""
+    grown(root)
+    path = session_file(root).with_name("unnamed.jsonl")
+    write(path, {"type": "mode", "mode": "plan"})
+    run(root, folder)
+    with path.open("ab") as file:
+        file.write(encoded(reply("msg_7", "req_7", at=200)) + b"\n")
+
+    assert_equal(scratch(root), run(root, folder))
+
+
+def test_what_cannot_be_used_is_merged_again(root: Path, folder: Path) -> None:
+    """A file that is gone, or damaged, or of another version; the figures are the same."""
+    first = run(root, folder)
+
+    def damaged(path: Path) -> None:
+        path.write_bytes(path.read_bytes()[:-60])
+
+    def foreign(_: Path) -> None:
+        known = indexes.load(folder)
+        assert known is not None
+        assert known.merged is not None
+        known.merged.made_by = "0.0.1/1"
+        indexes.save(known, folder)
+
+    for spoil in (Path.unlink, damaged, foreign):
+        (name,) = merged_names(folder)
+        spoil(folder / name)
+        assert taken(root, folder).kept is None
+
+        assert_equal(first, run(root, folder))
+        assert taken(root, folder).kept is not None
+
+
+def test_a_part_of_the_store_leaves_what_is_kept_of_the_whole(root: Path, folder: Path) -> None:
+    """Runs over few roots, or without what is gone, merge for themselves."""
+    run(root, folder)
+    names = merged_names(folder)
+    session_file(root, OTHER).unlink()
+    one = session_file(root)
+    run(root, folder)
+    again = merged_names(folder)
+
+    assert_equal(scratch(one), run(one, folder))
+    assert_equal(scratch(root), run(root, folder, only_present=True))
+    assert names == again == merged_names(folder)
+
+
+def test_what_is_forgotten_is_kept_nowhere(root: Path, folder: Path) -> None:
+    """Nor in what was merged of it."""
+    run(root, folder)
+    session_file(root, OTHER).unlink()
+    run(root, folder)
+    store = Store.open(folder)
+    store.forget([one for one in versions_of(store.index) if one.fate == "gone"])
+
+    assert [] == merged_names(folder)
+    assert_equal(scratch(root), run(root, folder))
+    assert len(merged_names(folder)) == 1

@@ -27,9 +27,8 @@ def sessions(ledger: Ledger, question: Question) -> Report:
     subagents = rows.group_by("session_id").agg(
         agents=pl.col("agent_id").n_unique().cast(pl.Int64),
     )
-    facts = ledger.sessions.drop("branches", "versions", "transcripts").join(
-        subagents, on="session_id", nulls_equal=True
-    )
+    known = ledger.sessions.select("session_id", "title", "project", "start", "end")
+    facts = known.join(subagents, on="session_id", nulls_equal=True)
     section = table(
         rows,
         [DIMENSIONS["session_id"]],

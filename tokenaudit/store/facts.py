@@ -125,6 +125,14 @@ class Facts:
     results: WhenAsked = WhenAsked()
     kept: Kept | None = field(default=None, init=False)
     """What was merged of these facts before; None where nothing was, or it is of no use."""
+    some: Callable[[Collection[str]], pl.DataFrame] | None = field(default=None, init=False)
+    """Returns some columns of the records, where that takes less than to have them all."""
+
+    def records_of(self, *columns: str) -> pl.DataFrame:
+        """Return these *columns* of the records."""
+        if self.some is None or isinstance(vars(self)["_records"], pl.DataFrame):
+            return self.records.select(columns)
+        return self.some(columns)
 
     def with_kept(self, kept: Kept | None) -> "Facts":
         """Return the same facts with what was merged of them."""
@@ -160,6 +168,10 @@ def facts_of(
         frame = _placed(rows.table(name), parts())
         return frame.select((RECORDS if name == "records" else _by_path(name)).keys())
 
+    def some(columns: Collection[str]) -> pl.DataFrame:
+        told = [name for name in TABLES["records"] if name in columns]
+        return _placed(rows.table("records", ["part", *told]), parts()).select(columns)
+
     frames = {name: partial(made, name) for name in TABLES if name != "parts"}
     rejects = frames.pop("rejects")
     transcripts = _transcripts(rows.parts, gone)
@@ -168,7 +180,10 @@ def facts_of(
         rejects=lambda: pl.concat([rejects(), _rejects(unreadable)]),
         **frames,
     )
-    if before is None or not isinstance(rows, LazyRows):
+    if not isinstance(rows, LazyRows):
+        return facts
+    vars(facts)["some"] = some
+    if before is None:
         return facts
     return facts.with_kept(_kept(rows, transcripts, *before))
 
@@ -187,21 +202,35 @@ def _kept(
     kept = Kept.of(tables)
     if is_old.all():
         return kept
-    of_path = transcripts.select("path", "session_id")
     touched = parts.filter(~is_old)["path"].unique().implode()
     former = _transcripts(parts.filter(is_old & parts["path"].is_in(touched)))
-    now = of_path.filter(pl.col("path").is_in(touched))
-    named = parts.select("part", "path").join(of_path, on="path")
-    keys = rows.table("records", ("part", "message_id", "uuid")).join(named, on="part")
-    sessions = meeting(keys, {*former["session_id"], *now["session_id"]})
-    of_session = pl.Series(sorted(sessions), dtype=_TEXT).implode()
-    inside = named.filter(pl.col("session_id").is_in(of_session))["part"]
+    now = transcripts.filter(pl.col("path").is_in(touched))
+    changed = pl.concat([former["session_id"], now["session_id"]])
+    named = parts.select("part", "path").join(transcripts.select("path", "session_id"), on="path")
+    named = named.with_columns(session=pl.col("session_id").rank("dense")).sort("part")
+    met = _meeting(
+        rows, named, named["session"].filter(named["session_id"].is_in(changed.implode()))
+    )
+    inside = named.filter(pl.col("session").is_in(met.implode()))
     return replace(
         kept,
-        facts=facts_of(rows.of(inside.to_list())),
-        sessions=sessions,
+        facts=facts_of(rows.of(inside["part"].to_list())),
+        sessions={*changed, *inside["session_id"]},
         is_stale=parts.filter(~is_old)["records"].sum() * _STALE > parts["records"].sum(),
     )
+
+
+def _meeting(rows: LazyRows, named: pl.DataFrame, sessions: pl.Series) -> pl.Series:
+    """Return *sessions*, numbers in *named*, and those of all that they share a response with."""
+    records = rows.table("records", ("part", "message_id"))
+    ids = records["message_id"]
+    if ids.null_count():
+        uuids = rows.table("records", ("uuid",))["uuid"]
+        ids = pl.select(pl.coalesce(ids, uuids)).to_series()
+    # By hashes, in a third of the time: of two that are equal by chance more is merged anew.
+    keys = pl.select(pl.when(ids.is_not_null()).then(ids.hash())).to_series()
+    groups = named["session"][named["part"].search_sorted(records["part"])]
+    return meeting(keys, groups, sessions.unique())
 
 
 def _parts(parts: pl.DataFrame) -> pl.DataFrame:

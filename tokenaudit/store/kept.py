@@ -40,18 +40,14 @@ class Kept:
         return cls(lambda name, schema: segments.table(tables, name, schema))
 
 
-def meeting(keys: pl.DataFrame, sessions: Collection[str | None]) -> set[str | None]:
-    """Return *sessions* and all that share a response with them, or with one that does.
+def meeting(keys: pl.Series, groups: pl.Series, found: pl.Series) -> pl.Series:
+    """Return the groups *found* and all that share a key with them, or with one that does.
 
-    *keys* tells of each record the `session_id`, and the `message_id` and `uuid` by which it may be
-    one response with another.
+    Of each row *keys* tells what it may share with others, or null, and *groups* where it belongs.
     """
-    shared = keys.select("session_id", key=pl.coalesce("message_id", "uuid")).unique()
-    found = set(sessions)
     while True:
-        inside = pl.Series(list(found), dtype=pl.String).implode()
-        ids = shared.filter(pl.col("session_id").is_in(inside))["key"].unique().drop_nulls()
-        met = shared.filter(pl.col("key").is_in(ids.implode()))["session_id"].unique()
-        if found.issuperset(met):
-            return found
-        found.update(met)
+        inside = keys.filter(groups.is_in(found.implode())).unique().drop_nulls()
+        met = pl.concat([found, groups.filter(keys.is_in(inside.implode()))]).unique()
+        if len(met) == len(found):
+            return met
+        found = met

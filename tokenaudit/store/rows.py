@@ -4,10 +4,10 @@ A part is what was read of a transcript at one time, from where a line begins to
 name it by its number; what a number stands for is told by `parts` alone.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import PurePath
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import polars as pl
 
@@ -156,14 +156,19 @@ class Rows:
         """Return the frames by their names."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
-    def table(self, name: str) -> pl.DataFrame:
-        """Return the frame called *name*."""
+    def table(self, name: str, columns: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the frame called *name*, or the *columns* of it."""
         frame: pl.DataFrame = getattr(self, name)
-        return frame
+        return frame if columns is None else frame.select(columns)
 
-    def columns(self, name: str, schema: Mapping[str, Any]) -> pl.DataFrame:
-        """Return the columns of *schema* of the frame called *name*."""
-        return self.table(name).select(schema.keys())
+    def columns(
+        self, name: str, schema: Mapping[str, Any], parts: pl.Series | None
+    ) -> pl.DataFrame:
+        """Return the columns of *schema* of the frame called *name*: of *parts*, or of all."""
+        frame = self.table(name)
+        if parts is not None:
+            frame = frame.filter(pl.col("part").is_in(parts.implode()))
+        return frame.select(schema.keys())
 
     def of(self, parts: Collection[int]) -> "Rows":
         """Return the rows of *parts* alone."""
@@ -187,47 +192,51 @@ class Rows:
         )
 
 
+class Source(Protocol):
+    """Where rows are taken from."""
+
+    def __call__(
+        self, name: str, schema: Mapping[str, Any], parts: pl.Series | None
+    ) -> pl.DataFrame:
+        """Return the columns of *schema* of the table called *name*: of *parts*, or of all."""
+
+
 class LazyRows:
     """The rows of some parts, each table of which is read when it is asked for."""
 
     def __init__(
         self,
-        sources: Sequence[Callable[[str, Mapping[str, Any]], pl.DataFrame]],
+        sources: Sequence[Source],
         live: Collection[int],
+        parts: pl.DataFrame | None = None,
     ) -> None:
-        """Take from *sources*, which return the columns of a schema of a table, what is of *live* parts."""
+        """Take from *sources* what is of *live* parts; *parts* is the table of at least these."""
         self._sources = sources
+        self._live: pl.Series | None = None
+        found = self.table("parts") if parts is None else parts
         self._live = pl.Series(sorted(live), dtype=pl.Int64)
-        self._is_all = False
-        parts = self._united("parts", TABLES["parts"])
-        self.parts = self._wanted(parts)
-        self._is_all = self.parts.height == parts.height
+        self.parts = found.filter(pl.col("part").is_in(self._live.implode()))
+        if parts is None and self.parts.height == found.height:
+            self._live = None
 
     def table(self, name: str, columns: Collection[str] | None = None) -> pl.DataFrame:
-        """Return the frame called *name*, or the *columns* of it, among them `part`."""
+        """Return the frame called *name*, or the *columns* of it."""
         schema = TABLES[name]
         if columns is not None:
             schema = {column: schema[column] for column in columns}
-        return self._wanted(self._united(name, schema))
-
-    def of(self, parts: Collection[int]) -> "LazyRows":
-        """Return the rows of *parts* alone."""
-        return LazyRows(self._sources, parts)
-
-    def rows(self) -> Rows:
-        """Return all of them."""
-        return Rows(**{name: self.table(name) for name in TABLES})
-
-    def _united(self, name: str, schema: Mapping[str, Any]) -> pl.DataFrame:
-        filled = [frame for source in self._sources if (frame := source(name, schema)).height]
+        found = (source(name, schema, self._live) for source in self._sources)
+        filled = [frame for frame in found if frame.height]
         if len(filled) == 1:
             return filled[0]
         return pl.concat(filled) if filled else pl.DataFrame(schema=schema)
 
-    def _wanted(self, frame: pl.DataFrame) -> pl.DataFrame:
-        if self._is_all:
-            return frame
-        return frame.filter(pl.col("part").is_in(self._live.implode()))
+    def of(self, parts: Collection[int]) -> "LazyRows":
+        """Return the rows of *parts* alone."""
+        return LazyRows(self._sources, parts, self.parts)
+
+    def rows(self) -> Rows:
+        """Return all of them."""
+        return Rows(**{name: self.table(name) for name in TABLES})
 
 
 def united(several: Iterable[Rows]) -> Rows:

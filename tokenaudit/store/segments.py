@@ -62,8 +62,9 @@ def write_tables(
             if not frame.is_empty():
                 archive.writestr(name + _TABLE, _parquet(frame))
     name = f"{prefix}{secrets.token_hex(8)}{_SUFFIX}"
-    files.replace(folder / name, buffer.getvalue())
-    return name, len(buffer.getvalue())
+    data = buffer.getvalue()
+    files.replace(folder / name, data)
+    return name, len(data)
 
 
 def _parquet(frame: "pl.DataFrame") -> bytes:
@@ -105,8 +106,10 @@ def rows_of(tables: Tables) -> "Rows":
     return Rows(**{name: table(tables, name, schema) for name, schema in TABLES.items()})
 
 
-def table(tables: Tables, name: str, schema: Mapping[str, Any]) -> "pl.DataFrame":
-    """Return the columns of *schema* of one of *tables*.
+def table(
+    tables: Tables, name: str, schema: Mapping[str, Any], parts: "pl.Series | None" = None
+) -> "pl.DataFrame":
+    """Return the columns of *schema* of one of *tables*: its rows of *parts*, or all.
 
     Raises StoreError where they are not those of this format.
     """
@@ -118,7 +121,11 @@ def table(tables: Tables, name: str, schema: Mapping[str, Any]) -> "pl.DataFrame
     try:
         there = pl.read_parquet_schema(io.BytesIO(data))
         columns = [name for name in schema if name in there]
-        found = pl.read_parquet(io.BytesIO(data), columns=columns or None)
+        if parts is None:
+            found = pl.read_parquet(io.BytesIO(data), columns=columns or None)
+        else:
+            wanted = pl.col("part").is_in(parts.implode())
+            found = pl.scan_parquet(io.BytesIO(data)).filter(wanted).select(columns).collect()
         # A missing column takes no memory as long as it is one value for all rows.
         empty = {name: pl.lit(None, kind) for name, kind in schema.items() if name not in there}
         return found.with_columns(**empty).select(schema.keys()).cast(pl.Schema(schema))

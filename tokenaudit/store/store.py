@@ -38,6 +38,8 @@ _LOCK: Final = "lock"
 _PATIENCE_S: Final = 10
 _TICK_NS: Final = 2_000_000_000
 """The coarsest clock of a file system that is in use: FAT's."""
+_MANY: Final = 20_000
+"""Records that are worth reading back from the disk."""
 _GROWTH: Final = 2
 """Segments are merged until each holds this many times the records of all younger ones."""
 
@@ -188,8 +190,22 @@ class Store:
         live.update(read.parts["part"])
         self._live = live
         self._keep(made, advance)
-        sources = [partial(segments.table, tables) for tables in self._tables]
-        return LazyRows([*sources, read.columns], live), states
+        # Where much was read it is let go, and read back column by column: that takes less room.
+        is_on_disk = read.records.height > _MANY and self._has_all_on_disk()
+        kept = [partial(segments.table, tables) for tables in self._tables]
+        return LazyRows(kept if is_on_disk else [*kept, read.columns], live), states
+
+    def _has_all_on_disk(self) -> bool:
+        """Load what is kept now; tell whether it is all that this run has found out."""
+        with suppress(OSError, StoreError):
+            latest = indexes.load(self.folder)
+            if latest is None or latest.generation != self._generation:
+                return False
+            if not latest.parts() >= self._live:
+                return False
+            self._tables = [segments.load(one.name, self.folder) for one in latest.segments]
+            return True
+        return False
 
     def settled(
         self, facts: "Facts", merged: "Callable[[Facts], Mapping[str, pl.DataFrame]]"

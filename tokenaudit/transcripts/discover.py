@@ -4,9 +4,10 @@ import os
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
-from typing import Final, NamedTuple
+from typing import Final
 
 from tokenaudit.errors import NoTranscriptsError
 from tokenaudit.model import MAIN_AGENT, Reject, Transcript
@@ -113,12 +114,8 @@ def _start(root: Path) -> list[Path]:
     return [root]
 
 
-class _Found(NamedTuple):
-    """A transcript's file."""
-
-    path: str
-    stat: os.stat_result
-    has_meta: bool = False
+_Found = tuple[str, os.stat_result, bool]
+"""The path of a transcript, what its file system says of it, and whether a file beside it says more."""
 
 
 class _Walk:
@@ -145,11 +142,10 @@ class _Walk:
             else:
                 yield from self._folder(str(start))
 
-    def _file(self, path: str, stat: os.stat_result, *, has_meta: bool) -> Iterator[_Found]:
+    def _file(self, path: str, stat: os.stat_result, *, has_meta: bool) -> tuple[_Found, ...]:
         if not stat.st_ino:  # Windows names the file only when asked for it alone
             stat = os.stat(path)  # noqa: PTH116
-        if self._is_new(stat):
-            yield _Found(path, stat, has_meta)
+        return ((path, stat, has_meta),) if self._is_new(stat) else ()
 
     def _reject(self, path: str, error: OSError) -> None:
         self.rejects.append(Reject(path, None, f"cannot be read: {error.strerror}"))
@@ -186,19 +182,19 @@ class _Walk:
 
     def _entry(
         self, entry: os.DirEntry[str], names: Container[str], folders: list[str]
-    ) -> Iterator[_Found]:
-        """Yield *entry* if it is a transcript; put it among *folders* if it is a folder."""
-        is_transcript = entry.name.endswith(".jsonl") and entry.name not in _NOT_TRANSCRIPTS
+    ) -> tuple[_Found, ...]:
+        """Return *entry* if it is a transcript; put it among *folders* if it is a folder."""
+        name = entry.name
         try:
+            if name.endswith(".jsonl") and name not in _NOT_TRANSCRIPTS and entry.is_file():
+                return self._file(entry.path, entry.stat(), has_meta=_meta_of(name) in names)
             if entry.is_dir():
                 folders.append(entry.path)
-            elif is_transcript and entry.is_file():
-                has_meta = _meta_of(entry.name) in names
-                yield from self._file(entry.path, entry.stat(), has_meta=has_meta)
         except FileNotFoundError:
-            return  # gone since the folder was listed: what is not there holds nothing
+            pass  # gone since the folder was listed: what is not there holds nothing
         except OSError as error:
             self._reject(entry.path, error)
+        return ()
 
 
 def _meta_of(path: str) -> str:
@@ -208,25 +204,34 @@ def _meta_of(path: str) -> str:
 def _describe(found: _Found, root: str) -> Transcript:
     """Tell from its place on disk which session, agent and project a transcript belongs to."""
     path, stat, has_meta = found
-    *folders, name = path.split(os.sep)  # noqa: PTH206 - Path objects cost more than the walk
+    folder, _, name = path.rpartition(os.sep)  # Path objects cost more than the walk
+    project_folder, session_id = _place(folder)
     stem = name.removesuffix(".jsonl")
-    is_agent = stem.startswith("agent-")
-    session_id = stem if is_session_id(stem) else None
+    if session_id is None and is_session_id(stem):
+        session_id = stem
+    return Transcript(
+        path,
+        root,
+        project_folder,
+        session_id,
+        stem.removeprefix("agent-") if stem.startswith("agent-") else MAIN_AGENT,
+        stat.st_size,
+        stat.st_mtime_ns,
+        stat.st_dev,
+        stat.st_ino,
+        has_meta,
+    )
+
+
+@lru_cache(16)
+def _place(folder: str) -> tuple[str, str | None]:
+    """Return the project's folder of all transcripts in *folder*, and the session that it is of, if one."""
+    folders = folder.split(os.sep)  # noqa: PTH206
+    session_id = None
     if (session_at := _session_at(folders)) is not None:
         session_id, folders = folders[session_at], folders[:session_at]
     project_at = _project_at(folders)
-    return Transcript(
-        path=path,
-        root=root,
-        project_folder=folders[-1 if project_at is None else project_at],
-        session_id=session_id,
-        agent_id=stem.removeprefix("agent-") if is_agent else MAIN_AGENT,
-        size=stat.st_size,
-        mtime_ns=stat.st_mtime_ns,
-        device=stat.st_dev,
-        inode=stat.st_ino,
-        has_meta=has_meta,
-    )
+    return folders[-1 if project_at is None else project_at], session_id
 
 
 def _project_at(folders: Sequence[str]) -> int | None:
