@@ -21,7 +21,14 @@ from transcripts_builder import (
 )
 
 from tokenaudit.transcripts import lines
-from tokenaudit.transcripts.lines import Candidate, LineReader, Sort, lines_with
+from tokenaudit.transcripts.lines import (
+    Candidate,
+    LineReader,
+    Sort,
+    lines_back,
+    lines_from,
+    lines_with,
+)
 from tokenaudit.transcripts.parse import Parsed
 
 SYSTEM = b'{"type":"system","subtype":"compact_boundary","content":"x","uuid":"u","timestamp":"t"}'
@@ -271,19 +278,40 @@ def test_second_look_passes_over_what_is_too_long(end: bytes) -> None:
     assert [b"a!\n", b"c!!\n", b"d!" + end] == list(lines_with(io.BytesIO(content), b"!"))
 
 
-# head and tail
+# lines from the ends
 
 
-@in_blocks(150, 400, 1 << 18)
-@pytest.mark.usefixtures("block")
-def test_first_and_last_line_are_known_whatever_the_block() -> None:
-    """From them come the first and the last time of a transcript."""
-    first, last = encoded(prompt("a" * 100, at=1)), encoded(prompt("b" * 100, at=2))
-    reader = LineReader(io.BytesIO(first + b"\n" + encoded(reply()) + b"\n" + last + b"\n"))
-    list(reader)
+@settings(max_examples=200, deadline=None)
+@given(st.lists(PIECES, max_size=10), st.sampled_from([b"", b"\n"]), st.integers(1, 80), st.data())
+def test_lines_can_be_had_from_both_ends(
+    content: list[bytes], end: bytes, size: int, data: st.DataObject
+) -> None:
+    """However much is read at a time, and from any line to any other."""
+    every = (b"\n".join(content) + end).splitlines(keepends=True)
+    first = data.draw(st.integers(0, len(every)))
+    last = data.draw(st.integers(first, len(every)))
+    start, stop = len(b"".join(every[:first])), len(b"".join(every[:last]))
+    file = io.BytesIO(b"".join(every))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "_LOOK", size)
 
-    assert first == next(reader.head())
-    assert last == next(line for line in reader.tail() if line)
+        assert every[first:] == list(lines_from(file, start))
+        assert every[first:last][::-1] == list(lines_back(file, start, stop))
+
+
+@pytest.mark.usefixtures("low_limit")
+@pytest.mark.parametrize("look", [16, 1 << 14])
+def test_lines_from_the_ends_pass_over_what_is_too_long(
+    look: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more of it is kept than of a line that may be read; the others are whole."""
+    monkeypatch.setattr(lines, "_LOOK", look)
+    content = [b"a\n", b"!" * (9 * LIMIT) + b"\n", b"b\n"]
+    file = io.BytesIO(b"".join(content))
+
+    assert [b"a\n", b"b\n"] == list(lines_from(file, 0))
+    back = list(lines_back(file, 0, len(b"".join(content))))
+    assert (b"b\n", b"a\n") == (back[0], back[-1])
 
 
 # sorting by a few bytes

@@ -260,7 +260,7 @@ def _transcripts(parts: pl.DataFrame, gone: Collection[str] = ()) -> pl.DataFram
     )
     half = pl.col("is_incomplete") & pl.col("is_superseded")  # read again, as a whole line
     first = ("project_folder", "session_id", "agent_id", "first_time", "project")
-    last = ("root", "agent_type", "description", "last_time", "last_uuid")
+    last = ("root", "agent_type", "description", "last_time")
     own = pl.col("last_record").is_not_null()
     return (
         ordered.with_columns(
@@ -271,6 +271,7 @@ def _transcripts(parts: pl.DataFrame, gone: Collection[str] = ()) -> pl.DataFram
         .agg(
             pl.col(*first, "forked_from", "said_session_id", "file_name").drop_nulls().first(),
             pl.col(*last).drop_nulls().last(),
+            pl.col("last_uuid").filter(pl.col("last_time").is_not_null()).last(),
             pl.col("lines", "bytes", "usage_lines").sum(),
             pl.col("is_incomplete").last(),
             pl.col("is_unfinished", "last_record").filter(own).last(),

@@ -9,12 +9,24 @@ from enum import Enum, auto
 from io import BytesIO
 from typing import BinaryIO, Final
 
-__all__ = ["BLOCK", "LONGEST_LINE", "Candidate", "LineReader", "Sort", "lines_with"]
+__all__ = [
+    "BLOCK",
+    "LONGEST_LINE",
+    "Candidate",
+    "LineReader",
+    "Sort",
+    "lines_back",
+    "lines_from",
+    "lines_with",
+]
 
 BLOCK: Final = 1 << 18
 LONGEST_LINE: Final = 64 << 20
 """A longer line is rejected unread: memory must not grow with what a file holds."""
 
+_LOOK: Final = 1 << 14
+"""Where but a line or two is wanted, this much is read first, and twice as much each time after that."""
+_LARGEST_LOOK: Final = 8 << 20
 _TAIL: Final = 2048
 """Where two objects share a line, the usage of the second stands this near to the line's end."""
 _BOM: Final = b"\xef\xbb\xbf"
@@ -51,8 +63,7 @@ class LineReader:
     """Reads an extent of a transcript: an iterator of candidates that counts what it passes by.
 
     `lines` counts the lines that are not blank, `line_ends` the line ends, `bytes` what was read, and
-    `end` is where the last whole line ends, known when all is read; `head` and `tail` give the lines near the two ends, from
-    which a session's first and last time can be had.
+    `end` is where the last whole line ends, known when all is read.
     """
 
     def __init__(
@@ -76,8 +87,6 @@ class LineReader:
         self._left = None if end is None else end - start
         self._near = 0 if with_results else -_TAIL
         self._is_ended = False
-        self._first = b""
-        self._last = (b"", b"")
 
     def __iter__(self) -> Iterator[Candidate]:
         """Yield the candidates in the order of the file."""
@@ -91,37 +100,12 @@ class LineReader:
                 self.line_ends += 1
                 yield self.line_ends, Sort.OVERSIZE, b""
             elif data[end - 1] == _LINE_END:
-                self._pass(data)
-                text = BytesIO(data)
-                text.seek(start)
-                yield from self._candidates(text.readlines(size))
+                yield from self._candidates(_lines(data, start, end))
             elif data.strip():
-                self._pass(data)
                 self.lines += 1
                 yield self.line_ends + 1, Sort.TAIL, data
         if self.line_ends:
             self.end = self._start + self.bytes - (0 if self._is_ended else size)
-
-    def head(self) -> Iterator[bytes]:
-        """Yield the first lines, from the first one on, as far as the first block goes."""
-        start = 0
-        while (end := self._first.find(b"\n", start)) >= 0:
-            yield self._first[start:end]
-            start = end + 1
-        yield self._first[start:]
-
-    def tail(self) -> Iterator[bytes]:
-        """Yield the last lines, from the last one back, as far as the last blocks go."""
-        for block in self._last:
-            end = len(block)
-            while (start := block.rfind(b"\n", 0, end)) >= 0:
-                yield block[start + 1 : end]
-                end = start
-            yield block[:end]
-
-    def _pass(self, data: bytes) -> None:
-        self._first = self._first or data
-        self._last = (data, self._last[0])
 
     def _blocks(self) -> Iterator[bytes]:
         """Yield what the extent holds, without the mark that an editor may have put before it."""
@@ -224,6 +208,37 @@ def _states_result(line: bytes) -> bool:
     return b'"toolUseResult"' in line and b'"agentId"' in line
 
 
+def lines_from(file: BinaryIO, start: int) -> Iterator[bytes]:
+    """Yield the lines of *file* from *start* on, where one begins; none that is too long to be read."""
+    file.seek(start)
+    for data, first, last in _whole_lines(_growing_blocks(file)):
+        if data is not None:
+            yield from _lines(data, first, last)
+
+
+def _growing_blocks(file: BinaryIO) -> Iterator[bytes]:
+    size = _LOOK
+    while block := file.read(size):
+        yield block
+        size = min(2 * size, _LARGEST_LOOK)
+
+
+def lines_back(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """Yield the lines of *file* between *start* and *end*, where lines begin and end, the last one first."""
+    rest, size = b"", _LOOK
+    while end > start:
+        at = max(start, end - size)
+        file.seek(at)
+        data = file.read(end - at) + rest
+        whole = data.find(b"\n") + 1 if at > start else 0
+        if whole or at == start:
+            yield from reversed(_lines(data, whole, len(data)))
+            rest = data[:whole]
+        else:
+            rest = data if len(data) <= LONGEST_LINE else b""
+        end, size = at, min(2 * size, _LARGEST_LOOK)
+
+
 def lines_with(file: BinaryIO, needle: bytes) -> Iterator[bytes]:
     """Yield the lines of *file* that hold *needle*; none that is too long to be read."""
     for data, start, end in _whole_lines(iter(lambda: file.read(BLOCK), b"")):
@@ -258,6 +273,13 @@ def _whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes | None, int, i
         begun, size = [block[last:]], len(block) - last
     if size:
         yield _joined(begun, size)
+
+
+def _lines(data: bytes, start: int, end: int) -> list[bytes]:
+    """Return the lines of *data* between *start* and *end*, with their line ends."""
+    text = BytesIO(data)
+    text.seek(start)
+    return text.readlines(end - start)
 
 
 def _joined(parts: Sequence[bytes], size: int) -> tuple[bytes | None, int, int]:

@@ -6,7 +6,7 @@ best of them counts (R4); copies in other transcripts are a matter for `merge`.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,7 @@ from tokenaudit.transcripts.format import (
     decode_note,
     decode_progress,
 )
-from tokenaudit.transcripts.lines import BLOCK, LineReader, Sort
+from tokenaudit.transcripts.lines import LineReader, Sort, lines_back, lines_from
 from tokenaudit.transcripts.results import AgentResult, result_of, results_on
 from tokenaudit.transcripts.tolerant import UnreadableError
 
@@ -163,7 +163,10 @@ def parse(extent: Extent) -> Parsed:
     try:
         with open(extent.transcript.path, "rb", buffering=0) as file:  # noqa: PTH123 - a third of the time
             reader = LineReader(file, extent.start, extent.end, with_results=extent.with_results)
-            parsing.read(reader)
+            try:
+                parsing.read(reader)
+            finally:
+                parsing.take_ends(file)
             parsing.parsed.digests = digests_of(file, parsing.parsed.end)
     except OSError as error:
         parsing.reject(None, f"cannot be read: {error.strerror or error}")
@@ -187,7 +190,9 @@ class _Parsing:
                 if not self._add_strictly(number, sort, data):
                     self._add_tolerantly(number, sort, data)
         finally:
-            self._finish(reader)
+            parsed = self.parsed
+            parsed.lines, parsed.line_ends = reader.lines, reader.line_ends
+            parsed.bytes, parsed.end = reader.bytes, reader.end
 
     def _add_strictly(self, number: int, sort: Sort, data: bytes) -> bool:
         """Take a line in by the strict types; tell whether they fit."""
@@ -307,16 +312,14 @@ class _Parsing:
         """Count a line, or the whole file, that could not be read."""
         self.parsed.rejects.append(Reject(self.parsed.transcript.path, number, reason))
 
-    def _finish(self, reader: LineReader) -> None:
-        """Take the facts that only all lines together tell."""
+    def take_ends(self, file: BinaryIO) -> None:
+        """Take the facts that the first and the last lines of *file* tell, and what others add to them."""
         parsed = self.parsed
-        parsed.lines, parsed.line_ends = reader.lines, reader.line_ends
-        parsed.bytes, parsed.end = reader.bytes, reader.end
-        if not parsed.extent.start:
-            self._take_head(_notes(reader.head()))
-            # Until a line tells the time, the head may be yet to come.
-            parsed.is_settled &= parsed.first_time is not None or parsed.end > BLOCK
-        for note in _notes(reader.tail()):
+        start = parsed.extent.start
+        if not start:
+            self._take_head(_notes(lines_from(file, 0)))
+            parsed.is_settled &= parsed.first_time is not None  # the head may be yet to come
+        for note in _notes(lines_back(file, start, start + parsed.bytes)):
             if (time := values.micros(note.timestamp)) is not None:
                 parsed.last_time, parsed.last_uuid = time, note.uuid
                 break
@@ -326,8 +329,6 @@ class _Parsing:
             if line.forked_from is not None:
                 parsed.forked_from = parsed.forked_from or line.forked_from.session_id
             parsed.session_id = parsed.session_id or line.session_id
-            if parsed.first_time is None:
-                parsed.first_time = values.micros(line.timestamp)
 
     def _take_head(self, notes: Iterable[Note]) -> None:
         parsed = self.parsed
@@ -366,9 +367,9 @@ def _title(note: Note) -> Title | None:
 
 
 def _notes(lines: Iterable[bytes]) -> Iterator[Note]:
-    """Decode those of *lines* that are whole; the others are counted elsewhere."""
+    """Take *lines* for notes as far as they can be read; what cannot is counted elsewhere."""
     for line in lines:
         try:
             yield decode_note(line)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            continue
+            yield from map(tolerant.note, tolerant.objects(line)[0])

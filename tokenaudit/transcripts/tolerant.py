@@ -27,7 +27,7 @@ from tokenaudit.transcripts.format import (
 )
 from tokenaudit.transcripts.values import BadCountError
 
-__all__ = ["UnreadableError", "objects", "understand"]
+__all__ = ["UnreadableError", "note", "objects", "understand"]
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def understand(value: Object) -> Assistant | ProgressLine | Note | None:
         return _assistant(value)
     if kind == "progress":
         return _progress(value)
-    return _note(value)
+    return note(value)
 
 
 def _progress(value: Object) -> ProgressLine | None:
@@ -287,7 +287,8 @@ def _forked_from(value: object, odd: list[str]) -> ForkedFrom | None:
     return None
 
 
-def _note(value: Object) -> Note:
+def note(value: Object) -> Note:
+    """Build the note that *value* is, whatever else it may be."""
     return Note(
         type=values.text(value.get("type")),
         subtype=values.text(value.get("subtype")),
