@@ -431,25 +431,26 @@ def _repaired(
     """Add what parents were told of the last replies of subagents, where the counts agree (R4).
 
     The last reply is the one that began last: a late line of an earlier one does not make it that.
+    What stood in a transcript before it was rewritten had a last reply of its own.
     """
     agents = facts.transcripts.filter(pl.col("agent_id") != MAIN_AGENT).select(
         "path", "session_id", "agent_id"
     )
-    told = facts.results.join(facts.transcripts.select("path", "session_id"), on="path").rename(
-        {"path": "parent_path"}
-    )
+    told = facts.results.join(
+        facts.transcripts.select("path", "session_id", teller_id="agent_id"), on="path"
+    ).filter(pl.col("teller_id") != pl.col("agent_id"))
     answered = agents.join(told, on=["session_id", "agent_id"], how="semi")
     if answered.is_empty():
         return responses.with_columns(repaired_tokens=pl.lit(None, dtype=pl.Int64))
     reply = pl.coalesce("key", pl.col("row").cast(pl.String))
     last = (
         facts.records.with_row_index("row")
-        .select("row", "path", "record", "is_progress")
+        .select("row", "path", "revision", "record", "is_progress")
         .filter(pl.col("path").is_in(answered["path"].implode()), ~pl.col("is_progress"))
         .join(copied.select("row", "key"), on="row", how="left")
         .sort("record")
-        .unique(["path", reply], keep="first", maintain_order=True)
-        .unique("path", keep="last", maintain_order=True)
+        .unique(["path", "revision", reply], keep="first", maintain_order=True)
+        .unique(["path", "revision"], keep="last", maintain_order=True)
         .join(answered, on="path")
     )
     # What has no key is alone, and its own owner.
@@ -460,7 +461,6 @@ def _repaired(
         last.join(owner, on="key", how="left")
         .with_columns(pl.coalesce("owner_row", "row").alias("owner_row"))
         .join(told, on=["session_id", "agent_id"])
-        .filter(pl.col("parent_path") != pl.col("path"))
         .rename({"output_tokens": "repaired_tokens"})
         .join(
             responses.select(

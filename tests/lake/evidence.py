@@ -138,7 +138,6 @@ def _transcript(number: int, host: str) -> dict[str, Any]:
         "first_time": DAY + timedelta(minutes=number % 3),
         "project": f"/work/{number}",
         "is_incomplete": False,
-        "is_unfinished": False,
         "lines": 0,
         "bytes": 0,
         "usage_lines": 0,

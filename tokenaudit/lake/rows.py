@@ -14,7 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.merge import Merged, linked, merge
-from tokenaudit.model import Kind, Quality
+from tokenaudit.model import MAIN_AGENT, Kind, Quality
 from tokenaudit.sessions import agents_of, with_projects
 from tokenaudit.store.facts import (
     COMPACTIONS,
@@ -334,13 +334,9 @@ def _facts(rows: pl.DataFrame) -> tuple[Facts, pl.DataFrame]:
     )
     # Each row is an agent and a transcript of its own, and was told of by a parent of its own.
     is_repaired = pl.col("quality") == Quality.REPAIRED.value
-    transcripts = _shaped(both, TRANSCRIPTS).with_columns(
-        is_unfinished=both.select(is_repaired=is_repaired)["is_repaired"],
-        last_record=both["record"],
-        agent_id=both["path"],
-    )
+    transcripts = _shaped(both, TRANSCRIPTS).with_columns(agent_id=both["path"])
     parents = transcripts.with_columns(
-        pl.concat_str("path", pl.lit(_OF_PARENT)).alias("path"), is_unfinished=pl.lit(value=False)
+        path=pl.concat_str("path", pl.lit(_OF_PARENT)), agent_id=pl.lit(MAIN_AGENT)
     )
     told = values.filter(is_repaired).with_columns(
         path=pl.concat_str("path", pl.lit(_OF_PARENT)),

@@ -74,14 +74,11 @@ TRANSCRIPTS: Final[Mapping[str, Any]] = {
     "bytes": pl.Int64,
     "usage_lines": pl.Int64,
     "is_incomplete": pl.Boolean,
-    "is_unfinished": pl.Boolean,
-    "last_record": pl.Int64,
     "is_gone": pl.Boolean,
 }
 """One row per transcript, over all its parts and revisions.
 
-`is_unfinished`: its last reply, `last_record`, has no stop reason. `is_gone`: it is no longer on
-disk, and known only because it was read before.
+`is_gone`: it is no longer on disk, and known only because it was read before.
 """
 
 TITLES: Final[Mapping[str, Any]] = _by_path("titles")
@@ -261,7 +258,6 @@ def _transcripts(parts: pl.DataFrame, gone: Collection[str] = ()) -> pl.DataFram
     half = pl.col("is_incomplete") & pl.col("is_superseded")  # read again, as a whole line
     first = ("project_folder", "session_id", "agent_id", "first_time", "project")
     last = ("root", "agent_type", "description", "last_time")
-    own = pl.col("last_record").is_not_null()
     return (
         ordered.with_columns(
             lines=pl.col("lines") - half,
@@ -274,11 +270,9 @@ def _transcripts(parts: pl.DataFrame, gone: Collection[str] = ()) -> pl.DataFram
             pl.col("last_uuid").filter(pl.col("last_time").is_not_null()).last(),
             pl.col("lines", "bytes", "usage_lines").sum(),
             pl.col("is_incomplete").last(),
-            pl.col("is_unfinished", "last_record").filter(own).last(),
         )
         .with_columns(
             session_id=pl.coalesce("session_id", "said_session_id", "file_name"),
-            is_unfinished=pl.col("is_unfinished").fill_null(value=False),
             is_gone=pl.col("path").is_in(sorted(gone)),
         )
         .select(TRANSCRIPTS.keys())

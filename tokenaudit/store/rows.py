@@ -69,8 +69,6 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "usage_lines": pl.Int64,
         "records": pl.Int64,
         "is_incomplete": pl.Boolean,
-        "is_unfinished": pl.Boolean,
-        "last_record": pl.Int64,
     },
     "records": {
         **_PART,
@@ -307,7 +305,6 @@ class Collector:
         if parts.select(pl.max_horizontal(pl.col(*_BASES).max())).item():
             bases = parts.select("part", *_BASES)
             frames = {name: _counted_on(frame, bases) for name, frame in frames.items()}
-            parts = parts.with_columns(pl.col("last_record") + pl.col("base_record"))
         records = frames["records"]
         frames["records"] = records.with_columns(_time(records[name]) for name in _TIMES)
         return Rows(

@@ -197,8 +197,6 @@ def _tell_more(iterations: Sequence[Iteration]) -> bool:
 
 def _extent_row(parsed: Parsed) -> dict[str, Any]:
     facts = agent_facts(parsed.transcript)
-    own = [at for at, record in enumerate(parsed.records) if not record.is_progress]
-    last = parsed.records[own[-1]] if own else None
     return {
         "path": parsed.transcript.path,
         "start": parsed.extent.start,
@@ -219,6 +217,4 @@ def _extent_row(parsed: Parsed) -> dict[str, Any]:
         "usage_lines": parsed.usage_lines,
         "records": len(parsed.records),
         "is_incomplete": parsed.incomplete,
-        "is_unfinished": last is not None and last.best.message.stop_reason is None,
-        "last_record": own[-1] if own else None,
     }
