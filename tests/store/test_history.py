@@ -223,6 +223,27 @@ def test_a_file_written_within_a_tick_of_the_clock_is_looked_at_again(
     assert "msg_8" in run(root, folder).frame["response_id"]
 
 
+@pytest.mark.parametrize("came", [{"msg_6"}, {"msg_6", "msg_7", "msg_8"}])
+def test_a_file_replaced_between_the_plan_and_the_reading_is_no_continuation(
+    root: Path, folder: Path, came: set[str]
+) -> None:
+    """What the run knew stands; the next one finds the other file, and keeps the first as history."""
+    run(root, folder)
+    with session_file(root).open("ab") as file:
+        file.write(encoded(reply("msg_5", "req_5", at=200)) + b"\n")
+    store = Store.open(folder)
+    plan = store.plan(discover([root]))
+    other = write(root / "other", *(reply(name, name, at=300) for name in sorted(came)))
+    other.replace(session_file(root))
+    facts = store.take(plan, read(plan.extents), now_ns=time_ns() + 10 * SECOND)
+    known = {"msg_1", "msg_2", "msg_3", "msg_4"}
+
+    assert known == {*build(facts, shipped_card()).frame["response_id"]}
+    found = run(root, folder)
+    assert known | came == {*found.frame["response_id"]}
+    assert 0 == found.rejects.height
+
+
 def test_a_file_of_what_the_agent_is_may_come_later(root: Path, folder: Path) -> None:
     """Then its transcript is read again, to know the agent's type."""
     run(root, folder)

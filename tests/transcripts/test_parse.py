@@ -23,8 +23,9 @@ from transcripts_builder import (
     write,
 )
 
+from tokenaudit.model import Transcript
 from tokenaudit.transcripts import lines
-from tokenaudit.transcripts.parse import Parsed
+from tokenaudit.transcripts.parse import Extent, Parsed, parse
 
 
 def read(folder: Path, *content: Line | bytes, end: bytes = b"\n") -> Parsed:
@@ -539,3 +540,23 @@ def test_lines_of_a_response_fold_in_every_regime(
         record.best.message.stop_reason,
     )
     assert (1, "2026-03-02T09:00:00.000Z") == (record.first_line, record.first.timestamp)
+
+
+# while it is being replaced
+
+
+def test_a_piece_of_a_file_that_was_replaced_is_a_reject(tmp_path: Path) -> None:
+    """Its neighbours may be of the other file; nothing is kept of it, so that it is read again."""
+    path = write(tmp_path / "a.jsonl", reply())
+    stat = path.stat()
+    write(tmp_path / "b.jsonl", reply("msg_2", "req_2")).replace(path)
+    planned = Transcript(
+        str(path), "", "", None, "main", device=stat.st_dev, inode=stat.st_ino, size=stat.st_size
+    )
+
+    piece = parse(Extent(planned, end=stat.st_size))
+    whole = parse(Extent(planned))
+
+    assert [(None, "replaced while it was read")] == reasons(piece)
+    assert (0, None) == (len(piece.records), piece.digests)
+    assert (1, []) == (len(whole.records), reasons(whole))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tokenaudit.model import Transcript
 from tokenaudit.store.index import FileState, Index
-from tokenaudit.transcripts import Discovery, Extent, extents_of, is_session_id, still_holds
+from tokenaudit.transcripts import Discovery, Extent, extents_of, fate_of, is_session_id
 
 __all__ = ["Base", "Change", "Plan", "is_within", "plan"]
 
@@ -96,12 +96,12 @@ def _change(state: FileState | None, whole: Extent) -> Change | None:
     )
     if _is_same(state, transcript) and is_looked_at and state.gone_ns is None:
         return None
-    onward = Extent(transcript, state.end, with_results=state.with_results)
+    onward = Extent(transcript, state.end, with_results=state.with_results, known=state.digests)
     try:
-        if transcript.size < state.end:
-            return Change(state, whole, "shrank")
-        if not still_holds(transcript.path, state.digests, state.end):
-            return Change(state, whole, "rewritten")
+        with open(transcript.path, "rb", buffering=0) as file:  # noqa: PTH123
+            fate = fate_of(file, state.digests, state.end)
+        if fate is not None:
+            return Change(state, whole, fate)
     except OSError:
         return Change(state, onward)  # what is wrong with it comes out when it is read
     return Change(state, onward if is_looked_at and state.is_settled and state.end else whole)

@@ -2,7 +2,7 @@
 
 from tokenaudit.transcripts.columns import Columns, Reading
 from tokenaudit.transcripts.content import Cause, Content, Follower, Piece, read_content
-from tokenaudit.transcripts.digests import Digests, still_holds
+from tokenaudit.transcripts.digests import REWRITTEN, SHRANK, Digests, fate_of
 from tokenaudit.transcripts.discover import (
     DEMO,
     Discovery,
@@ -16,6 +16,8 @@ from tokenaudit.transcripts.values import micros
 
 __all__ = [
     "DEMO",
+    "REWRITTEN",
+    "SHRANK",
     "Cause",
     "Columns",
     "Content",
@@ -29,10 +31,10 @@ __all__ = [
     "default_roots",
     "discover",
     "extents_of",
+    "fate_of",
     "folder_name",
     "is_session_id",
     "micros",
     "read",
     "read_content",
-    "still_holds",
 ]

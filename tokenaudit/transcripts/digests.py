@@ -1,9 +1,13 @@
 """Tells whether a transcript still begins as it did when it was read: by digests of its two ends."""
 
+import os
 from hashlib import blake2b
 from typing import BinaryIO, Final, NamedTuple
 
-__all__ = ["Digests", "digests_of", "still_holds"]
+__all__ = ["REWRITTEN", "SHRANK", "Digests", "digests_of", "fate_of"]
+
+REWRITTEN: Final = "rewritten"
+SHRANK: Final = "shrank"
 
 _SAMPLE: Final = 1024
 """Bytes at each end that are looked at."""
@@ -25,13 +29,14 @@ def digests_of(file: BinaryIO, end: int) -> Digests:
     return Digests(_digest(head), _digest(file.read(size)))
 
 
-def still_holds(path: str, digests: Digests, end: int) -> bool:
-    """Tell whether the first *end* bytes of the file at *path* are, as far as one can see, as they were.
+def fate_of(file: BinaryIO, digests: Digests, end: int) -> str | None:
+    """Return what became of the first *end* bytes of *file*: REWRITTEN or SHRANK.
 
-    Raises OSError where it cannot be read.
+    None: as far as one can see they are as they were. Raises OSError where it cannot be read.
     """
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-        return digests_of(file, end) == digests
+    if os.fstat(file.fileno()).st_size < end:
+        return SHRANK
+    return None if digests_of(file, end) == digests else REWRITTEN
 
 
 def _digest(data: bytes) -> str:

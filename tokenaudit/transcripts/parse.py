@@ -4,6 +4,7 @@ Copies within the transcript are folded here, because a response takes several l
 best of them counts (R4); copies in other transcripts are a matter for `merge`.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -12,7 +13,7 @@ import msgspec
 
 from tokenaudit.model import MAIN_AGENT, Reject, Transcript
 from tokenaudit.transcripts import tolerant, values
-from tokenaudit.transcripts.digests import Digests, digests_of
+from tokenaudit.transcripts.digests import Digests, digests_of, fate_of
 from tokenaudit.transcripts.format import (
     Assistant,
     Message,
@@ -42,6 +43,8 @@ class Extent:
     """None: up to the end of the file, wherever that is by then."""
     with_results: bool = False
     """Whether what it says of the results of subagents is wanted: that takes a longer look."""
+    known: Digests | None = None
+    """Of what was read before `start`; what stands behind anything else is not read."""
 
     @property
     def size(self) -> int:
@@ -158,19 +161,46 @@ class Parsed:
 
 
 def parse(extent: Extent) -> Parsed:
-    """Read *extent* from its file. Unreadable files are a reject, not an error."""
+    """Read *extent* from its file. Unreadable files are a reject, not an error.
+
+    Nothing is read, and there are no digests, where the file was rewritten after it was decided from
+    where to read on: that is for the next run to find out. A piece of a file that was replaced
+    meanwhile is a reject.
+    """
     parsing = _Parsing(extent)
     try:
         with open(extent.transcript.path, "rb", buffering=0) as file:  # noqa: PTH123 - a third of the time
+            if _is_replaced(file, extent):
+                parsing.reject(None, "replaced while it was read")
+                return parsing.parsed
+            if not _goes_on(file, extent):
+                return parsing.parsed
             reader = LineReader(file, extent.start, extent.end, with_results=extent.with_results)
             try:
                 parsing.read(reader)
             finally:
                 parsing.take_ends(file)
+            if not _goes_on(file, extent):
+                return Parsed(extent, end=extent.start)
             parsing.parsed.digests = digests_of(file, parsing.parsed.end)
     except OSError as error:
         parsing.reject(None, f"cannot be read: {error.strerror or error}")
     return parsing.parsed
+
+
+def _goes_on(file: BinaryIO, extent: Extent) -> bool:
+    """Tell whether *file* still begins with what was read before *extent*."""
+    return extent.known is None or fate_of(file, extent.known, extent.start) is None
+
+
+def _is_replaced(file: BinaryIO, extent: Extent) -> bool:
+    """Tell whether *file* is another than the one that *extent* is a piece of."""
+    transcript = extent.transcript
+    is_piece = extent.known is None and (extent.start > 0 or extent.end is not None)
+    if not is_piece or not transcript.inode:
+        return False
+    stat = os.fstat(file.fileno())
+    return (stat.st_dev, stat.st_ino) != (transcript.device, transcript.inode)
 
 
 _Key = tuple[str | None, str | None, str | None, bool]

@@ -121,18 +121,18 @@ def _split(extents: Iterable[Extent]) -> Iterator[Extent]:
 
 
 def _cut(extent: Extent) -> Iterator[Extent]:
-    start, size = extent.start, extent.size
+    end = extent.start + extent.size
     try:
         with open(extent.transcript.path, "rb") as file:  # noqa: PTH123
-            for at in range(start + _BATCH, extent.start + size - _BATCH, _BATCH):
+            for at in range(extent.start + _BATCH, end - _BATCH, _BATCH):
                 file.seek(at)
                 file.readline(LONGEST_LINE)
-                if start < file.tell() < extent.start + size:
-                    yield replace(extent, start=start, end=file.tell())
-                    start = file.tell()
+                if extent.start < file.tell() < end:
+                    yield replace(extent, end=file.tell())
+                    extent = replace(extent, start=file.tell(), known=None)
     except OSError:
         pass  # what cannot be read comes out as a reject when it is parsed
-    yield replace(extent, start=start)
+    yield extent
 
 
 def _batches(extents: Iterable[Extent]) -> list[list[Extent]]:
