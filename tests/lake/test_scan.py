@@ -7,9 +7,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from lakes import Cluster
 from polars.testing import assert_frame_equal
 from stories import STORIES
-from test_rollup import asked, cluster
+from test_rollup import asked
 from transcripts_builder import facts_of
 
 from tokenaudit import transcripts
@@ -106,10 +107,11 @@ def test_the_same_on_processes(discovery: Discovery, exported: Path, tmp_path: P
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_same_on_a_cluster(discovery: Discovery, exported: Path, tmp_path: Path) -> None:
+def test_the_same_on_a_cluster(
+    discovery: Discovery, exported: Path, tmp_path: Path, cluster: Cluster
+) -> None:
     """A real scheduler, and two workers."""
-    with cluster() as (address, _):
-        scanned(tmp_path, discovery, on_cluster(address), batch=20_000)
+    scanned(tmp_path, discovery, on_cluster(cluster.address), batch=20_000)
     assert roll_up(asked(tmp_path), here).digest == roll_up(asked(exported), here).digest
 
 
