@@ -23,7 +23,7 @@ from tokenaudit.lake.cluster import on_cluster
 from tokenaudit.lake.groups import Groups, read_groups
 from tokenaudit.lake.host import Host
 from tokenaudit.lake.publish import publish
-from tokenaudit.lake.rollup import roll_up
+from tokenaudit.lake.rollup import Rollup, roll_up
 from tokenaudit.lake.rows import rows_of
 from tokenaudit.lake.storage import Folder
 from tokenaudit.lake.sums import Asked
@@ -37,6 +37,12 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "lake.md"
 
 def asked(lake: Path, *keys: str) -> Asked:
     return Asked(str(lake), shipped_card(), Selection(), keys or ("host",), Groups(), {})
+
+
+@pytest.fixture(scope="module")
+def expected(lake: Path) -> Rollup:
+    """What the lake adds up to in this process."""
+    return roll_up(asked(lake), here)
 
 
 def test_copies_of_neighbours_change_no_figure_of_the_sample(tmp_path: Path) -> None:
@@ -57,9 +63,8 @@ def test_copies_of_neighbours_change_no_figure_of_the_sample(tmp_path: Path) -> 
     assert found.damages == ()
 
 
-def test_one_digest_whoever_does_the_work(lake: Path) -> None:
+def test_one_digest_whoever_does_the_work(lake: Path, expected: Rollup) -> None:
     """In this process, on spawned processes, and by the documented SQL in DuckDB."""
-    expected = roll_up(asked(lake), here)
     assert expected.hosts > 20
     assert roll_up(asked(lake, "day"), on_processes(2)).digest == expected.digest
 
@@ -82,7 +87,7 @@ def test_the_document_names_every_column() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_one_digest_on_a_local_cluster(lake: Path) -> None:
+def test_one_digest_on_a_local_cluster(lake: Path, expected: Rollup) -> None:
     """The cluster that Dask itself makes of processes."""
     from distributed import LocalCluster
 
@@ -90,15 +95,16 @@ def test_one_digest_on_a_local_cluster(lake: Path) -> None:
         n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
     ) as local:
         found = roll_up(asked(lake), on_cluster(local.scheduler_address))
-    assert found.digest == roll_up(asked(lake), here).digest
+    assert found.digest == expected.digest
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_one_digest_on_a_cluster_of_which_a_worker_is_killed(lake: Path, cluster: Cluster) -> None:
+def test_one_digest_on_a_cluster_of_which_a_worker_is_killed(
+    lake: Path, expected: Rollup, cluster: Cluster
+) -> None:
     """A real scheduler and two workers; one that dies in mid-run costs time, no figure."""
-    expected = roll_up(asked(lake), here).digest
     work = on_cluster(cluster.address)
-    assert roll_up(asked(lake), work).digest == expected
+    assert roll_up(asked(lake), work).digest == expected.digest
     killed: list[int] = []
 
     def interrupted(function: Callable[[Any], Any], days: Sequence[Any]) -> Iterator[Any]:
@@ -109,7 +115,7 @@ def test_one_digest_on_a_cluster_of_which_a_worker_is_killed(lake: Path, cluster
             yield sums
 
     try:
-        assert roll_up(asked(lake), interrupted).digest == expected
+        assert roll_up(asked(lake), interrupted).digest == expected.digest
     finally:
         cluster.add_worker()
     assert killed
@@ -130,7 +136,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "tls.yaml"
 
 
-def test_one_digest_on_a_cluster_under_tls(lake: Path, tmp_path: Path, certificates: Path) -> None:
+def test_one_digest_on_a_cluster_under_tls(
+    lake: Path, expected: Rollup, tmp_path: Path, certificates: Path
+) -> None:
     """The command finds scheduler and certificates, and the way there is encrypted."""
     command = [sys.executable, "-m", "tokenaudit", "rollup", str(lake), "--json", "--cluster"]
     with a_cluster(tmp_path, "tls", DASK_CONFIG=str(certificates)) as cluster:
@@ -142,7 +150,7 @@ def test_one_digest_on_a_cluster_under_tls(lake: Path, tmp_path: Path, certifica
         )
     assert done.stderr == b""
     found = json.loads(done.stdout)["meta"]["lake"]["digest"]
-    assert found == roll_up(asked(lake), here).digest
+    assert found == expected.digest
 
 
 def test_a_cluster_under_tls_needs_certificates(tmp_path: Path) -> None:
