@@ -66,7 +66,7 @@ def held(lake: Path) -> pl.DataFrame:
     return pl.concat([read(folder, [part]).rows for part in parts])
 
 
-@pytest.mark.parametrize("batch", [1, 10_000, 1 << 30])
+@pytest.mark.parametrize("batch", [1, 60_000, 1 << 30])
 def test_the_lake_is_that_of_one_process(
     discovery: Discovery, exported: Path, expected: str, tmp_path: Path, batch: int
 ) -> None:
