@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from calls import FORK, run
+from calls import FORK, refused, run
 from processes import unmeasured
 
+from tokenaudit.cli import exports
 from tokenaudit.lake.parts import find, read
 from tokenaudit.lake.rows import unite
 from tokenaudit.lake.storage import Folder
+from tokenaudit.transcripts import DEMO
 
 
 def held(lake: Path) -> pl.DataFrame:
@@ -128,6 +131,75 @@ def test_twenty_at_once_of_which_half_are_killed(tmp_path: Path) -> None:
 
     assert sorted(Folder(lake).names()) == sorted(Folder(clean).names())
     assert held(lake).equals(held(clean))
+
+
+HOLDER = """
+import sys
+from tokenaudit.cli.exports import alone
+with alone(sys.argv[1], "h1"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_lock_dies_with_its_owner(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a run holds it others wait; once that is killed with -9, they go on without waiting."""
+    monkeypatch.setenv("TOKENAUDIT_HOST_ID", "h1")
+    monkeypatch.setattr(exports, "_PATIENCE_S", 0)
+    lake = tmp_path / "lake"
+    argv = ["export", "--root", FORK, "--to", str(lake)]
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lake)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        waiting = subprocess.Popen([sys.executable, "-m", "tokenaudit", *argv])
+        assert "another export of this host has been writing for long" in refused(capfd, *argv)
+        assert waiting.poll() is None
+        assert Folder(lake).names() == []
+        holder.send_signal(signal.SIGKILL)
+
+    assert holder.returncode == -signal.SIGKILL
+    assert waiting.wait(60) == 0
+    names = Folder(lake).names()
+    assert held(lake).height == 5
+    assert run(capfd, *argv) == (0, "", "")
+    assert Folder(lake).names() == names
+
+
+def digest_and_days(
+    capfd: pytest.CaptureFixture[str], lake: Path
+) -> tuple[str, list[dict[str, object]]]:
+    code, out, _ = run(capfd, "rollup", str(lake), "daily", "--json")
+    found = json.loads(out)
+    assert (code, found["meta"]["lake"]["damages"]) == (0, [])
+    return found["meta"]["lake"]["digest"], found["rows"]
+
+
+@pytest.mark.parametrize("store", [[], ["--no-store"]])
+def test_transcripts_that_are_gone_take_nothing_away(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, store: list[str]
+) -> None:
+    """Half of them deleted, or the other half, and exported again: every day is as it was."""
+    root, lake = tmp_path / "root", tmp_path / "lake"
+    shutil.copytree(DEMO, root)
+    argv = ["export", "--root", str(root), *store, "--to"]
+    assert run(capfd, *argv, str(lake)) == (0, "", "")
+    published = digest_and_days(capfd, lake)
+    assert sum(int(str(day["responses"])) for day in published[1]) == 92
+
+    for first in (0, 1):
+        for path in sorted(root.rglob("*.jsonl"))[first::2]:
+            path.unlink()
+        assert run(capfd, *argv, str(lake)) == (0, "", "")
+        assert digest_and_days(capfd, lake) == published
+        less = tmp_path / f"less-{first}"
+        assert run(capfd, *argv, str(less), "--no-store") == (0, "", "")
+        assert held(less).height < 92
+        shutil.copytree(DEMO, root, dirs_exist_ok=True)
 
 
 def test_a_home_that_is_not_there_is_no_reason_to_stop(tmp_path: Path) -> None:

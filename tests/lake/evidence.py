@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 from hypothesis import strategies as st
+from transcripts_builder import facts_of
 
+from tokenaudit import transcripts
 from tokenaudit.lake.rows import rows_of
 from tokenaudit.store import facts as store_facts
 from tokenaudit.store.facts import Facts
@@ -84,6 +87,24 @@ def facts(history: Sequence[Copy], host: str = "") -> Facts:
 
 def rows(history: Sequence[Copy], host: str = "h1") -> pl.DataFrame:
     return rows_of(facts(history), host=host, label=host)
+
+
+def facts_below(*roots: Path) -> Facts:
+    """Return the facts of real transcripts."""
+    return facts_of(transcripts.discover(roots))
+
+
+def worse(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return *rows* as a host holds them that has copied transcripts too early."""
+    return rows.with_columns(
+        stop_reason=pl.lit(None, pl.String),
+        said_output_tokens=pl.lit(3, pl.Int64),
+        output_tokens=pl.lit(3, pl.Int64),
+        quality=pl.lit("placeholder"),
+        source_path=pl.concat_str("source_path", pl.lit("~")),
+        owner_path=pl.concat_str("owner_path", pl.lit("~")),
+        iterations=pl.lit(None, rows.schema["iterations"]),
+    )
 
 
 def _record(copy: Copy, host: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,10 +33,9 @@ ONE = Copy(1, 1, 5, is_final=False, later=0)
 TWO = Copy(2, 1, 70, is_final=True, later=0)
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with store.running() as address:
-        yield address
+@pytest.fixture
+def address(bucket_store: str) -> str:
+    return bucket_store
 
 
 @pytest.fixture

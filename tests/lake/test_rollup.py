@@ -1,12 +1,11 @@
 """One total over many hosts: the same whoever does the work, and what a single machine would say."""
 
+import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
-from stories import STORIES
-from transcripts_builder import facts_of
+from evidence import facts_below, worse
+from lakes import Cluster, a_cluster
 
 from tokenaudit import ledger, transcripts
 from tokenaudit.errors import ConfigError, UsageError
@@ -24,56 +23,26 @@ from tokenaudit.lake.cluster import on_cluster
 from tokenaudit.lake.groups import Groups, read_groups
 from tokenaudit.lake.host import Host
 from tokenaudit.lake.publish import publish
-from tokenaudit.lake.rollup import roll_up
+from tokenaudit.lake.rollup import Rollup, roll_up
 from tokenaudit.lake.rows import rows_of
 from tokenaudit.lake.storage import Folder
 from tokenaudit.lake.sums import Asked
 from tokenaudit.lake.work import here, on_processes
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.selection import Selection
-from tokenaudit.store.facts import Facts
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "lake.md"
-
-
-def facts_below(*roots: Path) -> Facts:
-    discovery = transcripts.discover(roots)
-    return facts_of(discovery)
 
 
 def asked(lake: Path, *keys: str) -> Asked:
     return Asked(str(lake), shipped_card(), Selection(), keys or ("host",), Groups(), {})
 
 
-def worse(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return *rows* as a host holds them that has copied transcripts too early."""
-    return rows.with_columns(
-        stop_reason=pl.lit(None, pl.String),
-        said_output_tokens=pl.lit(3, pl.Int64),
-        output_tokens=pl.lit(3, pl.Int64),
-        quality=pl.lit("placeholder"),
-        source_path=pl.concat_str("source_path", pl.lit("~")),
-        owner_path=pl.concat_str("owner_path", pl.lit("~")),
-        iterations=pl.lit(None, rows.schema["iterations"]),
-    )
-
-
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake of the stories and the sample, each of a host; neighbours hold worse copies of some."""
-    top = tmp_path_factory.mktemp("lake")
-    stories = [story for story in STORIES if any(story.root.rglob("*.jsonl"))]
-    for number, root in enumerate([*(story.root for story in stories), transcripts.DEMO]):
-        rows = rows_of(facts_below(root), host=f"h{number}", label=None)
-        with_ids = rows.filter(pl.col("message_id").is_not_null())
-        for host, known in (
-            (f"h{number}", rows),
-            (f"h{number + 1}", worse(with_ids)),
-            (f"x{number % 3}", with_ids.head(2)),
-        ):
-            publish(known, Folder(top), Host(host, f"label of {host}"), NOW)
-    return top
+def expected(lake: Path) -> Rollup:
+    """What the lake adds up to in this process."""
+    return roll_up(asked(lake), here)
 
 
 def test_copies_of_neighbours_change_no_figure_of_the_sample(tmp_path: Path) -> None:
@@ -94,9 +63,8 @@ def test_copies_of_neighbours_change_no_figure_of_the_sample(tmp_path: Path) -> 
     assert found.damages == ()
 
 
-def test_one_digest_whoever_does_the_work(lake: Path) -> None:
+def test_one_digest_whoever_does_the_work(lake: Path, expected: Rollup) -> None:
     """In this process, on spawned processes, and by the documented SQL in DuckDB."""
-    expected = roll_up(asked(lake), here)
     assert expected.hosts > 20
     assert roll_up(asked(lake, "day"), on_processes(2)).digest == expected.digest
 
@@ -118,59 +86,86 @@ def test_the_document_names_every_column() -> None:
     assert sorted(re.findall(r"`(\w+)`", "".join(cells))) == sorted(SCHEMA)
 
 
-@contextmanager
-def cluster() -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
-    """A scheduler and two workers of Dask on loopback."""
-    environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show"]
-    processes: list[subprocess.Popen[str]] = []
+@pytest.mark.filterwarnings("ignore")
+def test_one_digest_on_a_local_cluster(lake: Path, expected: Rollup) -> None:
+    """The cluster that Dask itself makes of processes."""
+    from distributed import LocalCluster
 
-    def start(*argv: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE, text=True)
-        processes.append(process)
-        return process
-
-    try:
-        scheduler = start(*dask, *options)
-        assert scheduler.stderr is not None
-        address = next(
-            found[0]
-            for line in scheduler.stderr
-            if (found := re.findall(r"Scheduler at:\s+(tcp://\S+)", line))
-        )
-        worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"]
-        workers = [
-            start(
-                *worker, "--nthreads", "1", "--nworkers", "1", "--no-nanny", "--host", "127.0.0.1"
-            )
-            for _ in range(2)
-        ]
-        yield address, workers
-    finally:
-        for process in reversed(processes):
-            process.kill()
-            process.communicate()
+    with LocalCluster(  # type: ignore[no-untyped-call]
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    ) as local:
+        found = roll_up(asked(lake), on_cluster(local.scheduler_address))
+    assert found.digest == expected.digest
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_one_digest_on_a_cluster_of_which_a_worker_is_killed(lake: Path) -> None:
-    """A worker that dies in mid-run costs time, no figure."""
-    expected = roll_up(asked(lake), here).digest
-    with cluster() as (address, workers):
-        assert roll_up(asked(lake), on_cluster(address)).digest == expected
-        work = on_cluster(address)
-        killed: list[int] = []
+def test_one_digest_on_a_cluster_of_which_a_worker_is_killed(
+    lake: Path, expected: Rollup, cluster: Cluster
+) -> None:
+    """A real scheduler and two workers; one that dies in mid-run costs time, no figure."""
+    work = on_cluster(cluster.address)
+    assert roll_up(asked(lake), work).digest == expected.digest
+    killed: list[int] = []
 
-        def interrupted(function: Callable[[Any], Any], days: Sequence[Any]) -> Iterator[Any]:
-            for sums in work(function, days):
-                if not killed:
-                    workers[0].send_signal(signal.SIGKILL)
-                    killed.append(1)
-                yield sums
+    def interrupted(function: Callable[[Any], Any], days: Sequence[Any]) -> Iterator[Any]:
+        for sums in work(function, days):
+            if not killed:
+                cluster.kill_worker()
+                killed.append(1)
+            yield sums
 
-        assert roll_up(asked(lake), interrupted).digest == expected
-        assert killed
+    try:
+        assert roll_up(asked(lake), interrupted).digest == expected.digest
+    finally:
+        cluster.add_worker()
+    assert killed
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Settings of Dask as they are documented, and what they name: one that vouches for itself."""
+    from distributed import Security
+
+    folder = tmp_path_factory.mktemp("certificates")
+    made = Security.temporary()  # type: ignore[no-untyped-call]
+    for name in ("ca", "scheduler", "worker", "client"):
+        (folder / f"{name}.pem").write_text(made.tls_ca_file)
+        (folder / f"{name}-key.pem").write_text(made.tls_client_key)
+    (settings,) = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    (folder / "tls.yaml").write_text(settings.replace("/etc/usage", str(folder)))
+    return folder / "tls.yaml"
+
+
+def test_one_digest_on_a_cluster_under_tls(
+    lake: Path, expected: Rollup, tmp_path: Path, certificates: Path
+) -> None:
+    """The command finds scheduler and certificates, and the way there is encrypted."""
+    command = [sys.executable, "-m", "tokenaudit", "rollup", str(lake), "--json", "--cluster"]
+    with a_cluster(tmp_path, "tls", DASK_CONFIG=str(certificates)) as cluster:
+        done = subprocess.run(
+            [*command, cluster.address],
+            env={**os.environ, "DASK_CONFIG": str(certificates)},
+            capture_output=True,
+            check=True,
+        )
+    assert done.stderr == b""
+    found = json.loads(done.stdout)["meta"]["lake"]["digest"]
+    assert found == expected.digest
+
+
+def test_a_cluster_under_tls_needs_certificates(tmp_path: Path) -> None:
+    """None, or files that are none, are an error at once, before anything is sent."""
+    import dask
+
+    work = on_cluster("tls://127.0.0.1:9")
+    with pytest.raises(ConfigError, match="no certificates are known"):
+        list(work(str, [1]))
+    missing = dict.fromkeys(("ca-file", "client.cert", "client.key"), str(tmp_path / "missing.pem"))
+    with (
+        dask.config.set({f"distributed.comm.tls.{name}": path for name, path in missing.items()}),
+        pytest.raises(ConfigError, match=r"the certificates cannot be used: .*No such file"),
+    ):
+        list(work(str, [1]))
 
 
 @pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "tcp://example.org:8786"])

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from lakes import Cluster
 from polars.testing import assert_frame_equal
 from stories import STORIES
-from test_rollup import asked, cluster
+from test_rollup import asked
 from transcripts_builder import facts_of
 
 from tokenaudit import transcripts
@@ -45,6 +46,12 @@ def exported(discovery: Discovery, tmp_path_factory: pytest.TempPathFactory) -> 
     return lake
 
 
+@pytest.fixture(scope="module")
+def expected(exported: Path) -> str:
+    """The digest of that lake."""
+    return roll_up(asked(exported), here).digest
+
+
 def scanned(
     lake: Path, discovery: Discovery, work: Work = here, *, batch: int = 1, now: datetime = NOW
 ) -> Scanned:
@@ -59,9 +66,9 @@ def held(lake: Path) -> pl.DataFrame:
     return pl.concat([read(folder, [part]).rows for part in parts])
 
 
-@pytest.mark.parametrize("batch", [1, 10_000, 1 << 30])
+@pytest.mark.parametrize("batch", [1, 60_000, 1 << 30])
 def test_the_lake_is_that_of_one_process(
-    discovery: Discovery, exported: Path, tmp_path: Path, batch: int
+    discovery: Discovery, exported: Path, expected: str, tmp_path: Path, batch: int
 ) -> None:
     """Row by row, but for how many copies were seen: of those in other batches nothing is known."""
     made = batches(discovery.transcripts, batch)
@@ -73,7 +80,7 @@ def test_the_lake_is_that_of_one_process(
     assert found.files == len(discovery.transcripts)
     assert len(found.written) == len(Folder(exported).names())
     assert_frame_equal(held(tmp_path).drop("copies"), held(exported).drop("copies"))
-    assert roll_up(asked(tmp_path), here).digest == roll_up(asked(exported), here).digest
+    assert roll_up(asked(tmp_path), here).digest == expected
     assert not list((tmp_path / "_scan").iterdir())
 
 
@@ -97,20 +104,21 @@ def test_copies_in_other_batches_are_one_response(tmp_path: Path) -> None:
     )
 
 
-def test_the_same_on_processes(discovery: Discovery, exported: Path, tmp_path: Path) -> None:
+def test_the_same_on_processes(discovery: Discovery, expected: str, tmp_path: Path) -> None:
     """Each worker writes its own; a second scan writes nothing."""
     found = scanned(tmp_path, discovery, on_processes(2), batch=20_000)
     assert Folder(tmp_path).names() == sorted(part.part for part in found.written)
-    assert roll_up(asked(tmp_path), here).digest == roll_up(asked(exported), here).digest
+    assert roll_up(asked(tmp_path), here).digest == expected
     assert scanned(tmp_path, discovery, batch=20_000).written == ()
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_same_on_a_cluster(discovery: Discovery, exported: Path, tmp_path: Path) -> None:
+def test_the_same_on_a_cluster(
+    discovery: Discovery, expected: str, tmp_path: Path, cluster: Cluster
+) -> None:
     """A real scheduler, and two workers."""
-    with cluster() as (address, _):
-        scanned(tmp_path, discovery, on_cluster(address), batch=20_000)
-    assert roll_up(asked(tmp_path), here).digest == roll_up(asked(exported), here).digest
+    scanned(tmp_path, discovery, on_cluster(cluster.address), batch=20_000)
+    assert roll_up(asked(tmp_path), here).digest == expected
 
 
 def test_what_was_published_before_never_shrinks(

@@ -138,21 +138,30 @@ def _add_to_lake(
     storage = open_storage(target.to, must_exist=False)
     host = this_host(data_folder(), os.environ, target.label)
     facts = read_facts(options, settings)
-    from tokenaudit.lake.publish import publish
-    from tokenaudit.lake.rows import rows_of
-    from tokenaudit.reports.selection import select
+    from tokenaudit.lake.again import Last, mark_of
+    from tokenaudit.lake.publish import Published, publish
 
-    rows = rows_of(facts, host=host.id, label=host.label)
-    chosen = select(rows, question.selection).collect().select(rows.columns)
-    with alone(target.to, host.id):
-        published = publish(chosen, storage, host, question.now, secret=secret)
+    last = Last.of(data_folder(), target.to, storage, host)
+    mark = mark_of(facts, host, question.selection, secret)
+    published, responses = Published((), (), ()), last.responses(mark)
+    if responses is None:
+        from tokenaudit.lake.rows import rows_of
+        from tokenaudit.reports.selection import select
+
+        rows = rows_of(facts, host=host.id, label=host.label)
+        chosen = select(rows, question.selection).collect().select(rows.columns)
+        responses = chosen.height
+        with alone(target.to, host.id):
+            published = publish(chosen, storage, host, question.now, secret=secret)
+            if not published.damages:
+                last.note(mark, responses)
     if options.output.json:
         say(
             {
                 "to": target.to,
                 "host": host.id,
                 "host_label": host.label,
-                "responses": chosen.height,
+                "responses": responses,
                 "rejects": facts.rejects.height,
                 **asdict(published),
             }

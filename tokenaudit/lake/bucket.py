@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -183,18 +184,30 @@ def open_bucket(lake: str, *, must_exist: bool) -> Bucket:
 
 def _client() -> Any:
     try:
-        from boto3.session import Session
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
+        from botocore.session import Session
     except ImportError:
         raise ConfigError(
             f"{SCHEME}: boto3 is not installed", hint="pip install 'tokenaudit-cli[s3]'"
         ) from None
     config = Config(connect_timeout=10, max_pool_connections=_AT_ONCE)
     try:
-        return Session().client("s3", config=config)  # credentials as they are now
+        session = Session()  # credentials as they are now
+        # Only what S3 is is read once: that is most of the work, and a roll-up asks for each day.
+        session.register_component(
+            "data_loader", _loader(session.get_config_variable("data_path") or "")
+        )
+        return session.create_client("s3", config=config)
     except (BotoCoreError, ValueError) as error:
         raise ConfigError(f"{SCHEME}: {_reason(error)}") from None
+
+
+@cache
+def _loader(path: str) -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader(path or None)
 
 
 def _is_shown(name: str) -> bool:

@@ -15,13 +15,14 @@ from tokenaudit.lake.work import MOST_TRIES, Work
 __all__ = ["on_cluster"]
 
 _PATIENCE_S: Final = 30
+_WHERE: Final = "Name them in Dask's configuration, under distributed.comm.tls."
 
 
 def on_cluster(address: str, *, is_insecure: bool = False) -> Work:
     """Return work on the cluster whose scheduler is at *address*; tasks of a dead worker go to others.
 
     Raises UsageError for a plain address off this machine, unless *is_insecure*; ConfigError where
-    there is no scheduler, or Dask is not installed. With `tls://`, certificates come from Dask's
+    there is no scheduler, or Dask is not installed, or has no certificates for `tls://` in its
     configuration (`distributed.comm.tls`).
     """
     _check(address, is_insecure=is_insecure)
@@ -33,6 +34,8 @@ def on_cluster(address: str, *, is_insecure: bool = False) -> Work:
             raise ConfigError(
                 "--cluster: Dask is not installed", hint="pip install 'tokenaudit-cli[cluster]'"
             ) from None
+        if address.startswith("tls:"):
+            _check_certificates(address)
         try:
             client = Client(  # type: ignore[no-untyped-call]
                 address, timeout=_PATIENCE_S, set_as_default=False
@@ -58,6 +61,20 @@ def _check(address: str, *, is_insecure: bool) -> None:
             f"--cluster: {address} is another machine, and the way there is not encrypted",
             hint="Use tls://, or say --insecure-cluster where the network is yours alone.",
         )
+
+
+def _check_certificates(address: str) -> None:
+    """Raise ConfigError where there are none: a client without any ends in a minute, and with a trace."""
+    from distributed import Security
+
+    try:
+        arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise ConfigError(
+            f"{address}: the certificates cannot be used: {error}", hint=_WHERE
+        ) from error
+    if arguments.get("ssl_context") is None:
+        raise ConfigError(f"{address}: no certificates are known", hint=_WHERE)
 
 
 def _is_here(host: str) -> bool:

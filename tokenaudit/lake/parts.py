@@ -17,7 +17,18 @@ import polars as pl
 from tokenaudit.lake.rows import FORMAT, SCHEMA
 from tokenaudit.lake.storage import Storage
 
-__all__ = ["UNDATED", "Damage", "Part", "Parts", "encode", "find", "parse", "place", "read"]
+__all__ = [
+    "UNDATED",
+    "Damage",
+    "Part",
+    "Parts",
+    "are_whole",
+    "encode",
+    "find",
+    "parse",
+    "place",
+    "read",
+]
 
 UNDATED: Final = "__HIVE_DEFAULT_PARTITION__"
 """The day of responses that have no usable time: how Hive, Spark and DuckDB write null."""
@@ -109,6 +120,15 @@ def read(storage: Storage, parts: Iterable[Part], columns: Sequence[str] = tuple
     if rows is None:
         return _one_by_one(checked, columns, damages)
     return Parts(rows, tuple(part for part, _ in checked), tuple(damages))
+
+
+def are_whole(storage: Storage, parts: Sequence[Part]) -> bool:
+    """Tell whether all *parts* hold what their names say."""
+    contents = storage.read_all([part.name for part in parts])
+    return not any(
+        isinstance(_checked(part, content), Damage)
+        for part, content in zip(parts, contents, strict=True)
+    )
 
 
 def _checked(part: Part, data: bytes | OSError) -> bytes | Damage:

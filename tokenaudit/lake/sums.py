@@ -146,22 +146,29 @@ def _summed(
     light = list(dict.fromkeys((*_PLAIN, *(name for name in asked.keys if name in SCHEMA))))
     suspects = united(rows.filter(wanted & is_suspect))
     is_several = needs_merging(suspects)
-    several = _merged(suspects.filter(is_several), asked)
+    merging = suspects.filter(is_several)
+    # What is empty costs as much as a small day, and says nothing.
+    several = [] if merging.is_empty() else [_merged(merging, asked)]
     one_each = suspects.filter(~is_several).select(light)
     is_plain = wanted & ~is_suspect
 
     def plain() -> Iterator[pl.DataFrame]:
-        yield one_each
+        if not one_each.is_empty() or (merging.is_empty() and not is_plain.any()):
+            yield one_each
         for at in range(0, rows.height, _AT_ONCE):
             of = slice(at, at + _AT_ONCE)
-            yield rows.select(light)[of].filter(is_plain[of])
+            if is_plain[of].any():
+                yield rows.select(light)[of].filter(is_plain[of])
 
     sums = pl.concat(
-        [_sums_of_priced(several, asked), *(_sums_of_plain(each, asked) for each in plain())]
+        [
+            *(_sums_of_priced(each, asked) for each in several),
+            *(_sums_of_plain(each, asked) for each in plain()),
+        ]
     )
     if not asked.selection.filters():  # the sums are of everything, and hold the counts
         return sums, _regrouped(sums.rename({"host": "host_label"}, strict=False))
-    everything = pl.concat([_counts(several), *(_counts(each) for each in plain())])
+    everything = pl.concat([_counts(each) for each in (*several, *plain())])
     return sums, everything.group_by(DIGESTED).agg(pl.col(_COUNTED).sum())
 
 
