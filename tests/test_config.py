@@ -1,12 +1,12 @@
 """Settings from a file and from the environment, and what is wrong with them."""
 
 import os
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from tokenaudit.config import FILE_NAME, Settings, load
 from tokenaudit.errors import ConfigError

@@ -18,6 +18,12 @@ __all__ = ["main", "run"]
 _VERSION = (["--version"], ["-V"])
 """Answered without the command line, which takes ten times as long to import."""
 
+_MEMORY = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:20,muzzy_decay_ms:0")
+"""What Polars' allocator is told, unless the user tells it something: to give back soon what frames leave.
+
+Its own half a second is the whole run, and a third more memory.
+"""
+
 _FOR_THE_COMMAND_LINE = frozenset({"-h", "--help", "--install", "--write"})
 
 
@@ -41,6 +47,7 @@ def _short_cut(words: list[str]) -> int | None:
 
 
 def _command_line(words: list[str]) -> int:
+    os.environ.setdefault(*_MEMORY)
     import typer
 
     from tokenaudit.cli import app

@@ -1,14 +1,16 @@
 """The public way in: load a ledger, ask it for reports and totals; immutable, so safe in any thread."""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import Struct
 
 from tokenaudit import ledger as ledgers
 from tokenaudit import transcripts
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Agent", "Ledger", "Session", "load"]
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
+class Agent(Struct, frozen=True):
     """An agent of a session, and what it used."""
 
     agent_id: str
@@ -38,8 +39,7 @@ class Agent:
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """A session: its facts, and the sum of what its agents used."""
 
     session_id: str
@@ -169,7 +169,7 @@ class Ledger:
         question = Question(
             name, self._version, now or datetime.now(UTC), selection, shape or Shape()
         )
-        ledger = replace(self._ledger, intake=self.intake, pricing=self.pricing)
+        ledger = dataclasses.replace(self._ledger, intake=self.intake, pricing=self.pricing)
         return answers.answer(ledger, question, name)
 
     def to_report(self, now: datetime | None = None) -> dict[str, Any]:
@@ -280,7 +280,7 @@ def _usage(usage: Usage) -> dict[str, Any]:
 
 
 def _fields(value: Usage | Intake) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in type(value).__dataclass_fields__}
+    return {name: getattr(value, name) for name in type(value).__struct_fields__}
 
 
 def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:

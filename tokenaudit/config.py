@@ -8,9 +8,11 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
 from tokenaudit import budgets
 from tokenaudit.errors import ConfigError
@@ -24,8 +26,7 @@ _OUTSIDE: Final = frozenset(f"TOKENAUDIT_{name}" for name in ("CONFIG", "HOST_ID
 """Variables that are no settings: where the settings are, and what no file should hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a user can set once."""
 
     root: tuple[str, ...] = ()

@@ -5,10 +5,11 @@ Nothing here counts: what is found is for an explanation to show, and to hold ag
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tokenaudit.ledger import TOKENS
 from tokenaudit.model import Kind
@@ -49,8 +50,7 @@ _MOST_KEPT: Final = 1000
 """Of more responses the lines are kept as frames alone: memory must not grow with what they say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lineage:
+class Lineage(Struct, frozen=True):
     """What is behind some rows of the ledger."""
 
     places: pl.DataFrame
@@ -208,7 +208,7 @@ def _told_apart(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def _said(row: Mapping[str, Any]) -> Said:
-    names = set(Said.__slots__) - {"lines"}
+    names = set(Said.__struct_fields__) - {"lines"}
     return Said(**{name: row[name] for name in names})
 
 

@@ -5,10 +5,11 @@ filters come after merging, or totals would depend on them.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.model import MAIN_AGENT, Kind, Quality
 from tokenaudit.store.facts import Facts
@@ -76,8 +77,7 @@ _SHARED: Final[Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """Responses, each once."""
 
     responses: pl.DataFrame
@@ -110,7 +110,7 @@ def merge(
 def kept_frames(facts: Facts) -> Mapping[str, pl.DataFrame]:
     """Merge *facts*, and return what is to be kept of that: frames by the names of `Merged`."""
     merged = merge(facts, KEPT)
-    return {name: getattr(merged, name) for name in Merged.__slots__}
+    return {name: getattr(merged, name) for name in Merged.__struct_fields__}
 
 
 def _resumed(kept: Kept, schema: Mapping[str, Any]) -> Merged:

@@ -1,9 +1,10 @@
 """The words of the field as plain values: what every layer may speak of, without input or output."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 __all__ = ["MAIN_AGENT", "Intake", "Kind", "Quality", "Reject", "Transcript", "Usage"]
 
@@ -33,8 +34,7 @@ class Kind(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
+class Transcript(Struct, frozen=True):
     """One `.jsonl` file that Claude Code wrote, and what its place on disk says of it."""
 
     path: str
@@ -55,8 +55,7 @@ class Transcript:
     """Whether a file beside it says what the agent is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(Struct, frozen=True):
     """Something that should have been read and was not; never an error, always counted."""
 
     path: str
@@ -65,8 +64,7 @@ class Reject:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(Struct, frozen=True):
     """What a report stands on (R12): all that was read, whatever the filters."""
 
     files: int = 0
@@ -90,8 +88,7 @@ class Intake:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What some responses used, in tokens by class, and what that cost in US dollars."""
 
     responses: int = 0

@@ -5,10 +5,11 @@ columns, so that each can be held against the other. It counts nothing and price
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from tokenaudit.transcripts.usage_lines import UsageLine
 
@@ -27,8 +28,7 @@ class Link(StrEnum):
     REPLAY = "another request id; a sidechain's replay"
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What one transcript says of a response: one of the store's records, and its lines."""
 
     path: str
@@ -54,8 +54,7 @@ class Said:
         return max(reversed(self.lines), key=lambda line: line.counts.output_tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What counts of a response, and whose it is."""
 
     owner: Said

@@ -1,6 +1,6 @@
 """Each kind of finding, from transcripts made by hand in which it is known what should be found."""
 
-from dataclasses import replace
+import dataclasses
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +8,7 @@ from time import time_ns
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from stories import STORIES, Story
 from transcripts_builder import (
     FORK,
@@ -75,7 +76,9 @@ def test_a_ledger_that_breaks_its_own_identity(tmp_path: Path, off: int) -> None
     write(session_file(tmp_path), *response(Regime.E))
     whole = evidence(tmp_path)
     intake = replace(whole.ledger.intake, usage_lines=whole.ledger.intake.usage_lines + off)
-    (finding,) = findings(replace(whole, ledger=replace(whole.ledger, intake=intake)))
+    (finding,) = findings(
+        dataclasses.replace(whole, ledger=dataclasses.replace(whole.ledger, intake=intake))
+    )
 
     assert ("identity_broken", Severity.ERROR, abs(off)) == (
         finding.name,

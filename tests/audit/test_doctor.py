@@ -2,13 +2,13 @@
 
 import gzip
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time_ns
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from test_checks import evidence
 from transcripts_builder import prompt, reply, session_file, write
 

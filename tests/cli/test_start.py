@@ -28,8 +28,8 @@ sys.exit(code)
     [
         ("--version", {"typer", "rich", "pydantic", "polars", "msgspec"}, set()),
         ("-V", {"typer", "rich", "pydantic", "polars", "msgspec"}, set()),
-        ("--help", {"pydantic", "polars", "msgspec"}, {"typer"}),
-        ("daily --help", {"pydantic", "polars", "msgspec"}, {"typer"}),
+        ("--help", {"pydantic", "polars"}, {"typer"}),
+        ("daily --help", {"pydantic", "polars"}, {"typer"}),
         ("store path", {"rich", "pydantic", "polars"}, {"typer"}),
         (
             "daily --no-store --demo --json",

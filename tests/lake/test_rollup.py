@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import polars as pl
 import pytest
 from evidence import facts_below, worse
 from lakes import Cluster, a_cluster
+from msgspec.structs import replace
 
 from tokenaudit import ledger, transcripts
 from tokenaudit.errors import ConfigError, UsageError

@@ -88,7 +88,7 @@ def test_a_long_prompt_has_a_threshold_and_costs_more(rate: Rate) -> None:
         assert rate.long_prompt in {100_000, 200_000}
         assert all(
             getattr(rate.prices, name) < getattr(rate.long_prices, name)
-            for name in Prices.__slots__
+            for name in Prices.__struct_fields__
         )
 
 
@@ -137,7 +137,7 @@ def test_prices_fit_the_ledgers_decimals() -> None:
     smallest = Decimal("0.000000000001")
     for prices in every_prices():
         half = prices.times(Decimal("1.1")).times(Decimal("0.5"))
-        for name in Prices.__slots__:
+        for name in Prices.__struct_fields__:
             price = getattr(half, name)
             assert price == price.quantize(smallest)
 
@@ -615,4 +615,4 @@ def test_whatever_a_response_says_of_itself_it_has_a_tariff_or_none(
     found = CARD.tariff(model, speed, day, geo, tier)
 
     if found is not None:
-        assert min(getattr(found.prices, name) for name in Prices.__slots__) > 0
+        assert min(getattr(found.prices, name) for name in Prices.__struct_fields__) > 0

@@ -1,6 +1,6 @@
 """The arithmetic of costs: the vectorised form and its scalar twin, parts and sums."""
 
-from dataclasses import replace
+import dataclasses
 from datetime import date
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -114,7 +114,10 @@ def test_a_discounted_part_is_rounded_half_to_even() -> None:
     """Half a thousandth of what a batch of Haiku 5.5 costs would need 13 places."""
     card = _card_with('[[discount]]\nmodels = ["*"]\nmultiplier = 0.0005\n')
     batch = Used("claude-haiku-5-5", noon("2026-11-01"), service_tier="batch")
-    costs = [priced([replace(batch, cache_write_5m_tokens=tokens)], card) for tokens in (2, 6)]
+    costs = [
+        priced([dataclasses.replace(batch, cache_write_5m_tokens=tokens)], card)
+        for tokens in (2, 6)
+    ]
 
     # 2 x 0.0000000625 x 0.0005 = 0.0000000000625, 6 x that: 0.0000000001875; ties go to the even
     assert [Decimal("0.000000000062"), Decimal("0.000000000188")] == [

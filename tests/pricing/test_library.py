@@ -4,12 +4,12 @@ The installed library runs; a test fails when it, or the shipped card, comes to 
 """
 
 import json
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tokenaudit.errors import UsageError
 from tokenaudit.pricing import library as libraries
@@ -34,7 +34,7 @@ def library() -> Library:
 def changed(library: Library, of: str, /, **changes: object) -> Library:
     """The library with other facts about the standard rate of one model."""
     rates = tuple(
-        replace(rate, **changes) if rate.id.startswith(f"{of}|standard") else rate  # type: ignore[arg-type]
+        replace(rate, **changes) if rate.id.startswith(f"{of}|standard") else rate
         for rate in library.rates
     )
     return replace(library, rates=rates)

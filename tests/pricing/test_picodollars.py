@@ -1,11 +1,11 @@
 """Whole picodollars: the same cost as `cost_of`, for every rate of the card and any discount."""
 
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.pricing.cost import cost_of

@@ -1,12 +1,12 @@
 """Reports made by hand, for the tests of the renderers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.model import Intake
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit

@@ -1,12 +1,12 @@
 """Usage by block: cut over the whole history, with gaps, pace and official limits."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 from transcripts_builder import FORK, SESSION, facts_of, reply, session_file, write
 
 from tokenaudit import ledger as ledgers

@@ -1,10 +1,10 @@
 """The effects of a difference: worked out by hand, and exact whatever the periods hold."""
 
-from dataclasses import replace
 from decimal import Decimal, localcontext
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tokenaudit.reports.effects import PROMPT, Effect, Spent, effects_of
 

@@ -1,6 +1,5 @@
 """What tools put into contexts, and what carrying it cost: an example worked out by hand."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 from transcripts_builder import SESSION, Line, facts_of, prompt, reply, session_file, write
 
 from tokenaudit import ledger as ledgers

@@ -4,12 +4,12 @@ What no step explains is a step of its own, so that nothing is hidden in a round
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit.claims import Claim, Counts
 from tokenaudit.ledger import TOKENS
@@ -34,8 +34,7 @@ class Basis(StrEnum):
     OURS = "ours"
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """Tokens by class and US dollars; either is None where one of the two sides does not tell it."""
 
     counts: Counts | None
@@ -84,8 +83,7 @@ def figure_of(rows: pl.DataFrame) -> Figure:
     return Figure(counts, sums["cost"] or Decimal(0))
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What is added to the figure before it."""
 
     name: str
@@ -94,8 +92,7 @@ class Step:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bridge:
+class Bridge(Struct, frozen=True):
     """From their figure, by steps, to ours."""
 
     claim: Claim

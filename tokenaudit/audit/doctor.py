@@ -1,13 +1,13 @@
 """Why is there nothing, or less than expected? Each topic looks at one cause and says the next step."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit.audit.finding import counted
 from tokenaudit.errors import StoreError
@@ -35,8 +35,7 @@ class State(StrEnum):
     """It does explain why nothing, or less, is seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Symptom:
+class Symptom(Struct, frozen=True):
     """One line of the doctor's."""
 
     topic: str
@@ -45,8 +44,7 @@ class Symptom:
     next_step: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(Struct, frozen=True):
     """Everything outside the ledger that decides what is seen; gathered by the command line."""
 
     chosen_by: str

@@ -4,8 +4,8 @@ Tokens per character are fitted, by model, on responses whose output count is fi
 fit is gets measured on finals that it has not seen.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
@@ -44,7 +44,7 @@ def estimated(ledger: Ledger, facts: Facts) -> Ledger:
     )  # fmt: skip
     calibration = _calibration(sized)
     found = _priced(_predicted(sized, calibration), ledger)
-    return replace(
+    return dataclasses.replace(
         ledger, frame=found.select(*ledger.frame.columns, *ESTIMATES), calibration=calibration
     )
 

@@ -1,8 +1,9 @@
 """A finding: one line of an audit, with a severity, what is at stake, a place, and what to do."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 __all__ = ["Finding", "Place", "Severity", "counted"]
 
@@ -23,8 +24,7 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where an example of a finding stands."""
 
     path: str
@@ -32,8 +32,7 @@ class Place:
     """Line number from 1; None where the finding is about the whole file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One line of an audit."""
 
     name: str

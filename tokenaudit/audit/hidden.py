@@ -4,8 +4,9 @@ The signatures were measured on sessions whose whole usage Claude Code itself ha
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from tokenaudit.claims import Counts
 
@@ -24,8 +25,7 @@ _COMPACTION_WRITE: Final = 10_000
 _LATE_COMPACTION: Final = 1762
 
 
-@dataclass(frozen=True, slots=True)
-class Signs:
+class Signs(Struct, frozen=True):
     """What the transcripts of the same scope say that bears on it."""
 
     is_small: bool

@@ -1,11 +1,12 @@
 """Bridges from totals of the same transcripts: what lies between is how lines are merged and priced."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.audit import formula
 from tokenaudit.audit.bridge import ROUNDING, Basis, Bridge, Figure, Step, bridged, figure_of
@@ -59,8 +60,7 @@ def merging_bridge(claim: Claim, evidence: Evidence) -> Bridge:
     return bridged(claim, theirs, steps, figure_of(views[0].rows), claim.notes)
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(Struct, frozen=True):
     """What theirs may be about."""
 
     rows: pl.DataFrame

@@ -1,11 +1,12 @@
 """Compares a claim with the ledger over the same scope, and names what lies between them."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.audit import formula
 from tokenaudit.audit.bridge import Basis, Bridge, Figure, Step, bridged, figure_of
@@ -63,7 +64,7 @@ class _Calls:
                 )
         self.rows = in_days(rows, claim, pl.col("day"))
         self.same = in_days(rows, claim, _UTC_DAY) if claim.is_utc else self.rows
-        self.evidence = replace(evidence, rows=self.same)
+        self.evidence = dataclasses.replace(evidence, rows=self.same)
         self._add_doubts()
 
     def _add_doubts(self) -> None:

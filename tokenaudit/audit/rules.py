@@ -8,12 +8,12 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit.audit.evidence import Evidence, at_stake, place_of
 from tokenaudit.audit.finding import Finding, Severity
@@ -30,8 +30,7 @@ _QUERY: Final = re.compile(r"\b(select|table|values|with)\b", re.IGNORECASE)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """An assertion: no value of *expression* is above *limit*."""
 
     name: str

@@ -5,13 +5,14 @@ steps are told. Where none does, the nearest is, and its steps are inferred rath
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import combinations
 from operator import le
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.audit.bridge import ROUNDING, Basis, Figure, Step, figure_of
 from tokenaudit.audit.formula import repriced
@@ -22,8 +23,7 @@ from tokenaudit.pricing.card import RateCard
 __all__ = ["Way", "nearest", "ways"]
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """A way of counting."""
 
     rows: pl.DataFrame
@@ -102,8 +102,7 @@ def ways(rows: pl.DataFrame, lines: pl.DataFrame, card: RateCard) -> list[Way]:
 # the finer parts of ours, which others leave out
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """Part of our figure."""
 
     step: Step

@@ -1,11 +1,12 @@
 """A claim: another program's total, line by line as far as it says, and the scope it is about."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct, field
 
 from tokenaudit.errors import TokenauditError
 from tokenaudit.transcripts import values
@@ -34,8 +35,7 @@ class Shape(StrEnum):
     EXPORT = "an export of tokenaudit"
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """Tokens by class, as others tell them: cache writes of both kinds in one."""
 
     input: int = 0
@@ -66,8 +66,7 @@ class Counts:
         return Counts() - self
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """What a claim says of one model."""
 
     model: str | None
@@ -94,8 +93,7 @@ class Held(NamedTuple):
     cost_usd: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """Another program's total."""
 
     shape: Shape

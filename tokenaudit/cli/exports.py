@@ -4,11 +4,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tokenaudit.cli.options import Options, command
 from tokenaudit.databases import is_database
@@ -28,8 +29,7 @@ _PATIENCE_S: Final = 600
 """How long a run waits for another that writes to the same place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Where to add to, and as whom."""
 
     to: str

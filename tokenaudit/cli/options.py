@@ -5,14 +5,14 @@ of a group into an option and hands the group over as one value.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Annotated, Any, Final, get_type_hints
 
 import typer
+from msgspec import Struct
 
 from tokenaudit.render import Format
 
@@ -57,8 +57,7 @@ _PRICE = "How to price it"
 _WORK = "Who does the work"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Which transcripts are read."""
 
     root: Annotated[
@@ -113,8 +112,7 @@ class Source:
     offline: Annotated[bool, typer.Option("--offline", hidden=True)] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """Which responses are counted, and how their days are cut."""
 
     since: Annotated[
@@ -204,8 +202,7 @@ class Filter:
     ] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """How rows are made of what was counted."""
 
     breakdown: Annotated[
@@ -254,8 +251,7 @@ class Cut:
     ] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pricing:
+class Pricing(Struct, frozen=True):
     """At which rates responses are priced."""
 
     rates: Annotated[
@@ -279,8 +275,7 @@ class Pricing:
     ] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """What, of a report that is written all the same, makes the command fail."""
 
     strict: Annotated[
@@ -310,8 +305,7 @@ class Gate:
     ] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """Where the report goes, and in which form."""
 
     format: Annotated[
@@ -354,8 +348,7 @@ class Output:
     ] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Workers:
+class Workers(Struct, frozen=True):
     """Who does the work of a command for a whole lake."""
 
     jobs: Annotated[
@@ -380,26 +373,25 @@ class Workers:
     ] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """All shared options of one command; those that it does not take are at their defaults."""
 
-    source: Source = field(default_factory=Source)
-    chosen: Filter = field(default_factory=Filter)
-    cut: Cut = field(default_factory=Cut)
-    pricing: Pricing = field(default_factory=Pricing)
-    gate: Gate = field(default_factory=Gate)
-    output: Output = field(default_factory=Output)
-    workers: Workers = field(default_factory=Workers)
+    source: Source = Source()
+    chosen: Filter = Filter()
+    cut: Cut = Cut()
+    pricing: Pricing = Pricing()
+    gate: Gate = Gate()
+    output: Output = Output()
+    workers: Workers = Workers()
 
     def given(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""
         groups = (self.source, self.chosen, self.cut, self.pricing, self.gate, self.output)
         return {
-            entry.name: value
+            name: value
             for group in groups
-            for entry in fields(group)
-            if (value := getattr(group, entry.name)) != entry.default
+            for name in group.__struct_fields__
+            if (value := getattr(group, name)) != getattr(type(group)(), name)
         }
 
 
@@ -418,7 +410,7 @@ _OF_REPORTS: Final = (Source, Filter, Cut, Pricing, Gate, Output)
 
 
 def command(
-    function: Callable[..., None], groups: Sequence[type[Group]] = _OF_REPORTS
+    function: Callable[..., None], groups: tuple[type[Group], ...] = _OF_REPORTS
 ) -> Callable[..., None]:
     """Let *function*, whose first parameter is `options: Options`, be a command of Typer's.
 
@@ -434,7 +426,7 @@ def command(
     @wraps(function)
     def run(**values: Any) -> None:
         def taken(group: type[Group]) -> Group:
-            return group(**{entry.name: values.pop(entry.name) for entry in fields(group)})
+            return group(**{name: values.pop(name) for name in group.__struct_fields__})
 
         function(Options(**{_FIELDS[group]: taken(group) for group in groups}), **values)  # type: ignore[arg-type]
 
@@ -444,13 +436,20 @@ def command(
     return run
 
 
-def _shared(groups: Sequence[type[Group]]) -> Iterator[inspect.Parameter]:
-    for group in groups:
-        found = get_type_hints(group, include_extras=True)
-        for entry in fields(group):
-            yield inspect.Parameter(
-                entry.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=entry.default,
-                annotation=found[entry.name],
-            )
+@cache
+def _shared(groups: tuple[type[Group], ...]) -> tuple[inspect.Parameter, ...]:
+    return tuple(parameter for group in groups for parameter in _parameters(group))
+
+
+@cache
+def _parameters(group: type[Group]) -> tuple[inspect.Parameter, ...]:
+    found, defaults = get_type_hints(group, include_extras=True), group()
+    return tuple(
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=getattr(defaults, name),
+            annotation=found[name],
+        )
+        for name in group.__struct_fields__
+    )

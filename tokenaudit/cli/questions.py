@@ -1,10 +1,10 @@
 """The commands of the auditor that question figures: explain, cache, diff, query."""
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from tokenaudit.cli.options import Cut, Filter, Options, Output, Pricing, Source, command
 from tokenaudit.errors import UsageError

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit import __version__, config, transcripts
 from tokenaudit.cli.days import parse_day
@@ -175,8 +176,7 @@ def _form(output: Output) -> tuple[Format, str | None]:
     return found, path
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
+class _Moment(Struct, frozen=True):
     """Now, and the zone in which its day is cut."""
 
     now: datetime

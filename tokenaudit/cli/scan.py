@@ -1,11 +1,11 @@
 """`scan`: the transcripts of many, on storage that they share, into a lake by many workers."""
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec.structs import asdict
 
 from tokenaudit.cli.exports import Target, alone, say, secret_of, warn
 from tokenaudit.cli.options import Options, Workers, command

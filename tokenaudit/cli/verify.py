@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.cli.options import Options, Source
 from tokenaudit.errors import TokenauditError
@@ -89,8 +90,7 @@ def _asked(name: str, options: Options, question: "Question") -> "Asked":
 # reading
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True):
     """An export as it was read."""
 
     form: Format

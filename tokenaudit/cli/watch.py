@@ -65,7 +65,8 @@ def watch(
 ) -> None:
     """Watch agents at work: what each has used, what it costs, how full its context is; or as events."""
     import gc
-    from dataclasses import replace
+
+    from msgspec.structs import replace
 
     from tokenaudit.cli.run import asked, is_terminal
 

@@ -1,11 +1,11 @@
 """Adds a ledger to a database in one transaction: a better count replaces a worse, nothing shrinks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+from msgspec import Struct
 from sqlalchemy import (
     Connection,
     Engine,
@@ -39,8 +39,7 @@ _LOCK: Final = 0x746F6B656E
 """What runs on PostgreSQL take in turn: any number that only they use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(Struct, frozen=True):
     """What the tables hold afterwards."""
 
     responses: int

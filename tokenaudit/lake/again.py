@@ -4,13 +4,14 @@ A note that is missing, or not about the same facts, the same settings and the p
 costs time and nothing else: then everything is united and compared.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit import __version__, files
 from tokenaudit.lake.host import Host
@@ -43,8 +44,7 @@ class _Note(msgspec.Struct, frozen=True):
     """Names of the host's parts: they tell what these hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Last:
+class Last(Struct, frozen=True):
     """What is noted of exports of *host* to one lake, in *file*."""
 
     file: Path

@@ -8,11 +8,12 @@ import base64
 import errno
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final
+
+from msgspec import Struct
 
 from tokenaudit.errors import ConfigError, OutputError, UsageError
 
@@ -40,8 +41,7 @@ _REASONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(Struct, frozen=True):
     """A lake below *prefix*, which is empty or ends in `/`."""
 
     client: Any

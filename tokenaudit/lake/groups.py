@@ -6,12 +6,12 @@ shown so.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit.errors import ConfigError
 
@@ -22,8 +22,7 @@ NAMES: Final = ("person", "team", "cost_centre")
 """The dimensions that groups give."""
 
 
-@dataclass(frozen=True, slots=True)
-class Groups:
+class Groups(Struct, frozen=True):
     """Groups in their order: patterns and names of each."""
 
     groups: tuple[Mapping[str, str], ...] = ()

@@ -6,13 +6,13 @@ is no part, or is damaged, is a value that names it, never silence.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from io import BytesIO
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit.lake.rows import FORMAT, SCHEMA
 from tokenaudit.lake.storage import Storage
@@ -41,8 +41,7 @@ _NAME: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One file of a lake, as its name tells."""
 
     name: str
@@ -51,16 +50,14 @@ class Part:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """A file of a lake that could not be read as a part, and why."""
 
     name: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """What was read from some parts."""
 
     rows: pl.DataFrame

@@ -6,11 +6,11 @@ a run, the lake is whole, and a repeat does what was left undone.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit.lake.host import Host
 from tokenaudit.lake.parts import Damage, Part, encode, find, parse, place, read
@@ -24,8 +24,7 @@ GRACE: Final = timedelta(days=1)
 """How long a part stays after one that replaces it was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenPart:
+class WrittenPart(Struct, frozen=True):
     """A part that a run wrote."""
 
     part: str
@@ -33,8 +32,7 @@ class WrittenPart:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """What a run did."""
 
     written: tuple[WrittenPart, ...]
@@ -43,8 +41,7 @@ class Published:
     """Parts of this host, and files beside them, that could not be read: they stay."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Day:
+class _Day(Struct, frozen=True):
     """What became of one day."""
 
     written: WrittenPart | None = None
@@ -102,8 +99,7 @@ def _published(days: Sequence[_Day]) -> Published:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """One export of one host."""
 
     storage: Storage

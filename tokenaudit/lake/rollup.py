@@ -10,12 +10,13 @@ with it as without it, so that it is not asked for.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from hashlib import sha256
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.lake.parts import Damage, Part, find, read
 from tokenaudit.lake.storage import Storage, open_storage
@@ -27,8 +28,7 @@ __all__ = ["Day", "Rollup", "digest", "roll_up"]
 Day = list[Part]
 
 
-@dataclass(frozen=True, slots=True)
-class Rollup:
+class Rollup(Struct, frozen=True):
     """What a lake adds up to."""
 
     asked: Asked

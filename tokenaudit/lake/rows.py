@@ -8,10 +8,10 @@ it reads, so that a lake and a single machine follow the same rules (R3 to R6).
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.merge import Merged, linked, merge
 from tokenaudit.model import MAIN_AGENT, Kind, Quality

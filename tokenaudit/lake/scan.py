@@ -10,12 +10,12 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit.errors import ConfigError, OutputError
 from tokenaudit.lake.host import Host
@@ -39,8 +39,7 @@ _AWAY: Final = "_scan"
 """The folder of what was laid down and is not published yet: readers of lakes pass it over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """What is to be done, as each worker is told."""
 
     lake: str
@@ -57,8 +56,7 @@ class Scan:
         return cls(lake, host, now, secrets.token_hex(8), secret)
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(Struct, frozen=True):
     """What was read, and what became of it."""
 
     files: int = 0
@@ -70,8 +68,7 @@ class Scanned:
     damages: tuple[Damage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Laid:
+class _Laid(Struct, frozen=True):
     """What one batch came to."""
 
     parts: tuple[Part, ...]

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from tokenaudit.errors import OutputError, UsageError
 from tokenaudit.lake.bucket import SCHEME, open_bucket
@@ -36,8 +37,7 @@ class Storage(Protocol):
         """Remove *name*; that it is gone already is no error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """A lake in a folder of a file system, local or shared."""
 
     top: Path

@@ -5,12 +5,12 @@ near midnight that may have copies under the next day.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import time
 from io import BytesIO
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit.lake.groups import Groups
 from tokenaudit.lake.parts import Damage, Part, read
@@ -51,8 +51,7 @@ _DAY: Final = "day of the report"
 _MONEY: Final = (*COSTS, "cost_usd", "list_cost_usd")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What is asked of every day."""
 
     lake: str
@@ -67,8 +66,7 @@ class Asked:
     """Message ids of the responses without a day: their copies are merged in the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
+class Sums(Struct, frozen=True):
     """What some rows add up to."""
 
     sums: pl.DataFrame

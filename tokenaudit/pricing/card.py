@@ -7,7 +7,6 @@ rates stand before it, rows of a library behind it. Nothing here guesses a price
 import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -16,6 +15,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from tokenaudit.errors import ConfigError
 from tokenaudit.pricing.models import ModelName, normalise

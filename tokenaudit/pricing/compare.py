@@ -1,16 +1,16 @@
 """Compares the prices of two sources, cell by cell."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from tokenaudit.pricing.rates import CLASSES, MILLION, Prices, Rate
 
 __all__ = ["Difference", "cells", "differences"]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A price that two sources do not agree on, in US dollars per million tokens."""
 
     rate_id: str

@@ -6,13 +6,14 @@ prices do; they leave the flattened rows in a cache, by the installed version, w
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.errors import OutputError, UsageError
 from tokenaudit.pricing.models import normalise
@@ -37,8 +38,7 @@ _FIRST_WITH_US: Final = 5
 _LARGEST_CHANGE: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(Struct, frozen=True):
     """Rates of genai-prices."""
 
     version: str
@@ -254,8 +254,7 @@ def _rates(model: Any, version: str) -> Iterator[Rate]:
     yield from _successive(model, "fast", fast, version)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plain:
+class _Plain(Struct, frozen=True):
     """Prices without a condition, in the shape of those with one."""
 
     prices: Any

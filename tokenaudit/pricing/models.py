@@ -5,8 +5,9 @@ be given the price of a neighbour.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 __all__ = ["ModelName", "has_long_window", "is_on_cloud", "normalise"]
 
@@ -22,8 +23,7 @@ _FAMILY_FIRST_SINCE: Final = 4
 """The version from which ids name the family first: `claude-3-opus`, but `claude-opus-4`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelName:
+class ModelName(Struct, frozen=True):
     """A model's name, taken apart."""
 
     key: str

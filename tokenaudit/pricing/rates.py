@@ -3,11 +3,12 @@
 Prices are exact decimals in US dollars per token.
 """
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 __all__ = ["ALWAYS", "CLASSES", "MILLION", "ONE", "Origin", "Prices", "Rate", "Tariff"]
 
@@ -28,8 +29,7 @@ class Origin(StrEnum):
     LIBRARY = "genai-prices"
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(Struct, frozen=True):
     """US dollars per token, by class."""
 
     input: Decimal
@@ -43,8 +43,7 @@ class Prices:
         return Prices(*(getattr(self, name) * factor for name in CLASSES))
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """One row of the card."""
 
     model: str
@@ -74,8 +73,7 @@ class Rate:
         return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
 
 
-@dataclass(frozen=True, slots=True)
-class Tariff:
+class Tariff(Struct, frozen=True):
     """What one kind of response costs: a rate with its multipliers applied."""
 
     rate: Rate

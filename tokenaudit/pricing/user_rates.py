@@ -10,12 +10,13 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from tokenaudit.errors import ConfigError
 from tokenaudit.pricing.models import normalise
@@ -38,8 +39,7 @@ _DEAREST: Final = MILLION
 _GLOB: Final = re.compile(r"[A-Za-z0-9*?./:@_-]{1,200}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Discount:
+class Discount(Struct, frozen=True):
     """A negotiated part of the list price."""
 
     models: tuple[str, ...]
@@ -62,8 +62,7 @@ class Discount:
         return max(self.valid_from, other.valid_from) < min(ends)
 
 
-@dataclass(frozen=True, slots=True)
-class UserRates:
+class UserRates(Struct, frozen=True):
     """What a file of rates says."""
 
     path: str

@@ -6,11 +6,12 @@ is told with its basis, and where two are possible none is chosen.
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Final
+
+from msgspec import Struct
 
 from tokenaudit.pricing.models import has_long_window, is_on_cloud, normalise
 
@@ -40,8 +41,7 @@ class Basis(StrEnum):
     """It may be the short or the long one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
+class ModelFacts(Struct, frozen=True):
     """What is known of a model."""
 
     model: str
@@ -51,8 +51,7 @@ class ModelFacts:
     """`old` or `new`: the new one makes about 30 % more tokens of the same text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """A context window in tokens, and why it is taken to be that; None if it cannot be told."""
 
     tokens: int | None

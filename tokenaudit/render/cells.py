@@ -1,7 +1,6 @@
 """A section as words for people: its rows, their parts by model, its totals; no widths, no looks."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -10,6 +9,8 @@ from typing import Any, Final, assert_never
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.render.clean import ascii_only, visible
 from tokenaudit.render.frames import parts_of_rows
@@ -84,16 +85,14 @@ class Role(StrEnum):
     TOTALS = "totals"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of a table: a cell for each column."""
 
     role: Role
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
+class Writing(Struct, frozen=True):
     """How values become words: in which zone, with which signs, how exactly."""
 
     zone: ZoneInfo

@@ -2,9 +2,11 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.render.cells import NUMBERS, Line, Role, Words, Writing
 from tokenaudit.render.texts import cell_width, shorten
@@ -41,8 +43,7 @@ _NARROW: Final = _Plan(exact=False, heading_lines=2, least_text=_LEAST_TEXT, gap
 _TIGHT: Final = _Plan(exact=False, heading_lines=3, least_text=_LEAST_TEXT, gap=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The columns that a screen has room for, their widths, and what stands in them."""
 
     columns: tuple[Column, ...]

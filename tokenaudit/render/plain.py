@@ -1,12 +1,12 @@
 """Values and the basis of a report as formats without types of their own hold them; no frames."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from tokenaudit.render.clean import escape_json, storable
 from tokenaudit.reports.report import COST_MEANING, FORMAT, Report
@@ -33,8 +33,8 @@ def plain(value: object) -> Any:
 
 
 def _container(value: object) -> object:
-    if is_dataclass(value):
-        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,12 +1,13 @@
 """Usage by block, the five-hour windows that plans count: past ones, gaps, and the pace of this one."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit import blocks as cuts
 from tokenaudit import ledger as ledgers
@@ -32,8 +33,7 @@ _END: Final = Column("block_end", Unit.TIME, "Until", essential=False)
 _STATE: Final = Column("state", Unit.TEXT, "State")
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """A block that is still open: what was used in it, how fast, and what that comes to."""
 
     start: datetime

@@ -1,13 +1,13 @@
 """How much of each budget is used, and what a day or month comes to at the pace so far."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.budgets import Budget, Period
 from tokenaudit.ledger import Ledger

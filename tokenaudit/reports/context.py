@@ -1,10 +1,11 @@
 """How full the contexts of agents are, and of one agent by what they came to be so."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
@@ -50,8 +51,7 @@ _COLUMNS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """Whose context is asked for: a session with all its agents, or one agent of it."""
 
     session_id: str | None

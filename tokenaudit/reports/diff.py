@@ -4,12 +4,13 @@ The formulas, and their order, stand in `reports.effects`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.ledger import Ledger, measures
 from tokenaudit.pricing.cost import USD
@@ -56,8 +57,7 @@ _EFFECTS: Final = tuple(
 _CHANGE: Final = Column("change_usd", Unit.USD, "Change")
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Struct, frozen=True):
     """Days from the first to the last, both included, and what the user calls them."""
 
     name: str

@@ -23,12 +23,13 @@ the responses of 2 (and, for volume, less those of 1), so that each session has 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import Final
+
+from msgspec import Struct, field
 
 __all__ = ["PROMPT", "Effect", "Effects", "Spent", "effects_of"]
 
@@ -53,8 +54,7 @@ class Effect(StrEnum):
     PRICE = "price"
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(Struct, frozen=True):
     """What the responses of one session and group used in a period, and what that cost in US dollars."""
 
     session_id: str | None
@@ -78,8 +78,7 @@ class Spent:
         return sum(self.tokens[name] for name in PROMPT)
 
 
-@dataclass(slots=True)
-class _Sum:
+class _Sum(Struct):
     """What a group, or all of a period, used."""
 
     responses: int = 0
@@ -113,8 +112,7 @@ class _Sum:
         return cost / source.prompt if source.prompt else _ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Effects:
+class Effects(Struct, frozen=True):
     """A difference, taken apart: effects sum exactly to it, and so do the parts of each of them."""
 
     difference: Decimal

@@ -1,11 +1,11 @@
 """The first thing a user sees: how much in all, today and this week, and where it went."""
 
-from dataclasses import replace
 from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.ledger import Ledger, measures
 from tokenaudit.reports.budgets import standing

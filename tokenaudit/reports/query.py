@@ -13,10 +13,10 @@ functions that read files and addresses. Three locks, each enough for what is kn
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger

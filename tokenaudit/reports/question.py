@@ -1,8 +1,10 @@
 """What a report is asked: which responses, in which shape, by whom and when."""
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tokenaudit.budgets import Budget
 from tokenaudit.reports.selection import Selection
@@ -13,8 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Question", "Shape", "discounted"]
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """How the rows of a report are cut and ordered."""
 
     sort: str | None = None
@@ -33,8 +34,7 @@ class Shape:
     """Whether to split each row by model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """A question to the ledger; the clock is read by whoever asks."""
 
     command: str

@@ -1,11 +1,11 @@
 """Bridges as a report: their figure, the steps, ours; rows of a claim sum exactly to its last one."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.audit.bridge import Basis, Bridge, Figure
 from tokenaudit.audit.earlier import Choose

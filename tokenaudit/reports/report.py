@@ -1,11 +1,12 @@
 """A report as a value: typed columns, rows and totals, ready to be rendered; nothing about looks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from tokenaudit.model import Intake
 
@@ -65,8 +66,7 @@ class Unit(StrEnum):
     """True or false."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One typed column of a section; `name` is the same in JSON, CSV, Parquet and the API."""
 
     name: str
@@ -81,8 +81,7 @@ class Column:
     """Whether a screen shows it at all: a long text may stand in a section of its own there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(Struct, frozen=True):
     """How a screen shows rows as a picture: one bar for each, in their order."""
 
     values: str
@@ -93,8 +92,7 @@ class Curve:
     """What a mark means."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """One table of a report."""
 
     name: str
@@ -114,8 +112,7 @@ class Section:
     """Rows that a limit left out; the totals hold them all the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(Struct, frozen=True):
     """What of the intake a report shows, after its filters."""
 
     responses: int
@@ -123,8 +120,7 @@ class Selected:
     quality: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(Struct, frozen=True):
     """What a report stands on (R12)."""
 
     command: str
@@ -142,8 +138,7 @@ class Meta:
     """Of a roll-up: what was read of the lake, what could not be, and the digest of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """An answer, ready to be rendered."""
 
     title: str

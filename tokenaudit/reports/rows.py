@@ -1,10 +1,10 @@
 """The ledger itself, row by row, and what could not be read: for exports."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.ledger import ESTIMATES, SCHEMA, Ledger
 from tokenaudit.reports.question import Question

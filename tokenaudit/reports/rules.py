@@ -1,9 +1,9 @@
 """What other rules of counting would have given for the same lines: a comparison, never a figure of ours."""
 
-from dataclasses import replace
 from typing import Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.ledger import TOKENS
 from tokenaudit.lineage import Lineage

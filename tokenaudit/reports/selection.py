@@ -1,10 +1,11 @@
 """Which responses a report is about, and how their time is cut; pure: zone and day are arguments."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from tokenaudit.errors import UsageError
 from tokenaudit.reports.report import Column, Unit
@@ -33,8 +34,7 @@ CUTS: Final = frozenset(PERIODS.values())
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Filters of a report. Days are those of `timezone`; both ends are included."""
 
     timezone: str = "UTC"
@@ -76,8 +76,7 @@ class Selection:
         return {name: value for name, value in named.items() if value}
 
 
-@dataclass(frozen=True, slots=True)
-class Dimension:
+class Dimension(Struct, frozen=True):
     """A column by which responses can be grouped."""
 
     name: str

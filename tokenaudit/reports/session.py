@@ -1,9 +1,9 @@
 """One session in full: what it is, and apart from that what its agents used."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger

@@ -1,11 +1,11 @@
 """What an explanation is about: a response, a request, a session, an agent, or a cell of a report."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
@@ -34,8 +34,7 @@ class _Name(NamedTuple):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """Rows of the ledger, or one of its refused attempts, and what they are called."""
 
     title: str

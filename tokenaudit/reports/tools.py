@@ -7,10 +7,10 @@ average. What old and new tokens of a prompt cost sums to what was paid for that
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.ledger import Ledger
 from tokenaudit.pricing.cost import USD

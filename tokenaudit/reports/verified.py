@@ -1,10 +1,10 @@
 """Whether the store says what the transcripts say: two ledgers, one out of it, one out of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Final
 
 import polars as pl
+from msgspec.structs import asdict
 
 from tokenaudit.ledger import Ledger
 from tokenaudit.model import Quality

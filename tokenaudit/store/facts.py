@@ -6,11 +6,12 @@ in this run or kept from earlier ones makes no difference here.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from typing import Any, Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.model import Reject
 from tokenaudit.store.kept import Kept, meeting

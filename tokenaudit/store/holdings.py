@@ -1,10 +1,10 @@
 """What a store holds, for those who ask about the store itself and not about usage."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct, field
 
 from tokenaudit.store.facts import Facts
 from tokenaudit.store.index import Index
@@ -14,8 +14,7 @@ from tokenaudit.store.versions import Version, versions
 __all__ = ["Holdings", "with_rows"]
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
+class Holdings(Struct, frozen=True):
     """A store as it lies on disk."""
 
     folder: Path

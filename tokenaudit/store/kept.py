@@ -7,10 +7,10 @@ something new, and those that share with them, are merged anew, and all others s
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from msgspec import Struct
 
 from tokenaudit.store import segments
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Kept", "meeting"]
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """Merged responses, as they were when they were kept, and what has to be merged anew."""
 
     frame: Callable[[str, Mapping[str, Any]], pl.DataFrame]

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from tokenaudit.model import Transcript
 from tokenaudit.store.index import FileState, Index
@@ -24,8 +25,7 @@ class Base(NamedTuple):
     """Of all its revisions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What became of a transcript since it was read last, if ever."""
 
     old: FileState | None
@@ -50,8 +50,7 @@ class Change:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What is to be read, and what is known already."""
 
     discovery: Discovery

@@ -5,11 +5,12 @@ name it by its number; what a number stands for is told by `parts` alone.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple, Protocol
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import fields
 
 from tokenaudit.model import Transcript
 from tokenaudit.store.plan import Base
@@ -138,8 +139,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
 its revisions; lines count from 1 in each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """What some parts said; see TABLES for the columns."""
 
     parts: pl.DataFrame

@@ -8,11 +8,11 @@ run goes on: what cannot be kept is read again next time.
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tokenaudit.errors import StoreError
@@ -44,8 +44,7 @@ _GROWTH: Final = 2
 """Segments are merged until each holds this many times the records of all younger ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
+class Gathered(Struct, frozen=True):
     """What is known after a reading."""
 
     rows: "Rows"

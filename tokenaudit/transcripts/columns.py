@@ -4,8 +4,9 @@ Column names here are the project's own words; from here on no camelCase name is
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct, field
 
 from tokenaudit.transcripts.agents import agent_facts
 from tokenaudit.transcripts.format import CacheCreation, Iteration, OutputDetails, ServerToolUse
@@ -44,8 +45,7 @@ _INTERNED: Final = (
 """Texts that repeat from row to row: kept once, which is what makes them cheap to send."""
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """What was read from some extents, as columns.
 
     Rows name the extent that they are from by its number in `extents`, from 0; `line` and `record`

@@ -5,12 +5,12 @@ Counts characters and forgets the text. What a line says of usage is not looked 
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from os import SEEK_END
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
+from msgspec import Struct, field
 
 from tokenaudit.model import MAIN_AGENT
 from tokenaudit.transcripts.lines import lines_with
@@ -47,8 +47,7 @@ class Piece(NamedTuple):
     is_error: bool = False
 
 
-@dataclass(slots=True)
-class Content:
+class Content(Struct):
     """All pieces of one agent's context."""
 
     session_id: str | None

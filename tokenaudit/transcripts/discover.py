@@ -3,11 +3,12 @@
 import os
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final
+
+from msgspec import Struct, field
 
 from tokenaudit.errors import NoTranscriptsError
 from tokenaudit.model import MAIN_AGENT, Reject, Transcript
@@ -23,8 +24,7 @@ _SESSION_ID: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(Struct, frozen=True):
     """What was found, and where it was looked for."""
 
     transcripts: list[Transcript] = field(default_factory=list)

@@ -6,10 +6,10 @@ best of them counts (R4); copies in other transcripts are a matter for `merge`.
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
+from msgspec import Struct, field
 
 from tokenaudit.model import MAIN_AGENT, Reject, Transcript
 from tokenaudit.transcripts import tolerant, values
@@ -33,8 +33,7 @@ _SYNTHETIC: Final = "<synthetic>"
 _USUAL_TIME: Final = len("2026-03-02T09:00:00.000Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(Struct, frozen=True):
     """What of a transcript is to be read: from where a line begins to where one ends."""
 
     transcript: Transcript
@@ -115,8 +114,7 @@ def _beats(later: Message, best: Message) -> bool:
     return later.usage.output_tokens >= best.usage.output_tokens
 
 
-@dataclass(slots=True)
-class Parsed:
+class Parsed(Struct):
     """All that an extent of a transcript holds, still in the order of its lines.
 
     Lines are numbered from 1 where the extent begins.

@@ -6,8 +6,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from tokenaudit.model import MAIN_AGENT, Transcript
 from tokenaudit.transcripts.columns import Reading

@@ -6,9 +6,10 @@ For the question why less is found than expected; nothing here is counted.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from tokenaudit.errors import NoTranscriptsError
 from tokenaudit.model import Reject
@@ -27,8 +28,7 @@ _MOST_ENTRIES: Final = 1_000_000
 """A root with more files than this is not looked through to its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
+class Ignored(Struct, frozen=True):
     """Files that are not read, for one reason."""
 
     reason: str
@@ -36,8 +36,7 @@ class Ignored:
     example: str
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """What one root holds."""
 
     root: str
@@ -57,8 +56,7 @@ class Survey:
     """Whether they say something that is no number of days."""
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
 

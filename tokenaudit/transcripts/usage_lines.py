@@ -5,11 +5,11 @@ usage needs it. What a line means is decided by the same types and rules as in t
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from tokenaudit.transcripts import tolerant
 from tokenaudit.transcripts.columns import Columns
@@ -57,8 +57,7 @@ class Place(NamedTuple):
     byte_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """Tokens by class, the cache writes resolved (R7)."""
 
     input_tokens: int
@@ -68,8 +67,7 @@ class Counts:
     cache_write_1h_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class UsageLine:
+class UsageLine(Struct, frozen=True):
     """What one line says of one response."""
 
     path: str
@@ -139,7 +137,7 @@ def as_columns(paths: Iterable[str]) -> Columns:
     `is_progress` marks those by which a parent repeats its subagent. Transcripts that cannot be read
     are passed over: what the store knows of them is in the ledger, their lines are not to be had.
     """
-    columns: Columns = {name: [] for name in (*_SAID, *Counts.__slots__, "is_progress")}
+    columns: Columns = {name: [] for name in (*_SAID, *Counts.__struct_fields__, "is_progress")}
     for path in paths:
         try:
             for line in read_lines(path):
@@ -152,7 +150,7 @@ def as_columns(paths: Iterable[str]) -> Columns:
 def _append(columns: Columns, line: UsageLine) -> None:
     for name in _SAID:
         columns[name].append(getattr(line, name))
-    for name in Counts.__slots__:
+    for name in Counts.__struct_fields__:
         columns[name].append(getattr(line.counts, name))
     columns["is_progress"].append(line.voice is Voice.PROGRESS)
 
@@ -261,7 +259,7 @@ def _inferences(iterations: Collection[Iteration], whole: Counts) -> tuple[Count
     kinds = {each.type for each in iterations}
     served = "fallback_message" if "fallback_message" in kinds else "message"
     parts = tuple(_counts(each) for each in iterations if each.type == served)
-    names = Counts.__slots__
+    names = Counts.__struct_fields__
     sums = {name: sum(getattr(part, name) for part in parts) for name in names}
     agrees = all(sums[name] == getattr(whole, name) for name in names)
     return parts if agrees and len(parts) > 1 else ()

@@ -7,10 +7,12 @@ misread a newer writer; new fields and new events are no such change.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from tokenaudit.model import Usage
 from tokenaudit.render.plain import encode_lines, plain
@@ -41,8 +43,7 @@ __all__ = [
 FORMAT: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """The measures of every report, of some responses."""
 
     responses: int
@@ -57,8 +58,7 @@ class Figures:
     unpriced_responses: int
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
+class Gauge(Struct, frozen=True):
     """How full a context is; null is what cannot be known."""
 
     prompt_tokens: int | None
@@ -72,8 +72,7 @@ class Gauge:
     """What the next prompt holds by what has been written since: an estimate, in no total."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentState:
+class AgentState(Struct, frozen=True):
     """An agent: who it is, what it used, how full its context is."""
 
     session_id: str | None
@@ -87,8 +86,7 @@ class AgentState:
     context: Gauge
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """The five-hour block that is open."""
 
     start: datetime
@@ -101,8 +99,7 @@ class Block:
     projected_cost_usd: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetState:
+class BudgetState(Struct, frozen=True):
     """How much of a budget is used."""
 
     budget: str
@@ -117,8 +114,7 @@ class BudgetState:
     """`within`, `near` (from 80 % on) or `over`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """All that is shown: first of all, after anything that no other event tells, and last of all."""
 
     format: int
@@ -139,8 +135,7 @@ class Snapshot:
     budgets: list[BudgetState]
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(Struct, frozen=True):
     """A response, when it is first seen, and again when any of its figures has changed."""
 
     time: datetime | None
@@ -162,8 +157,7 @@ class Used:
     context: Gauge | None
 
 
-@dataclass(frozen=True, slots=True)
-class AgentStarted:
+class AgentStarted(Struct, frozen=True):
     """An agent that was not known before."""
 
     time: datetime | None
@@ -175,8 +169,7 @@ class AgentStarted:
     project: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Compaction:
+class Compaction(Struct, frozen=True):
     """A context was replaced by its summary."""
 
     time: datetime | None
@@ -188,8 +181,7 @@ class Compaction:
     post_tokens: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Estimated:
+class Estimated(Struct, frozen=True):
     """What an agent's next prompt holds has been estimated anew: prompts and results were written."""
 
     session_id: str | None
@@ -197,8 +189,7 @@ class Estimated:
     context: Gauge
 
 
-@dataclass(frozen=True, slots=True)
-class NearLimit:
+class NearLimit(Struct, frozen=True):
     """A context has become nearly full; said once, until it has been less full again."""
 
     time: datetime
@@ -209,16 +200,14 @@ class NearLimit:
     context: Gauge
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetEvent:
+class BudgetEvent(Struct, frozen=True):
     """A budget has come near its end, or beyond; said once for each, until it has been less used again."""
 
     time: datetime
     budget: BudgetState
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """A line, or a whole file, that should have been read and was not."""
 
     path: str
@@ -226,8 +215,7 @@ class Rejected:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rewritten:
+class Rewritten(Struct, frozen=True):
     """A transcript is no longer what was read: `rewritten`, `shrank` or `gone`. A snapshot follows."""
 
     path: str

@@ -7,11 +7,13 @@ go through `ledger.build` as a whole history would; the rest stays as it is. It 
 no file and knows no watcher.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit import ledger as ledgers
 from tokenaudit.ledger import TOKENS, Ledger
@@ -43,8 +45,7 @@ _REPEATED: Final = (
 """Texts that repeat from record to record: as categories they take a quarter of the memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What a step changed."""
 
     responses: pl.DataFrame
@@ -87,7 +88,7 @@ class Live:
     @property
     def ledger(self) -> Ledger:
         """The ledger, with COLUMNS alone: for reports that need no others."""
-        return replace(self.facts, frame=self.frame.drop(_GROUP))
+        return dataclasses.replace(self.facts, frame=self.frame.drop(_GROUP))
 
     def since(self, before: "Live") -> Change:
         """Return in what this differs from what was known *before*."""
@@ -243,7 +244,7 @@ class Live:
             self._known_projects, default=None, return_dtype=pl.String
         )
         filled = facts.transcripts.with_columns(pl.coalesce("project", named).alias("project"))
-        built = ledgers.build(replace(facts, transcripts=filled), self._card)
+        built = ledgers.build(dataclasses.replace(facts, transcripts=filled), self._card)
         is_old = self.frame[_GROUP].is_in(groups.implode())
         old, new = self.frame.filter(is_old), _lean(built)
         known = self.facts
@@ -319,7 +320,7 @@ def _lean(built: Ledger) -> pl.DataFrame:
 
 def _shell(built: Ledger) -> Ledger:
     """Return a ledger without what is not kept: responses, and what stands beside them."""
-    return replace(
+    return dataclasses.replace(
         built,
         frame=built.frame.clear(),
         refused=built.refused.clear(),
@@ -346,7 +347,7 @@ def _sessions(
 
 def _joined(known: Ledger, built: Ledger) -> Ledger:
     agents = pl.concat([known.agents, built.agents]).group_by(AGENT, maintain_order=True)
-    return replace(
+    return dataclasses.replace(
         known,
         agents=agents.agg(
             pl.col("agent_type", "description").drop_nulls().last(),

@@ -8,10 +8,11 @@ from there at once, so that the figures are those of a fresh report.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic, process_time
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from tokenaudit.watch.events import Event, Snapshot
 from tokenaudit.watch.live import Change, Live
@@ -48,16 +49,14 @@ class Screen(Protocol):
         """Leave the terminal as it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """The clocks of a run."""
 
     now: Callable[[], datetime]
     now_ns: Callable[[], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(Struct, frozen=True):
     """What is known of all transcripts at some time, read as every command does."""
 
     sources: Sources

@@ -4,12 +4,12 @@ All texts from transcripts are made visible here before anyone sees them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
 from rich.text import Text
 
 from tokenaudit.model import MAIN_AGENT
@@ -39,8 +39,7 @@ _LATELY: Final = timedelta(hours=5)
 _BELOW: Final = "└ "
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Struct, frozen=True):
     """How much room there is, and what can be shown in it."""
 
     width: int
@@ -50,8 +49,7 @@ class Style:
     is_unicode: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Sketch:
+class Sketch(Struct, frozen=True):
     """All that is to be drawn."""
 
     snapshot: Snapshot
@@ -259,8 +257,7 @@ def _shared(room: int, agents: int, events: int) -> tuple[int, int]:
     return shown, max(min(events, left - shown - 2), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     label: str
     width: int
     right: bool = False

@@ -7,10 +7,11 @@ from where reading ended, one that was rewritten is read anew. It watches nothin
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit import transcripts
 from tokenaudit.model import Reject, Transcript
@@ -30,16 +31,14 @@ _META: Final = ".meta.json"
 _TRANSCRIPT: Final = ".jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(Struct, frozen=True):
     """What became of a transcript that was read before: `rewritten`, `shrank` or `gone`."""
 
     path: str
     fate: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What one look at the transcripts found."""
 
     rows: Rows

@@ -5,13 +5,14 @@ reports. The time is an argument. What has been said once, a budget or a full co
 here, and said again only after it has been otherwise.
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from msgspec.structs import fields, replace
 
 from tokenaudit import __version__
 from tokenaudit import ledger as ledgers
@@ -211,7 +212,7 @@ class Teller:
         known = live.ledger
         sessions = keys.select("session_id").unique()
         same = {"on": "session_id", "how": "semi", "nulls_equal": True}
-        near = replace(
+        near = dataclasses.replace(
             known,
             frame=known.frame.join(sessions, **same),  # type: ignore[arg-type]
             agents=known.agents.join(sessions, **same),  # type: ignore[arg-type]

@@ -7,10 +7,10 @@ steps had per character. Without a measured step there is no estimate. It enters
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
+from msgspec import Struct, field
 
 from tokenaudit.transcripts import Cause, Follower, Piece
 from tokenaudit.watch.live import AGENT, Live
@@ -25,8 +25,7 @@ _MOST_BYTES: Final = 16 << 20
 """How much of a transcript is read for them, when it is met."""
 
 
-@dataclass(slots=True)
-class Steps:
+class Steps(Struct):
     """The characters between the responses of one agent."""
 
     begun: _Key | None = None
