@@ -77,8 +77,7 @@ def plan(index: Index, discovery: Discovery) -> Plan:
         change = _change(state, extent)
         if change is not None:
             made.changes[path] = change
-    identities = {(one.device, one.inode) for one in discovery.transcripts}
-    for state in _missing(states.values(), discovery.roots, identities):
+    for state in _missing([*states.values()], discovery):
         made.known.append(state)
         if state.gone_ns is None:
             made.changes[state.path] = Change(state, None)
@@ -116,12 +115,13 @@ def _is_same(state: FileState, transcript: Transcript) -> bool:
     )
 
 
-def _missing(
-    states: Iterable[FileState], roots: Sequence[str], identities: set[tuple[int, int]]
-) -> Iterator[FileState]:
-    """Yield those of *states* below *roots* that are gone; not what was found by another name."""
+def _missing(states: Sequence[FileState], discovery: Discovery) -> Iterator[FileState]:
+    """Yield those of *states* below the roots that are gone; not what was found by another name."""
+    if not states:
+        return
+    found = {(one.device, one.inode) for one in discovery.transcripts}
     for state in states:
-        if is_within(state.path, roots) and _identity(state.path) not in identities:
+        if is_within(state.path, discovery.roots) and _identity(state.path) not in found:
             yield state
 
 

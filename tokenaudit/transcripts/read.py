@@ -160,13 +160,19 @@ def _may_state_results(transcripts: Sequence[Transcript]) -> list[bool]:
     for transcript in transcripts:
         if transcript.agent_id != MAIN_AGENT:
             if transcript.session_id is None:
-                folders.add(os.path.dirname(transcript.path))  # noqa: PTH120
+                folders.add(_folder_of(transcript))
             else:
                 sessions.add(transcript.session_id)
+    if not folders:
+        return [transcript.session_id in sessions for transcript in transcripts]
     return [
-        transcript.session_id in sessions or os.path.dirname(transcript.path) in folders  # noqa: PTH120
+        transcript.session_id in sessions or _folder_of(transcript) in folders
         for transcript in transcripts
     ]
+
+
+def _folder_of(transcript: Transcript) -> str:
+    return os.path.dirname(transcript.path)  # noqa: PTH120
 
 
 def _pool(workers: int) -> "ProcessPoolExecutor":
