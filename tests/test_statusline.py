@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from platformdirs import user_cache_dir, user_data_dir
@@ -441,7 +442,9 @@ def test_limits_and_totals_are_kept_as_evidence(home: Path) -> None:
     """One small file a session, rewritten only for news; reports read the limits from it."""
     rate_limits = {"five_hour": {"used_percentage": 23.5, "resets_at": 1_900_000_000}}
     data = told(rate_limits=rate_limits, version="2.1.300")
-    assert "5h 24 %" in shown(home, data)
+    assert re.search(
+        r" · 5h 24 %$", shown(home, data)
+    )  # it is too far away to be told by a weekday
     (file,) = (home / ".local" / "share" / "tokenaudit" / "evidence").iterdir()
     evidence = json.loads(file.read_text())
     before = file.stat().st_mtime_ns
@@ -460,6 +463,75 @@ def test_limits_and_totals_are_kept_as_evidence(home: Path) -> None:
     )
     (row,) = json.loads(blocks.stdout)["sections"]["limits"]["rows"]
     assert (row["limit"], row["used_percent"], row["state"]) == ("five_hour", 23.5, "in force")
+
+
+NOON = int(datetime(2030, 3, 18, 12, tzinfo=UTC).timestamp())
+"""Of a Monday."""
+HOUR = 3600
+
+
+def official(five: Any = None, seven: Any = None, *, used: float = 42) -> dict[str, Any]:
+    found = {"five_hour": five, "seven_day": seven}
+    return {
+        name: {"used_percentage": used, "resets_at": at}
+        for name, at in found.items()
+        if at is not None
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "offsets", "shown"),
+    [
+        (official(NOON + 2 * HOUR), [[0, 0]], "5h 42 % → 14:00"),
+        (official(NOON + 2 * HOUR), [[0, 5 * HOUR + 1800]], "5h 42 % → 19:30"),
+        (official(NOON + 2 * HOUR - 1), [[0, 0]], "5h 42 % → 14:00"),
+        (official(NOON + 4 * HOUR), [[0, 9 * HOUR]], "5h 42 % → Tue 01:00"),
+        (official(NOON + 12 * HOUR - 20), [[0, 0]], "5h 42 % → Tue 00:00"),
+        (official(None, NOON + 7 * 24 * HOUR), [[0, 0]], "7d 42 % → Mon 12:00"),
+        (
+            official(None, NOON + 24 * HOUR),
+            [[0, HOUR], [NOON + 10 * HOUR, 2 * HOUR]],
+            "7d 42 % → Tue 14:00",
+        ),
+        (official(NOON - HOUR), [[0, 0]], "5h reset since 11:00"),
+        (official(NOON), [[0, 0]], "5h reset since 12:00"),
+        (official(None, NOON - 24 * HOUR), [[0, 0]], "7d reset since Sun 12:00"),
+        (official(NOON + HOUR), [], "5h 42 %"),
+        (official(NOON - HOUR), [], "5h reset since"),
+        (official(NOON * 1000), [[0, 0]], "5h 42 %"),
+        (official(12), [[HOUR, 0]], "5h reset since"),
+        (official("14:00"), [[0, 0]], "5h 42 %"),
+        (official(float("nan")), [[0, 0]], "5h 42 %"),
+        ({"five_hour": [], "seven_day": {"resets_at": NOON}}, [[0, 0]], ""),
+        ([1], [[0, 0]], ""),
+    ],
+)
+def test_official_limits_say_when_they_are_reset(
+    told: Any, offsets: list[list[int]], shown: str
+) -> None:
+    """In the user's zone, across a change of its clock too; what is over has no percentage."""
+    text, percent = statusline._limits(told, NOON * 10**6, offsets)
+
+    assert shown == text
+    assert percent == (42 if "%" in shown else None)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])
+def test_times_are_those_of_the_zone_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    """Each hour of the week before and after a day on which clocks change in Europe and Australia."""
+    monkeypatch.setenv("TOKENAUDIT_TIMEZONE", zone)
+    now = datetime(2026, 4, 1, 12, 7, tzinfo=UTC)
+    offsets = statusline_setup.basis(int(now.timestamp()) * 10**6)["offsets"]
+    today = f"{now.astimezone(ZoneInfo(zone)):%a} "
+    for hours in range(-167, 168):
+        moment = now + timedelta(hours=hours)
+        clock = statusline._clock(int(moment.timestamp()), int(now.timestamp()), offsets)
+        expected = f"{moment.astimezone(ZoneInfo(zone)):%a %H:%M}"
+        assert clock == (expected if abs(hours) > 24 else expected.removeprefix(today))
+
+    assert len(offsets) == {"Europe/Berlin": 2, "Australia/Lord_Howe": 2}.get(zone, 1)
 
 
 def test_odd_evidence_is_passed_by(tmp_path: Path) -> None:
