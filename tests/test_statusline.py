@@ -623,3 +623,14 @@ def test_budgets_are_shown(home: Path) -> None:
     assert line == (
         "50 % of $2.00/day, 101 % of $1.00/month, 25 % of $4.00/block, 10 % of $10.00/session"
     )
+
+
+def test_a_budget_of_what_is_unpriced_says_the_least_that_is_used(home: Path) -> None:
+    """One more response today, of a model without a price, in another session."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    unknown = reply("msg_9", "req_9", model="nobody-knows", timestamp=now, sessionId=OTHER)
+    write(session_file(home / ".claude", OTHER), unknown)
+    budget = {"TOKENAUDIT_BUDGET": "2/day,10/session"}
+    line = shown(home, told(session_file(home / ".claude")), "--format", "{budget}", **budget)
+
+    assert line == "≥ 50 % of $2.00/day, 10 % of $10.00/session"

@@ -392,7 +392,7 @@ def _counted(
         if block is not None:
             fields |= _block(tally, block, now, is_all=is_all)
         known = {"session": own, "block": block} if has_transcripts else None
-        fields["budget"] = _budgets(basis["budgets"], tally, now, known)
+        fields["budget"] = _budgets(basis["budgets"], tally, now, known, is_all=is_all)
         return fields, tally.prompt(session) if session else None
     finally:
         tally.close()
@@ -423,7 +423,12 @@ def _block(tally: Tally, start: int, now: int, *, is_all: bool) -> dict[str, tup
 
 
 def _budgets(
-    budgets: Sequence[Sequence[Any]], tally: Tally, now: int, known: Mapping[str, Any] | None
+    budgets: Sequence[Sequence[Any]],
+    tally: Tally,
+    now: int,
+    known: Mapping[str, Any] | None,
+    *,
+    is_all: bool,
 ) -> tuple[Any, ...]:
     """Return how much of each budget is used: `62 % of $25.00/day`; unknown without what is *known*."""
     texts, worst = [], 0.0
@@ -438,7 +443,8 @@ def _budgets(
         if used is not None:
             percent = 100 * used.cost / amount
             worst = max(worst, percent)
-            texts.append(f"{percent:.0f} % of {_money(amount)}/{period}")
+            least = _least(used, is_all=is_all)
+            texts.append(f"{least}{percent:.0f} % of {_money(amount)}/{period}")
     return (", ".join(texts), worst)
 
 
@@ -449,8 +455,12 @@ def _usd(used: Sum, amount: int | None = None, *, is_all: bool) -> str:
     """
     if used.responses and used.unpriced == used.responses:
         return "n/a"
-    least = "" if is_all and not used.unpriced else "≥ "
+    least = _least(used, is_all=is_all)
     return f"{least}{_money(used.cost if amount is None else amount)}"
+
+
+def _least(used: Sum, *, is_all: bool) -> str:
+    return "" if is_all and not used.unpriced else "≥ "
 
 
 def _money(picodollars: int) -> str:

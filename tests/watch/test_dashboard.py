@@ -192,7 +192,7 @@ def test_what_is_unpriced_makes_all_figures_the_least_they_can_be() -> None:
 
     assert "≥ $4.50  10:00-15:00, 2h 30m left, ≥ $9.00 at its end" in text[0]
     assert "≥ $1.80/h" in text[0]
-    assert "≥ $4.50 of $9.00" in text[0]
+    assert "≥ 50.0%    ≥ $4.50 of $9.00" in text[0]
     assert "n/a  10:00-15:00, 2h 30m left, n/a at its end" in text[1]
     assert "n/a/h" in text[1]
 
