@@ -611,12 +611,13 @@ def _record(told: Mapping[str, Any]) -> None:
         return
     import binascii
 
-    from tokenaudit.limits import FOLDER, FORMAT
+    from tokenaudit.limits import FOLDER, FORMAT, settle
 
+    now = int(time.time())
     evidence = {
         "format": FORMAT,
         "session_id": session[:200],
-        "recorded_at": int(time.time()),
+        "recorded_at": now,
         "model": _plain(_part(told, "model", "id")),
         "version": _plain(_part(told, "version")),
         "total_cost_usd": None if total is None else repr(total),
@@ -632,10 +633,15 @@ def _record(told: Mapping[str, Any]) -> None:
             known = json.loads(file.read(_MOST_BYTES))
         if {**known, "recorded_at": 0} == {**evidence, "recorded_at": 0}:
             return
+        is_new = False
+    except FileNotFoundError:
+        is_new = True
     except (OSError, ValueError, TypeError):
-        pass
+        is_new = False
     try:
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - no pathlib here
     except OSError:
         return
     _keep(path, json.dumps(evidence))
+    if is_new:
+        settle(folder, now)
