@@ -14,7 +14,18 @@ from typing import Any
 import polars as pl
 import pytest
 from filelock import FileLock
-from transcripts_builder import FORK, OTHER, SESSION, START, prompt, reply, session_file, write
+from opened import opened_by
+from transcripts_builder import (
+    FORK,
+    OTHER,
+    SESSION,
+    START,
+    encoded,
+    prompt,
+    reply,
+    session_file,
+    write,
+)
 
 from tokenaudit import files
 from tokenaudit.__main__ import main
@@ -64,6 +75,35 @@ def root(kept: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
 
 def report(capfd: pytest.CaptureFixture[str], root: Path, *argv: str) -> dict[str, Any]:
     return document(capfd, "sessions", "--root", root, *argv)
+
+
+def test_days_that_are_known_are_not_opened(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nor are others: only what has grown, though `--since` leaves out most of what is known.
+
+    March 3rd and 4th are of 80 and 100 tokens; then 60 of the 4th come, and 110 of the 1st elsewhere.
+    """
+
+    def days(*argv: str) -> dict[str, int]:
+        rows = document(capfd, "daily", "--root", root, *argv)["rows"]
+        return {row["day"]: row["total_tokens"] for row in rows}
+
+    since = ("--since", "2026-03-03")
+    found: list[dict[str, int]] = []
+    everything = {session_file(root, session).name for session in (SESSION, FORK, OTHER)}
+    assert everything == opened_by(lambda: found.append(days(*since, "--no-store")))
+    assert set() == opened_by(lambda: found.append(days(*since)))
+    grown, old = session_file(root, OTHER), session_file(root, "old")
+    with grown.open("ab") as file:
+        file.write(encoded(reply("msg_5", "req_5", 50, at=2 * DAY + 9)) + b"\n")
+    write(old, reply("msg_6", "req_6", at=-DAY))
+    for path in (grown, old):
+        os.utime(path, (START.timestamp() + 1, START.timestamp() + 1))
+    assert {grown.name, old.name} == opened_by(lambda: found.append(days(*since)))
+    assert set() == opened_by(lambda: found.append(days("--since", "2026-03-04")))
+
+    before = {"2026-03-03": 80, "2026-03-04": 100}
+    after = {**before, "2026-03-04": 160}
+    assert [before, before, after, {"2026-03-04": 160}] == found
 
 
 def status(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
