@@ -106,6 +106,50 @@ def test_days_that_are_known_are_not_opened(root: Path, capfd: pytest.CaptureFix
     assert [before, before, after, {"2026-03-04": 160}] == found
 
 
+def test_history_outlives_the_last_transcript(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of 110, 110, 80 and 100 tokens nothing is lost when all is deleted, now and the next time."""
+    for session in (SESSION, FORK, OTHER):
+        session_file(root, session).unlink()
+    found = [report(capfd, root) for _ in range(2)]
+
+    assert [(3, 3)] * 2 == [
+        (each["meta"]["intake"]["files"], each["meta"]["intake"]["gone"]) for each in found
+    ]
+    assert [400, 400] == [each["totals"]["total_tokens"] for each in found]
+    snapshot = json.loads(run(capfd, "watch", "--once", "--root", root)[1])
+    assert 400 == snapshot["totals"]["total_tokens"]
+
+
+@pytest.mark.parametrize("option", ["--only-present", "--no-store"])
+def test_without_history_nothing_found_is_an_error(
+    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], option: str
+) -> None:
+    """Nor is the history of one root that of another, or of one that is not there."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for session in (SESSION, FORK, OTHER):
+        session_file(root, session).unlink()
+
+    assert "no transcripts found" in run(capfd, "daily", "--root", root, option)[2]
+    assert "no transcripts found" in run(capfd, "daily", "--root", other)[2]
+    missing = run(capfd, "daily", "--root", root, "--root", tmp_path / "nowhere")
+    assert (2, "nowhere: no such root") == (missing[0], missing[2].split("/")[-1].split("\n")[0])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_not_gone(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A folder that is shut is no history: it is an error, and nothing is said to be gone."""
+    folder = root / "projects"
+    folder.chmod(0)
+    shut = run(capfd, "daily", "--root", root)
+    folder.chmod(0o755)
+
+    assert (2, True) == (shut[0], "Permission denied" in shut[2])
+    assert 0 == report(capfd, root)["meta"]["intake"]["gone"]
+
+
 def status(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
     row: dict[str, Any] = document(capfd, "store")["rows"][0]
     return row
