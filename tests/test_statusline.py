@@ -686,8 +686,8 @@ def test_a_disk_that_is_full_loses_nothing(tmp_path: Path, most: int) -> None:
 
 
 def test_many_that_gather_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Eight of them, on 400 files: each session is there, at most as often as there were programs."""
-    for n in range(400):
+    """Eight of them, on 150 files: each session is there, at most as often as there were programs."""
+    for n in range(150):
         kept(tmp_path, f"old-{n}", NOON - MONTH - 1 - n)
     before = {name: last for name, (_, last) in said(tmp_path).items()}
     code = "import sys; from tokenaudit import limits; sys.stdin.read(); limits.settle(sys.argv[1], int(sys.argv[2]))"
@@ -705,6 +705,20 @@ def test_many_that_gather_at_once_lose_nothing(tmp_path: Path) -> None:
     assert before == {name: last for name, (_, last) in said(tmp_path).items()}
     assert [limits.SETTLED] == [path.name for path in tmp_path.iterdir()]
     assert max(times for times, _ in said(tmp_path).values()) <= 8
+
+
+def test_no_more_is_gathered_at_once_than_is_soon_done(tmp_path: Path) -> None:
+    """Of 250 sessions 200, and the rest a day later."""
+    for n in range(250):
+        kept(tmp_path, f"old-{n}", NOON - MONTH - 1 - n)
+    left = []
+    for day in (0, 1):
+        limits.settle(str(tmp_path), NOON + day * 24 * HOUR)
+        os.utime(tmp_path / limits.SETTLED, (NOON, NOON))
+        left.append(len([*tmp_path.glob("old-*")]))
+
+    assert [50, 0] == left
+    assert 250 == len(said(tmp_path))
 
 
 def test_the_status_line_gathers_when_a_session_is_new(home: Path) -> None:

@@ -30,7 +30,8 @@ _MOST_BYTES = 1 << 16
 _ASIDE = ".settling"
 _DAY_S = 24 * 3600
 _SETTLED_S = 30 * _DAY_S
-_MOST_FILES = 1000
+_MOST_FILES = 200
+"""How many are gathered at once, in some 30 milliseconds; the rest another day."""
 
 
 class Limit:
