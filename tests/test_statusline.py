@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from platformdirs import user_cache_dir, user_data_dir
@@ -441,8 +442,9 @@ def test_limits_and_totals_are_kept_as_evidence(home: Path) -> None:
     """One small file a session, rewritten only for news; reports read the limits from it."""
     rate_limits = {"five_hour": {"used_percentage": 23.5, "resets_at": 1_900_000_000}}
     data = told(rate_limits=rate_limits, version="2.1.300")
-    assert "5h 24 %" in shown(home, data)
-    (file,) = (home / ".local" / "share" / "tokenaudit" / "evidence").iterdir()
+    line = shown(home, data)
+    assert re.search(r" · 5h 24 %$", line), "too far away to be told by a weekday"
+    (file,) = (home / ".local" / "share" / "tokenaudit" / "evidence").glob("*.json")
     evidence = json.loads(file.read_text())
     before = file.stat().st_mtime_ns
     shown(home, data)
@@ -462,6 +464,75 @@ def test_limits_and_totals_are_kept_as_evidence(home: Path) -> None:
     assert (row["limit"], row["used_percent"], row["state"]) == ("five_hour", 23.5, "in force")
 
 
+NOON = int(datetime(2030, 3, 18, 12, tzinfo=UTC).timestamp())
+"""Of a Monday."""
+HOUR = 3600
+
+
+def official(five: Any = None, seven: Any = None, *, used: float = 42) -> dict[str, Any]:
+    found = {"five_hour": five, "seven_day": seven}
+    return {
+        name: {"used_percentage": used, "resets_at": at}
+        for name, at in found.items()
+        if at is not None
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "offsets", "shown"),
+    [
+        (official(NOON + 2 * HOUR), [[0, 0]], "5h 42 % → 14:00"),
+        (official(NOON + 2 * HOUR), [[0, 5 * HOUR + 1800]], "5h 42 % → 19:30"),
+        (official(NOON + 2 * HOUR - 1), [[0, 0]], "5h 42 % → 14:00"),
+        (official(NOON + 4 * HOUR), [[0, 9 * HOUR]], "5h 42 % → Tue 01:00"),
+        (official(NOON + 12 * HOUR - 20), [[0, 0]], "5h 42 % → Tue 00:00"),
+        (official(None, NOON + 7 * 24 * HOUR), [[0, 0]], "7d 42 % → Mon 12:00"),
+        (
+            official(None, NOON + 24 * HOUR),
+            [[0, HOUR], [NOON + 10 * HOUR, 2 * HOUR]],
+            "7d 42 % → Tue 14:00",
+        ),
+        (official(NOON - HOUR), [[0, 0]], "5h reset since 11:00"),
+        (official(NOON), [[0, 0]], "5h reset since 12:00"),
+        (official(None, NOON - 24 * HOUR), [[0, 0]], "7d reset since Sun 12:00"),
+        (official(NOON + HOUR), [], "5h 42 %"),
+        (official(NOON - HOUR), [], "5h reset since"),
+        (official(NOON * 1000), [[0, 0]], "5h 42 %"),
+        (official(12), [[HOUR, 0]], "5h reset since"),
+        (official("14:00"), [[0, 0]], "5h 42 %"),
+        (official(float("nan")), [[0, 0]], "5h 42 %"),
+        ({"five_hour": [], "seven_day": {"resets_at": NOON}}, [[0, 0]], ""),
+        ([1], [[0, 0]], ""),
+    ],
+)
+def test_official_limits_say_when_they_are_reset(
+    told: Any, offsets: list[list[int]], shown: str
+) -> None:
+    """In the user's zone, across a change of its clock too; what is over has no percentage."""
+    text, percent = statusline._limits(told, NOON * 10**6, offsets)
+
+    assert shown == text
+    assert percent == (42 if "%" in shown else None)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])
+def test_times_are_those_of_the_zone_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    """Each hour of the week before and after a day on which clocks change in Europe and Australia."""
+    monkeypatch.setenv("TOKENAUDIT_TIMEZONE", zone)
+    now = datetime(2026, 4, 1, 12, 7, tzinfo=UTC)
+    offsets = statusline_setup.basis(int(now.timestamp()) * 10**6)["offsets"]
+    today = f"{now.astimezone(ZoneInfo(zone)):%a} "
+    for hours in range(-167, 168):
+        moment = now + timedelta(hours=hours)
+        clock = statusline._clock(int(moment.timestamp()), int(now.timestamp()), offsets)
+        expected = f"{moment.astimezone(ZoneInfo(zone)):%a %H:%M}"
+        assert clock == (expected if abs(hours) > 24 else expected.removeprefix(today))
+
+    assert len(offsets) == {"Europe/Berlin": 2, "Australia/Lord_Howe": 2}.get(zone, 1)
+
+
 def test_odd_evidence_is_passed_by(tmp_path: Path) -> None:
     """No file of another shape, or of another program, makes a report fail; the latest counts."""
     good = {"format": 1, "recorded_at": 5, "rate_limits": {"five_hour": {"used_percentage": 1}}}
@@ -478,6 +549,200 @@ def test_odd_evidence_is_passed_by(tmp_path: Path) -> None:
     (limit,) = limits.latest(limits.read_all(str(tmp_path)))
     assert (limit.recorded_at, limit.session_id, limit.resets_at) == (9, "s", None)
     assert list(limits.read_all(str(tmp_path / "no"))) == []
+
+
+MONTH = 30 * 24 * HOUR
+
+
+def kept(folder: Path, name: str, at: int, used: float = 1, **more: Any) -> Path:
+    """Write what a session of that time said."""
+    found = {
+        "format": limits.FORMAT,
+        "session_id": name,
+        "recorded_at": at,
+        "model": "m",
+        "version": "2.1.300",
+        "total_cost_usd": "1.5",
+        "rate_limits": {"five_hour": {"used_percentage": used, "resets_at": at + HOUR}},
+        **more,
+    }
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(found))
+    os.utime(path, (at, at))
+    return path
+
+
+def said(folder: Path) -> dict[str, tuple[int, int]]:
+    """By session how often it is there, and when it spoke last."""
+    found: dict[str, tuple[int, int]] = {}
+    for each in limits.read_all(str(folder)):
+        times, last = found.get(each["session_id"], (0, 0))
+        found[each["session_id"]] = (times + 1, max(last, each["recorded_at"]))
+    return found
+
+
+def test_what_old_sessions_said_is_gathered_in_one_file(tmp_path: Path) -> None:
+    """Nothing of it is lost; what is younger than a month, and what is not ours, stays where it is."""
+    old = [kept(tmp_path, f"old-{n}", NOON - MONTH - 1 - n, n) for n in range(3)]
+    young = kept(tmp_path, "young", NOON - MONTH + 1)
+    newer = kept(tmp_path, "newer", NOON - 2 * MONTH, format=limits.FORMAT + 1)
+    half = tmp_path / "0.json.77.tmp"
+    half.write_text("{")
+    os.utime(half, (0, 0))
+    before = sorted(limits.read_all(str(tmp_path)), key=str)
+    limits.settle(str(tmp_path), NOON)
+    gathered = tmp_path / limits.SETTLED
+
+    assert before == sorted(limits.read_all(str(tmp_path)), key=str)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [limits.SETTLED, young.name, newer.name]
+    )
+    (limit,) = limits.latest(limits.read_all(str(tmp_path)))
+    assert limit.recorded_at == NOON - MONTH + 1
+    assert 3 == len(gathered.read_text().split("\n")) - 2
+    assert not [path for path in old if path.exists()]
+
+
+def test_it_is_gathered_once_a_day_at_most(tmp_path: Path) -> None:
+    """Not an hour later, but a day later; a clock that was set back by two does not keep it from it."""
+
+    def is_gathered(now: int) -> bool:
+        path = kept(tmp_path, f"s{now}", now - MONTH - 1)
+        limits.settle(str(tmp_path), now)
+        if not path.exists():
+            os.utime(tmp_path / limits.SETTLED, (now, now))
+        return not path.exists()
+
+    hours = (0, 1, 23, 24, 25, -24)
+    assert [True, False, False, True, False, True] == [is_gathered(NOON + n * HOUR) for n in hours]
+    assert {(1, now) for now in (NOON + n * HOUR - MONTH - 1 for n in hours)} == {
+        *said(tmp_path).values()
+    }
+
+
+DYING = """
+import os, sys
+from tokenaudit import limits
+name, calls, folder, now = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+do = getattr(os, name)
+def dying(*args):
+    global calls
+    calls -= 1
+    if calls < 0:
+        os._exit(9)
+    return do(*args)
+setattr(os, name, dying)
+limits.settle(folder, now)
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "times"),
+    [("replace", 0), ("replace", 2), ("write", 0), ("fsync", 0), ("remove", 0), ("remove", 2)],
+)
+def test_a_program_that_dies_while_it_gathers_loses_nothing(
+    tmp_path: Path, call: str, times: int
+) -> None:
+    """Wherever it dies; what it left half done is done a day later."""
+    for n in range(4):
+        kept(tmp_path, f"old-{n}", NOON - MONTH - 1 - n)
+    before = {name: last for name, (_, last) in said(tmp_path).items()}
+    died = subprocess.run(
+        [sys.executable, "-c", DYING, call, str(times), str(tmp_path), str(NOON)], check=False
+    )
+    after = said(tmp_path)
+    limits.settle(str(tmp_path), NOON + 10 * MONTH)
+
+    assert 9 == died.returncode
+    assert before == {name: last for name, (_, last) in after.items()}
+    assert before == {name: last for name, (_, last) in said(tmp_path).items()}
+    assert [limits.SETTLED] == [path.name for path in tmp_path.iterdir()]
+
+
+CRAMPED = """
+import resource, signal, sys
+from tokenaudit import limits
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+limits.settle(sys.argv[2], int(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("most", [0, 300])
+def test_a_disk_that_is_full_loses_nothing(tmp_path: Path, most: int) -> None:
+    """Of 800 bytes 300 can be written, or none: the files stay, and the cut line spoils no other."""
+    for n in range(4):
+        kept(tmp_path, f"old-{n}", NOON - MONTH - 1 - n)
+    before = {name: last for name, (_, last) in said(tmp_path).items()}
+    subprocess.run([sys.executable, "-c", CRAMPED, str(most), str(tmp_path), str(NOON)], check=True)
+    size = (tmp_path / limits.SETTLED).stat().st_size
+    cramped = said(tmp_path)
+    limits.settle(str(tmp_path), NOON + 10 * MONTH)
+
+    assert most == size
+    assert before == {name: last for name, (_, last) in cramped.items()}
+    assert before == {name: last for name, (_, last) in said(tmp_path).items()}
+    assert [limits.SETTLED] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_many_that_gather_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Eight of them, on 150 files: each session is there, at most as often as there were programs."""
+    for n in range(150):
+        kept(tmp_path, f"old-{n}", NOON - MONTH - 1 - n)
+    before = {name: last for name, (_, last) in said(tmp_path).items()}
+    code = "import sys; from tokenaudit import limits; sys.stdin.read(); limits.settle(sys.argv[1], int(sys.argv[2]))"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), str(NOON)], stdin=subprocess.PIPE
+        )
+        for _ in range(8)
+    ]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.close()
+    assert [0] * 8 == [process.wait() for process in started]
+
+    assert before == {name: last for name, (_, last) in said(tmp_path).items()}
+    assert [limits.SETTLED] == [path.name for path in tmp_path.iterdir()]
+    assert max(times for times, _ in said(tmp_path).values()) <= 8
+
+
+def test_no_more_is_gathered_at_once_than_is_soon_done(tmp_path: Path) -> None:
+    """Of 250 sessions 200, and the rest a day later."""
+    for n in range(250):
+        kept(tmp_path, f"old-{n}", NOON - MONTH - 1 - n)
+    left = []
+    for day in (0, 1):
+        limits.settle(str(tmp_path), NOON + day * 24 * HOUR)
+        os.utime(tmp_path / limits.SETTLED, (NOON, NOON))
+        left.append(len([*tmp_path.glob("old-*")]))
+
+    assert [50, 0] == left
+    assert 250 == len(said(tmp_path))
+
+
+def test_the_status_line_gathers_when_a_session_is_new(home: Path) -> None:
+    """What an old session said of a limit is still told; one that goes on is written anew."""
+    folder = home / ".local" / "share" / "tokenaudit" / "evidence"
+    folder.mkdir(parents=True)
+    now = int(time.time())
+    old = kept(folder, "old", now - MONTH - HOUR, 12.5)
+    shown(home, told())
+    (own,) = folder.glob("*.json")
+    shown(home, told(session_id="old", cost={"total_cost_usd": 2.5}))
+    blocks = subprocess.run(
+        [sys.executable, "-m", "tokenaudit", "blocks", "--json"],
+        capture_output=True,
+        check=True,
+        env=environment(home),
+    )
+    (row,) = json.loads(blocks.stdout)["sections"]["limits"]["rows"]
+
+    assert not old.exists()
+    assert own.exists()
+    assert (row["limit"], row["used_percent"], row["state"]) == ("five_hour", 12.5, "reset since")
+    assert 2 == said(folder)["old"][0]
+    assert 1 == said(folder)[SESSION][0]
 
 
 def test_folders_are_those_of_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -551,3 +816,14 @@ def test_budgets_are_shown(home: Path) -> None:
     assert line == (
         "50 % of $2.00/day, 101 % of $1.00/month, 25 % of $4.00/block, 10 % of $10.00/session"
     )
+
+
+def test_a_budget_of_what_is_unpriced_says_the_least_that_is_used(home: Path) -> None:
+    """One more response today, of a model without a price, in another session."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    unknown = reply("msg_9", "req_9", model="nobody-knows", timestamp=now, sessionId=OTHER)
+    write(session_file(home / ".claude", OTHER), unknown)
+    budget = {"TOKENAUDIT_BUDGET": "2/day,10/session"}
+    line = shown(home, told(session_file(home / ".claude")), "--format", "{budget}", **budget)
+
+    assert line == "≥ 50 % of $2.00/day, 10 % of $10.00/session"

@@ -49,6 +49,9 @@ _MOST_BYTES = 1 << 20
 _SECOND = 10**6
 _HOUR_S = 3600
 _BLOCK_S = 5 * _HOUR_S
+_DAY_S = 24 * _HOUR_S
+_WEEKDAYS = ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")
+"""From the first day of 1970 on."""
 _PICO = 10**12
 _NEAR, _FULL = 60.0, 80.0
 _RED, _YELLOW, _DIM, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
@@ -314,7 +317,7 @@ def _fields(
         "model": (_plain(_part(told, "model", "display_name") or _part(told, "model", "id")),),
         "claude": (_claude(told),),
         "today": (_UNKNOWN,),
-        "limits": _limits(_part(told, "rate_limits")),
+        "limits": _limits(_part(told, "rate_limits"), now, ()),
     }
     prompt = None
     if _session(told) is not None:
@@ -375,7 +378,9 @@ def _counted(
             deadline=time.monotonic() + _READ_S,
         )
         has_transcripts = tally.has_transcripts
-        fields: dict[str, tuple[Any, ...]] = {}
+        fields: dict[str, tuple[Any, ...]] = {
+            "limits": _limits(_part(told, "rate_limits"), now, basis["offsets"])
+        }
         if has_transcripts:
             fields["today"] = (_usd(tally.since(*basis["day"]), is_all=is_all),)
         own = None
@@ -387,7 +392,7 @@ def _counted(
         if block is not None:
             fields |= _block(tally, block, now, is_all=is_all)
         known = {"session": own, "block": block} if has_transcripts else None
-        fields["budget"] = _budgets(basis["budgets"], tally, now, known)
+        fields["budget"] = _budgets(basis["budgets"], tally, now, known, is_all=is_all)
         return fields, tally.prompt(session) if session else None
     finally:
         tally.close()
@@ -418,7 +423,12 @@ def _block(tally: Tally, start: int, now: int, *, is_all: bool) -> dict[str, tup
 
 
 def _budgets(
-    budgets: Sequence[Sequence[Any]], tally: Tally, now: int, known: Mapping[str, Any] | None
+    budgets: Sequence[Sequence[Any]],
+    tally: Tally,
+    now: int,
+    known: Mapping[str, Any] | None,
+    *,
+    is_all: bool,
 ) -> tuple[Any, ...]:
     """Return how much of each budget is used: `62 % of $25.00/day`; unknown without what is *known*."""
     texts, worst = [], 0.0
@@ -433,7 +443,8 @@ def _budgets(
         if used is not None:
             percent = 100 * used.cost / amount
             worst = max(worst, percent)
-            texts.append(f"{percent:.0f} % of {_money(amount)}/{period}")
+            least = _least(used, is_all=is_all)
+            texts.append(f"{least}{percent:.0f} % of {_money(amount)}/{period}")
     return (", ".join(texts), worst)
 
 
@@ -444,8 +455,12 @@ def _usd(used: Sum, amount: int | None = None, *, is_all: bool) -> str:
     """
     if used.responses and used.unpriced == used.responses:
         return "n/a"
-    least = "" if is_all and not used.unpriced else "≥ "
+    least = _least(used, is_all=is_all)
     return f"{least}{_money(used.cost if amount is None else amount)}"
+
+
+def _least(used: Sum, *, is_all: bool) -> str:
+    return "" if is_all and not used.unpriced else "≥ "
 
 
 def _money(picodollars: int) -> str:
@@ -496,16 +511,43 @@ def _context(told: Mapping[str, Any], prompt: int | None) -> tuple[Any, ...]:
     return (f"{sign}{used:,} / {_short(int(size))} ({percent:.1f} %)", percent)
 
 
-def _limits(found: Any) -> tuple[Any, ...]:
-    """Return the official limits: `5h 23 %, 7d 41 %`."""
-    names = {"five_hour": "5h", "seven_day": "7d"}
-    used = {
-        short: percent
-        for name, short in names.items()
-        if (percent := _number(_part(found or {}, name, "used_percentage"))) is not None
-    }
-    text = ", ".join(f"{short} {percent:.0f} %" for short, percent in used.items())
-    return (text, max(used.values(), default=None))
+def _limits(found: Any, now: int, offsets: Sequence[Sequence[int]]) -> tuple[Any, ...]:
+    """Return the official limits and when each is reset: `5h 23 % → 14:00, 7d 41 % → Thu 09:00`.
+
+    *now* is in microseconds; *offsets* are those of the zone, see `statusline_setup.basis`.
+    """
+    texts, used = [], []
+    for name, short in (("five_hour", "5h"), ("seven_day", "7d")):
+        percent = _number(_part(found or {}, name, "used_percentage"))
+        if percent is None:
+            continue
+        resets = _number(_part(found or {}, name, "resets_at"))
+        at = "" if resets is None else _clock(round(resets), now // _SECOND, offsets)
+        if resets is not None and resets * _SECOND <= now:
+            texts.append(f"{short} reset since {at}".rstrip())
+            continue
+        texts.append(f"{short} {percent:.0f} %{at and f' → {at}'}")
+        used.append(percent)
+    return (", ".join(texts), max(used, default=None))
+
+
+def _clock(at: int, now: int, offsets: Sequence[Sequence[int]]) -> str:
+    """Write a time of the week around *now*, both in seconds: `14:00`, on another day `Thu 14:00`.
+
+    Nothing where it is further away, or the zone is not known.
+    """
+    if abs(at - now) > 7 * _DAY_S or not offsets or at < offsets[0][0]:
+        return ""
+    nearest = (at + 30) // 60 * 60
+    today = (now + _offset(now, offsets)) // _DAY_S
+    day, second = divmod(nearest + _offset(nearest, offsets), _DAY_S)
+    text = f"{second // _HOUR_S:02}:{second % _HOUR_S // 60:02}"
+    return text if day == today else f"{_WEEKDAYS[day % 7]} {text}"
+
+
+def _offset(at: int, offsets: Sequence[Sequence[int]]) -> int:
+    """Return by how many seconds the zone is ahead of UTC at that time."""
+    return next((offset for since, offset in reversed(offsets) if since <= at), 0)
 
 
 # what is known from before
@@ -569,12 +611,13 @@ def _record(told: Mapping[str, Any]) -> None:
         return
     import binascii
 
-    from tokenaudit.limits import FOLDER, FORMAT
+    from tokenaudit.limits import FOLDER, FORMAT, settle
 
+    now = int(time.time())
     evidence = {
         "format": FORMAT,
         "session_id": session[:200],
-        "recorded_at": int(time.time()),
+        "recorded_at": now,
         "model": _plain(_part(told, "model", "id")),
         "version": _plain(_part(told, "version")),
         "total_cost_usd": None if total is None else repr(total),
@@ -590,10 +633,15 @@ def _record(told: Mapping[str, Any]) -> None:
             known = json.loads(file.read(_MOST_BYTES))
         if {**known, "recorded_at": 0} == {**evidence, "recorded_at": 0}:
             return
+        is_new = False
+    except FileNotFoundError:
+        is_new = True
     except (OSError, ValueError, TypeError):
-        pass
+        is_new = False
     try:
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - no pathlib here
     except OSError:
         return
     _keep(path, json.dumps(evidence))
+    if is_new:
+        settle(folder, now)

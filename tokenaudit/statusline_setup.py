@@ -30,10 +30,16 @@ _NEVER: Final = 10**6
 """A day that is later than any, in days since 1970."""
 _PICO: Final = Decimal(10**12)
 _COMMAND: Final = "statusLine"
+_AROUND: Final = timedelta(days=10)
+_STEP: Final = timedelta(minutes=15)
+"""Clocks are set forward or back at a quarter of an hour."""
 
 
 def basis(now: int) -> dict[str, Any]:
-    """Return the roots, the bounds of the day of *now* (microseconds) and the files these stand on."""
+    """Return the roots, the bounds of the day of *now* (microseconds) and the files these stand on.
+
+    `offsets` are those of the zone around that day, `[since, seconds ahead of UTC]`, both in seconds.
+    """
     folder = _config_folder()
     settings = config.load(folder, os.environ)
     zone = _zone(settings.timezone)
@@ -43,6 +49,7 @@ def basis(now: int) -> dict[str, Any]:
     return {
         "roots": _roots(settings),
         "day": bounds,
+        "offsets": list(_offsets(today, zone)),
         "since": min([bounds[0], *(since for _, _, since in known if since is not None)]),
         "budgets": known,
         "files": [str(path) for path in _files(folder)],
@@ -105,6 +112,18 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
     return int(start.timestamp()) * 10**6
 
 
+def _offsets(today: date, zone: ZoneInfo) -> Iterator[tuple[int, int]]:
+    """Yield how far the zone is ahead of UTC, whenever that changes within some days of *today*."""
+    first = datetime.combine(today, time(), UTC) - _AROUND
+    known = None
+    for step in range(2 * _AROUND // _STEP):
+        moment = first + step * _STEP
+        offset = int((moment.astimezone(zone).utcoffset() or timedelta()).total_seconds())
+        if offset != known:
+            yield int(moment.timestamp()), offset
+        known = offset
+
+
 def _roots(settings: config.Settings) -> list[str]:
     from tokenaudit import transcripts
 
@@ -118,6 +137,11 @@ def _roots(settings: config.Settings) -> list[str]:
 
 _SAMPLE_SESSION: Final = "3f7d9db5-84ae-4d84-9e8e-7f12a8117002"
 _SAMPLE_NOW: Final = datetime(2026, 11, 19, 20, 30, tzinfo=UTC)
+
+
+def _epoch(moment: datetime, *, hours: float) -> int:
+    """Return the time that lies *hours* after *moment*, in seconds since 1970."""
+    return int((moment + timedelta(hours=hours)).timestamp())
 
 
 def sample() -> tuple[dict[str, Any], int, str]:
@@ -137,8 +161,8 @@ def sample() -> tuple[dict[str, Any], int, str]:
         "cost": {"total_cost_usd": 4.47},
         "context_window": context,
         "rate_limits": {
-            "five_hour": {"used_percentage": 23.5},
-            "seven_day": {"used_percentage": 41.2},
+            "five_hour": {"used_percentage": 23.5, "resets_at": _epoch(_SAMPLE_NOW, hours=2.5)},
+            "seven_day": {"used_percentage": 41.2, "resets_at": _epoch(_SAMPLE_NOW, hours=108.5)},
         },
     }
     return told, int(_SAMPLE_NOW.timestamp()) * 10**6, str(transcripts.DEMO)

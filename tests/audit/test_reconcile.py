@@ -256,6 +256,31 @@ def test_a_status_line_tells_a_cost_alone(tmp_path: Path) -> None:
     assert {"unexplained": (None, Decimal("-0.0001"))} == changes(found)
 
 
+def test_what_the_status_line_kept_tells_the_same(tmp_path: Path) -> None:
+    """Of sessions of long ago the last line of each counts; one without a total says nothing."""
+    kept = {"format": 1, "model": OPUS, "version": "2.1.250", "rate_limits": {}}
+    lines: list[Line] = [
+        {**kept, "session_id": SESSION, "recorded_at": 9, "total_cost_usd": "0.00265"},
+        {**kept, "session_id": SESSION, "recorded_at": 5, "total_cost_usd": "0.001"},
+        {**kept, "session_id": FORK, "recorded_at": 7, "total_cost_usd": "0.5"},
+        {**kept, "session_id": "limits alone", "recorded_at": 7, "total_cost_usd": None},
+    ]
+    path = tmp_path / "evidence" / "settled.jsonl"
+    path.parent.mkdir()
+    path.write_text("\n" + "\n\n".join(map(json.dumps, lines)) + "\n")
+    one = path.with_name("0123456789abcdef.json")
+    one.write_text(json.dumps(lines[0]))
+    path.with_name("limits.json").write_text(json.dumps(lines[3]))
+    (first, second), (other,) = read_claims(path.parent)
+
+    assert str(one) == first.source
+    assert [{SESSION}, {SESSION, FORK}] == [set(each.sessions) for each in (first, second)]
+    assert [Decimal("0.00265"), Decimal("0.50265")] == [first.cost_usd, second.cost_usd]
+    assert "as no total that is known" in other
+    found = bridge(tmp_path, first, reply())
+    assert {"unexplained": (None, Decimal("-0.0001"))} == changes(found)
+
+
 def test_days_of_utc_and_of_the_user(tmp_path: Path) -> None:
     """The Console's second of March holds both replies; ours in Tokyo only the first one."""
     write(session_file(tmp_path), reply(), reply("msg_2", "req_2", at=7 * 3600))

@@ -14,7 +14,18 @@ from typing import Any
 import polars as pl
 import pytest
 from filelock import FileLock
-from transcripts_builder import FORK, OTHER, SESSION, START, prompt, reply, session_file, write
+from opened import opened_by
+from transcripts_builder import (
+    FORK,
+    OTHER,
+    SESSION,
+    START,
+    encoded,
+    prompt,
+    reply,
+    session_file,
+    write,
+)
 
 from tokenaudit import files
 from tokenaudit.__main__ import main
@@ -64,6 +75,79 @@ def root(kept: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
 
 def report(capfd: pytest.CaptureFixture[str], root: Path, *argv: str) -> dict[str, Any]:
     return document(capfd, "sessions", "--root", root, *argv)
+
+
+def test_days_that_are_known_are_not_opened(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nor are others: only what has grown, though `--since` leaves out most of what is known.
+
+    March 3rd and 4th are of 80 and 100 tokens; then 60 of the 4th come, and 110 of the 1st elsewhere.
+    """
+
+    def days(*argv: str) -> dict[str, int]:
+        rows = document(capfd, "daily", "--root", root, *argv)["rows"]
+        return {row["day"]: row["total_tokens"] for row in rows}
+
+    since = ("--since", "2026-03-03")
+    found: list[dict[str, int]] = []
+    everything = {session_file(root, session).name for session in (SESSION, FORK, OTHER)}
+    assert everything == opened_by(lambda: found.append(days(*since, "--no-store")))
+    assert set() == opened_by(lambda: found.append(days(*since)))
+    grown, old = session_file(root, OTHER), session_file(root, "old")
+    with grown.open("ab") as file:
+        file.write(encoded(reply("msg_5", "req_5", 50, at=2 * DAY + 9)) + b"\n")
+    write(old, reply("msg_6", "req_6", at=-DAY))
+    for path in (grown, old):
+        os.utime(path, (START.timestamp() + 1, START.timestamp() + 1))
+    assert {grown.name, old.name} == opened_by(lambda: found.append(days(*since)))
+    assert set() == opened_by(lambda: found.append(days("--since", "2026-03-04")))
+
+    before = {"2026-03-03": 80, "2026-03-04": 100}
+    after = {**before, "2026-03-04": 160}
+    assert [before, before, after, {"2026-03-04": 160}] == found
+
+
+def test_history_outlives_the_last_transcript(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of 110, 110, 80 and 100 tokens nothing is lost when all is deleted, now and the next time."""
+    for session in (SESSION, FORK, OTHER):
+        session_file(root, session).unlink()
+    found = [report(capfd, root) for _ in range(2)]
+
+    assert [(3, 3)] * 2 == [
+        (each["meta"]["intake"]["files"], each["meta"]["intake"]["gone"]) for each in found
+    ]
+    assert [400, 400] == [each["totals"]["total_tokens"] for each in found]
+    snapshot = json.loads(run(capfd, "watch", "--once", "--root", root)[1])
+    assert 400 == snapshot["totals"]["total_tokens"]
+
+
+@pytest.mark.parametrize("option", ["--only-present", "--no-store"])
+def test_without_history_nothing_found_is_an_error(
+    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], option: str
+) -> None:
+    """Nor is the history of one root that of another, or of one that is not there."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for session in (SESSION, FORK, OTHER):
+        session_file(root, session).unlink()
+
+    assert "no transcripts found" in run(capfd, "daily", "--root", root, option)[2]
+    assert "no transcripts found" in run(capfd, "daily", "--root", other)[2]
+    missing = run(capfd, "daily", "--root", root, "--root", tmp_path / "nowhere")
+    assert (2, "nowhere: no such root") == (missing[0], missing[2].split("/")[-1].split("\n")[0])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_not_gone(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A folder that is shut is no history: it is an error, and nothing is said to be gone."""
+    folder = root / "projects"
+    folder.chmod(0)
+    shut = run(capfd, "daily", "--root", root)
+    folder.chmod(0o755)
+
+    assert (2, True) == (shut[0], "Permission denied" in shut[2])
+    assert 0 == report(capfd, root)["meta"]["intake"]["gone"]
 
 
 def status(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:

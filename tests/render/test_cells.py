@@ -88,6 +88,32 @@ def test_a_recorded_cost_is_no_lower_bound() -> None:
     assert cells(one) == [("app", "≥ $1.00", "$2.00", "4")]
 
 
+def test_of_a_budget_what_is_used_is_the_least_and_what_is_left_the_most() -> None:
+    """Where something is unpriced; the amount itself is what it is."""
+    columns = (
+        Column("amount_usd", Unit.USD, "Amount"),
+        COST,
+        Column("used_percent", Unit.PERCENT, "Share"),
+        Column("left_usd", Unit.USD, "Left"),
+        MEASURES[-1],
+    )
+    rows = [
+        (Decimal(8), Decimal(5), 62.5, Decimal(3), 2),
+        (Decimal(4), Decimal(5), 125.0, Decimal(-1), 1),
+        (Decimal(8), Decimal(5), 62.5, Decimal(3), 0),
+    ]
+    ascii_only = Writing(VIENNA.zone, unicode=False)
+
+    assert cells(section(columns, rows)) == [
+        ("$8.00", "≥ $5.00", "≥ 62.5%", "≤ $3.00", "2"),
+        ("$4.00", "≥ $5.00", "≥ 125.0%", "≤ -$1.00", "1"),
+        ("$8.00", "$5.00", "62.5%", "$3.00", "0"),
+    ]
+    assert cells(section(columns, rows[:1]), ascii_only) == [
+        ("$8.00", ">= $5.00", ">= 62.5%", "<= $3.00", "2")
+    ]
+
+
 def test_what_is_missing_is_said() -> None:
     """A dimension without a time is undated; any other missing value is a dash."""
     columns = (DAY, SESSION, TITLE, START, DURATION)

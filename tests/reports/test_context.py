@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transcripts_builder import (
+    FORK,
     SESSION,
     Line,
     agent_file,
@@ -22,6 +23,7 @@ from transcripts_builder import (
 
 from tokenaudit import ledger as ledgers
 from tokenaudit import transcripts
+from tokenaudit.__main__ import main
 from tokenaudit.errors import UsageError
 from tokenaudit.ledger import Ledger
 from tokenaudit.pricing.card import shipped_card
@@ -284,3 +286,33 @@ def test_all_contexts_the_latest_first(root: Path) -> None:
     chosen = Question("context", "0", NOW, Selection(agents=("a77",)))
     assert contexts(ledger, chosen).sections[0].rows["agent_id"].to_list() == ["a77"]
     assert contexts(ledger, question()).sections[0].rows.select(AGENT).height == 2
+
+
+def test_the_list_names_each_session_by_its_title(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In machine formats always, null where there is none; on a screen where there is room for it."""
+    title = {"type": "custom-title", "customTitle": "Mend the roof", "sessionId": FORK}
+    write(session_file(root, FORK), title, reply("msg_f", "req_f", sessionId=FORK))
+    ledger = loaded(root)
+    (section,) = contexts(ledger, question(shape=Shape(sort="title"))).sections
+    subject = context(ledger, question(), find_subject(ledger, FORK[:8]), read(root)).sections[0]
+
+    assert section.rows.select("session_id", "title").rows() == [
+        (FORK, "Mend the roof"),
+        (SESSION, None),
+    ]
+    assert [subject.rows["title"].to_list(), subject.columns[1].screen] == [
+        ["Mend the roof"],
+        False,
+    ]
+    shown = []
+    for width in ("70", "140"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", width)
+            assert main(["context", "--root", str(root), "--no-store"]) == 0
+        shown.append("Mend the roof" in capsys.readouterr().out)
+    assert [False, True] == shown
+    for form in ("json", "csv"):
+        assert main(["context", "--root", str(root), "--no-store", "--format", form]) == 0
+        assert "Mend the roof" in capsys.readouterr().out

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from opened import opened_by
 from transcripts_builder import (
     FORK,
     OTHER,
@@ -78,17 +78,6 @@ def assert_equal(one: Ledger, two: Ledger) -> None:
     assert one.intake == two.intake
     for name in ("frame", "refused", "sessions", "agents", "compactions", "rejects"):
         assert getattr(one, name).equals(getattr(two, name)), name
-
-
-def opened_by(action: Any) -> set[str]:
-    """Return the names of the transcripts that *action* opens."""
-    _opened.clear()
-    action()
-    return {Path(path).name for path in _opened if path.endswith(".jsonl")}
-
-
-_opened: list[str] = []
-sys.addaudithook(lambda event, args: _opened.append(str(args[0])) if event == "open" else None)
 
 
 @pytest.fixture

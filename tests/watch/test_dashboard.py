@@ -1,6 +1,7 @@
 """What the dashboard shows: as lines that fit, and in a terminal of its own."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -19,8 +20,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
-from transcripts_builder import encoded, reply, session_file, write
+from transcripts_builder import FORK, encoded, prompt, reply, session_file, write
 
+from tokenaudit.__main__ import main
 from tokenaudit.watch import events as ev
 from tokenaudit.watch.picture import Sketch, Style, drawn, summary
 
@@ -192,7 +194,7 @@ def test_what_is_unpriced_makes_all_figures_the_least_they_can_be() -> None:
 
     assert "≥ $4.50  10:00-15:00, 2h 30m left, ≥ $9.00 at its end" in text[0]
     assert "≥ $1.80/h" in text[0]
-    assert "≥ $4.50 of $9.00" in text[0]
+    assert "≥ 50.0%    ≥ $4.50 of $9.00" in text[0]
     assert "n/a  10:00-15:00, 2h 30m left, n/a at its end" in text[1]
     assert "n/a/h" in text[1]
 
@@ -216,7 +218,15 @@ class Terminal:
     With *controls* it is the one that controls the watch: signals come from it, as in life.
     """
 
-    def __init__(self, root: Path, columns: int, lines: int, *, controls: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        columns: int,
+        lines: int,
+        *,
+        store: Path | None = None,
+        controls: bool = True,
+    ) -> None:
         self.master, slave = pty.openpty()
         self.slave_name = os.ttyname(slave)
 
@@ -225,7 +235,8 @@ class Terminal:
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
         self.resize(columns, lines)
-        command = [sys.executable, "-m", "tokenaudit", "watch", "--root", str(root), "--no-store"]
+        kept = ["--no-store"] if store is None else ["--store", str(store)]
+        command = [sys.executable, "-m", "tokenaudit", "watch", "--root", str(root), *kept]
         environment = {**os.environ, "TERM": "xterm-256color", "PYTHONUTF8": "1"}
         for name in ("COLUMNS", "LINES"):
             environment.pop(name, None)
@@ -390,3 +401,29 @@ def test_a_terminal_that_goes_away_ends_it(tmp_path: Path, *, controls: bool) ->
     finally:
         terminal.process.kill()
         terminal.process.wait()
+
+
+@pytest.mark.parametrize("controls", [True, False], ids=["SIGHUP", "no signal"])
+def test_what_was_read_is_kept_when_the_terminal_goes_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, controls: bool
+) -> None:
+    """Also what was written while it watched: a report still has it when the transcript is gone."""
+    root, store = tmp_path / "claude", tmp_path / "store"
+    write(session_file(root, FORK), prompt())
+    path = write(session_file(root), reply())
+    terminal = Terminal(root, 80, 24, store=store, controls=controls)
+    try:
+        terminal.until(is_whole(24))
+        with path.open("ab") as file:
+            file.write(encoded(reply("msg_2", "req_2", 50, at=2)) + b"\n")
+        terminal.until(lambda lines: is_whole(24)(lines) and "2 responses" in lines[2])
+        os.close(terminal.master)
+        terminal.process.wait(60)
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()
+    path.unlink()
+
+    assert 0 == main(["daily", "--json", "--root", str(root), "--store", str(store)])
+    totals = json.loads(capsys.readouterr().out)["totals"]
+    assert (2, 110 + 60) == (totals["responses"], totals["total_tokens"])

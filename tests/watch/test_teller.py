@@ -1,15 +1,26 @@
 """What is told, given lists of changes and a clock of our own."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from test_equality import NOW as NOW_NS
 from test_equality import started
-from transcripts_builder import Line, encoded, reply, session_file, usage, write
+from transcripts_builder import (
+    FORK,
+    OTHER,
+    SESSION,
+    Line,
+    encoded,
+    reply,
+    session_file,
+    usage,
+    write,
+)
 
 from tokenaudit.budgets import parse
 from tokenaudit.reports.question import Question
+from tokenaudit.reports.selection import Selection
 from tokenaudit.watch import events as ev
 from tokenaudit.watch.live import Live
 from tokenaudit.watch.sources import Sources
@@ -19,8 +30,12 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
-def teller(*budgets: str, near_limit: float = 80) -> Teller:
-    question = Question("watch", "0", NOON, budgets=tuple(map(parse, budgets)))
+def teller(
+    *budgets: str,
+    near_limit: float = 80,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+) -> Teller:
+    question = Question("watch", "0", NOON, selection, budgets=tuple(map(parse, budgets)))
     return Teller(question, near_limit=near_limit, watching="events")
 
 
@@ -94,3 +109,60 @@ def test_tokens_by_minute_end_with_this_minute(tmp_path: Path) -> None:
 
     assert [0, 110, 0, 20, 0] == tokens_by_minute(live, question, now, minutes=5)
     assert [0, 0] == tokens_by_minute(live, question, NINE - timedelta(minutes=9), minutes=2)
+
+
+BERLIN = Selection(timezone="Europe/Berlin", since=date(2026, 3, 3))
+"""From 23:00 of the second of March on, as UTC has it."""
+BEFORE, AFTER = "2026-03-02T22:59:00.000Z", "2026-03-02T23:01:00.000Z"
+
+
+def dated(number: int, timestamp: str, session: str = SESSION) -> Line:
+    return reply(f"msg_{number}", f"req_{number}", 100, timestamp=timestamp, sessionId=session)
+
+
+def compacted(time: str, uuid: str) -> Line:
+    told = {"trigger": "auto", "preTokens": 9000, "postTokens": 500}
+    line = {"type": "system", "subtype": "compact_boundary", "compactMetadata": told}
+    return {**line, "timestamp": time, "uuid": uuid, "sessionId": SESSION}
+
+
+def test_a_snapshot_since_a_day_has_what_was_used_from_then_on(tmp_path: Path) -> None:
+    """Of three responses of 110 tokens one; a budget of a month is of all three, $0.00255 each."""
+    write(session_file(tmp_path), dated(1, BEFORE), dated(2, AFTER))
+    write(session_file(tmp_path, FORK), dated(3, BEFORE, FORK))
+    (sources, live), told = started(tmp_path), teller("1/month", selection=BERLIN)
+    now = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
+    shot = told.snapshot(live, now, transcripts=sources.transcripts)
+
+    assert {"since": "2026-03-03"} == shot.filters
+    assert (date(2026, 3, 3), 2) == (shot.day, shot.transcripts)
+    assert shot.block is not None
+    for figures in (shot.totals, shot.today, shot.block.usage):
+        assert (1, 110) == (figures.responses, figures.total_tokens)
+    (agent,) = shot.agents
+    assert (SESSION, 1, 110) == (
+        agent.session_id,
+        agent.usage.responses,
+        agent.usage.total_tokens,
+    )
+    assert Decimal("0.00765") == shot.budgets[0].cost_usd
+
+
+def test_what_was_before_the_day_asked_for_is_not_told(tmp_path: Path) -> None:
+    """Copies of old sessions appear, and old lines in a running one: only what is new is an event."""
+    path = write(session_file(tmp_path), dated(1, BEFORE))
+    (sources, live), told = started(tmp_path), teller(selection=BERLIN)
+    old = write(session_file(tmp_path, FORK), dated(2, BEFORE, FORK))
+    found = more(old, sources, live, told, dated(5, BEFORE, FORK))
+    new = write(session_file(tmp_path, OTHER), dated(3, BEFORE, OTHER), dated(4, AFTER, OTHER))
+    found += more(new, sources, live, told, dated(6, AFTER, OTHER))
+    found += more(path, sources, live, told, compacted(BEFORE, "u1"), compacted(AFTER, "u2"))
+    found += more(path, sources, live, told, dated(7, AFTER), dated(8, BEFORE))
+
+    used = [event for event in found if isinstance(event, ev.Used)]
+    assert ["msg_4", "msg_6", "msg_7"] == [event.response_id for event in used]
+    assert [220, 220, 110] == [event.agent.total_tokens for event in used]
+    starts = [event.session_id for event in found if isinstance(event, ev.AgentStarted)]
+    assert [OTHER] == starts
+    times = [event.time for event in found if isinstance(event, ev.Compaction)]
+    assert [datetime(2026, 3, 2, 23, 1, tzinfo=UTC)] == times

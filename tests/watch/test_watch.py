@@ -403,6 +403,27 @@ def test_filters_choose_what_is_told_and_summed(
     assert last["totals"] == daily(tmp_path, capsys, "--session", SESSION[:8])
 
 
+def test_since_a_day_is_of_that_day_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A response of the day before is neither in the snapshot nor told: 110, then 60 tokens more."""
+    tuesday = "2026-03-03T09:00:00.000Z"
+    since = ("--since", "2026-03-03", "--timezone", "UTC")
+    path = write(
+        session_file(tmp_path), reply(), reply("msg_2", "req_2", timestamp=tuesday, uuid="u2")
+    )
+    with watching(tmp_path, *since) as watch:
+        first = watch.named("snapshot")
+        append(path, line(3) + line(4, 50, timestamp=tuesday))
+        told = watch.named("usage")
+        _, last = watch.end()
+
+    assert {"since": "2026-03-03"} == first["filters"]
+    assert (1, 110) == (first["totals"]["responses"], first["totals"]["total_tokens"])
+    assert ("msg_4", 170) == (told["response_id"], told["agent"]["total_tokens"])
+    assert ["msg_4"] == [one["response_id"] for one in watch.seen if one["event"] == "usage"]
+    assert last["totals"] == daily(tmp_path, capsys, *since)
+    assert 170 == last["totals"]["total_tokens"]
+
+
 def test_a_budget_is_told_once_and_runs_the_command(tmp_path: Path) -> None:
     """A session's budget of a cent is passed by 10,000 output tokens of Opus 4.6: a quarter of a dollar."""
     path = write(session_file(tmp_path), prompt())

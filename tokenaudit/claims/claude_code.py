@@ -99,13 +99,18 @@ def _model_line(name: str, usage: Any, source: str) -> Line:
 
 
 def status_line(values: Sequence[Value], source: str) -> Claim | None:
-    """Read what a status line was given: of each session the last, for costs are cumulative."""
+    """Read what a status line was given, or what ours kept of it: of each session the last.
+
+    Costs are cumulative. What ours kept may have come back after what was gathered of it.
+    """
     found = [value for value in values if _is_status(value)]
     if not found:
         return None
+    if all(_is_kept(value) for value in found):
+        found.sort(key=lambda value: value["recorded_at"])
     last = {str(value.get("session_id")): value for value in found}
     lines = [
-        Line(None, None, money(value["cost"]["total_cost_usd"], f"{source}: total_cost_usd"))
+        Line(None, None, money(_total(value), f"{source}: total_cost_usd"))
         for value in last.values()
     ]
     versions = [value.get("version") for value in found]
@@ -124,7 +129,19 @@ def status_line(values: Sequence[Value], source: str) -> Claim | None:
 
 def _is_status(value: Value) -> bool:
     cost = value.get("cost")
-    return isinstance(cost, Mapping) and "total_cost_usd" in cost and "session_id" in value
+    is_told = isinstance(cost, Mapping) and "total_cost_usd" in cost and "session_id" in value
+    return is_told or (_is_kept(value) and _total(value) is not None)
+
+
+def _is_kept(value: Value) -> bool:
+    """Tell whether it is what `tokenaudit statusline` keeps; see `limits.FORMAT`."""
+    names = {"format", "session_id", "total_cost_usd", "rate_limits"}
+    return value.keys() >= names and type(value.get("recorded_at")) is int
+
+
+def _total(value: Value) -> Any:
+    cost = value.get("cost")
+    return (cost if isinstance(cost, Mapping) else value).get("total_cost_usd")
 
 
 def stats_cache(value: Value, source: str) -> Claim | None:

@@ -299,7 +299,7 @@ def read_facts(options: Options, settings: Settings) -> "Facts":
 def _read(options: Options, settings: Settings) -> "tuple[Facts, Store | None]":
     """Read the transcripts that *options* name; return what they say, and the store if there is one."""
     source = options.source
-    discovery = _discover(source, settings)
+    discovery = _found(source, settings)
     store = _store(source, settings)
     plan = store.plan(discovery) if store else None
     extents = transcripts.extents_of(discovery.transcripts) if plan is None else plan.extents
@@ -377,12 +377,14 @@ def gather(
     return found, True
 
 
-def _store(source: Source, settings: Settings) -> Store | None:
+def _store(
+    source: Source, settings: Settings, opened: Callable[[Path], Store] = Store.open
+) -> Store | None:
     """Open the store; None where there is to be none, or none that can be used."""
     if source.no_store or (source.demo and source.store is None):
         return None
     try:
-        return Store.open(store_folder(source, settings))
+        return opened(store_folder(source, settings))
     except StoreError as error:
         sys.stderr.write(f"tokenaudit: {visible(str(error))}; going on without it\n")
         return None
@@ -423,6 +425,23 @@ def _discover(source: Source, settings: Settings) -> Discovery:
     if named:
         return transcripts.discover(named)
     return transcripts.discover(_existing_default_roots(), must_exist=False)
+
+
+def _found(source: Source, settings: Settings) -> Discovery:
+    """Return the transcripts to read: none where all are gone, but the store has what they held.
+
+    Raises NoTranscriptsError where there is nothing at all.
+    """
+    try:
+        return _discover(source, settings)
+    except NoTranscriptsError:
+        nothing = transcripts.discover(roots_of(source, settings), must_find=False)
+        if nothing.rejects or source.only_present:
+            raise
+        store = _store(source, settings, Store.look)
+        if store is None or not store.plan(nothing).known:
+            raise
+        return nothing
 
 
 def _existing_default_roots() -> list[Path]:

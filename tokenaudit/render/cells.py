@@ -206,7 +206,9 @@ def _total(_row: _Row) -> str:
     return "Total"
 
 
-_PRICED_HERE: Final = ("cost", "projected_cost", "low_cost", "high_cost")
+_LEAST: Final = ("cost", "projected_cost", "low_cost", "high_cost", "used_percent")
+_MOST: Final = ("left_usd",)
+"""How the columns are named that are bounds, lower and upper, where something is unpriced."""
 
 
 def _writer(column: Column, section: Section, writing: Writing) -> _Writer:
@@ -220,16 +222,28 @@ def _writer(column: Column, section: Section, writing: Writing) -> _Writer:
         value = row[name]
         return absent if value is None else write(value)
 
-    # Only what was priced here can be a lower bound, not what Claude Code recorded as its cost.
-    if column.unit is not Unit.USD or not name.startswith(_PRICED_HERE):
+    bound = _bound(column)
+    if not bound:
         return cell
-    at_least = writing.text("≥ ")
+    sign = writing.text(bound)
 
-    def cost_cell(row: _Row) -> str:
+    def bounded_cell(row: _Row) -> str:
         is_partial = row[name] is not None and row.get("unpriced_responses")
-        return f"{at_least}{cell(row)}" if is_partial else cell(row)
+        return f"{sign}{cell(row)}" if is_partial else cell(row)
 
-    return cost_cell
+    return bounded_cell
+
+
+def _bound(column: Column) -> str:
+    """Return what stands before values of *column* where something is unpriced.
+
+    Only what was priced here can be a bound, not what Claude Code recorded as its cost.
+    """
+    if column.unit not in {Unit.USD, Unit.PERCENT}:
+        return ""
+    if column.name.startswith(_LEAST):
+        return "≥ "
+    return "≤ " if column.name in _MOST else ""
 
 
 def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:

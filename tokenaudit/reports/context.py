@@ -50,6 +50,8 @@ _COLUMNS: Final = (
     Column("last_time", Unit.TIME, "Last activity", essential=False),
 )
 
+_TITLE: Final = Column("title", Unit.TEXT, "Title", essential=False, quiet=True)
+
 
 class Subject(Struct, frozen=True):
     """Whose context is asked for: a session with all its agents, or one agent of it."""
@@ -166,7 +168,7 @@ def contexts(
     known = gauges(ledger, near_limit=near_limit, window=window)
     if question.selection.filters():
         known = known.join(rows.select(*AGENT).unique(), on=AGENT, how="semi", nulls_equal=True)
-    section = _table(known, question.shape)
+    section = _table(known, ledger, question.shape, _TITLE)
     report = assemble(ledger, _unpriced(question), rows, (section,), title=section.title)
     return replace(report, notes=(_basis(near_limit), *report.notes))
 
@@ -194,7 +196,7 @@ def context(
     agent_id = chosen_agent(ledger, subject)
     is_chosen = is_own & (pl.col("agent_id") == agent_id)
     responses = prompts(ledger.frame.filter(is_chosen), ledger.compactions.filter(is_chosen))
-    sections = [_table(known, question.shape)]
+    sections = [_table(known, ledger, question.shape, replace(_TITLE, screen=False))]
     if not responses.is_empty():
         sections += [_curve(responses, agent_id), _growth(responses, pieces, agent_id)]
     report = assemble(
@@ -236,9 +238,16 @@ _SHARED: Final = (
 )
 
 
-def _table(known: pl.DataFrame, shape: Shape) -> Section:
+def _table(known: pl.DataFrame, ledger: Ledger, shape: Shape, title: Column) -> Section:
+    """Return the gauges that are *known*, each with the *title* of its session after the ids."""
+    session, *others = _COLUMNS
+    columns = (session, title, *others)
+    titles = ledger.sessions.select("session_id", "title")
+    known = known.join(
+        titles, on="session_id", how="left", nulls_equal=True, maintain_order="left"
+    ).select(column.name for column in columns)
     if shape.sort:
-        name = column_named(shape.sort, _COLUMNS)
+        name = column_named(shape.sort, columns)
         known = known.sort(
             name, descending=shape.descending is not False, nulls_last=True, maintain_order=True
         )
@@ -246,7 +255,7 @@ def _table(known: pl.DataFrame, shape: Shape) -> Section:
         known = known.reverse()
     shown = known if shape.limit is None else known.head(shape.limit)
     return Section(
-        "context", "Context by agent", _COLUMNS, shown, cut_rows=known.height - shown.height
+        "context", "Context by agent", columns, shown, cut_rows=known.height - shown.height
     )
 
 

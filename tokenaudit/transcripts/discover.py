@@ -58,12 +58,14 @@ def _expand(path: str, home: Path) -> Path:
     return Path(path)
 
 
-def discover(roots: Sequence[Path], *, must_exist: bool = True) -> Discovery:
+def discover(
+    roots: Sequence[Path], *, must_exist: bool = True, must_find: bool = True
+) -> Discovery:
     """Find every transcript below *roots*, each real file once, sorted by path.
 
     A root may be a configuration folder (with `projects/` in it), any folder of transcripts, the
     folder of one session, or one file. Raises NoTranscriptsError when a root that must exist does
-    not, or when there is no transcript at all.
+    not, or when one must be found and there is no transcript at all.
     """
     existing = [root for root in roots if _exists(root)]
     if must_exist and (missing := [root for root in roots if root not in existing]):
@@ -77,7 +79,7 @@ def discover(roots: Sequence[Path], *, must_exist: bool = True) -> Discovery:
         for root in existing
         for found in walk.files(_start(root.absolute()))
     ]
-    if not transcripts:
+    if must_find and not transcripts:
         raise _nothing_found(roots, walk.rejects)
     transcripts.sort(key=lambda transcript: transcript.path)
     return Discovery(transcripts, [str(root) for root in existing], walk.rejects, walk.folders)

@@ -195,7 +195,8 @@ def _budget_name(each: ev.BudgetState) -> str:
 def _budget(each: ev.BudgetState, width: int, style: Style) -> Text:
     name = _budget_name(each).ljust(width)
     look = {"over": "bold red", "near": "bold yellow"}.get(each.state, "green")
-    used = f"{_least(each.unpriced_responses)}{format_cost(each.cost_usd)}"
+    least = _least(each.unpriced_responses)
+    used = f"{least}{format_cost(each.cost_usd)}"
     amount = f"{used:>9} of {format_cost(each.amount_usd)}"
     room = min(max(style.width - 60, 6), 20 if style.width < _WIDE else 40)
     bar = _bar(each.used_percent, room, style)
@@ -203,7 +204,7 @@ def _budget(each: ev.BudgetState, width: int, style: Style) -> Text:
         style,
         *_row("Budget", (f"{name}  ", "")),
         (bar, look),
-        (f" {format_percent(each.used_percent)}", look),
+        (f" {least}{format_percent(each.used_percent)}", look),
         (f"  {amount}", ""),
         (f"  {each.state}" if each.state != "within" else "", look),
     )

@@ -179,17 +179,20 @@ class Teller:
             )
 
     def _chosen(self, live: Live, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return those of *rows*, each about an agent, that the filters on sessions, agents and projects leave."""
+        """Return those of *rows*, each about an agent, that the filters on these leave.
+
+        A model or a branch they do not have. Their time is their own, or when the agent was seen last.
+        """
         mine = self._question.selection
-        if rows.is_empty() or not (mine.sessions or mine.agents or mine.projects):
+        if rows.is_empty() or not (mine.since or mine.sessions or mine.agents or mine.projects):
             return rows
-        missing = [name for name in ("agent_type", "time") if name not in rows.columns]
         projects = [live.sessions.get(each, (None, None))[1] for each in rows["session_id"]]
-        named = rows.with_columns(
-            pl.Series("project", projects, dtype=pl.String),
-            *(pl.lit(None, _TYPES[name]).alias(name) for name in missing),
-        )
-        narrowed = replace(mine, since=None, until=None, models=(), branches=())
+        named = rows.with_columns(pl.Series("project", projects, dtype=pl.String))
+        if "time" not in rows.columns:
+            named = named.with_columns(time="end")
+        if "agent_type" not in rows.columns:
+            named = named.with_columns(agent_type=pl.lit(None, pl.String))
+        narrowed = replace(mine, until=None, models=(), branches=())
         return select(named, narrowed).select(rows.columns).collect()
 
     def _filled(self, states: Mapping[Key, ev.AgentState], now: datetime) -> Iterator[ev.NearLimit]:
@@ -234,9 +237,6 @@ class Teller:
             for row in shown.iter_rows(named=True)
             if (key := (row["session_id"], row["agent_id"])) in totals
         }
-
-
-_TYPES: Final[Mapping[str, Any]] = {"agent_type": pl.String, "time": pl.Datetime("us", "UTC")}
 
 
 def _state(
