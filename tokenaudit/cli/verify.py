@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from tokenaudit.claims.parquet import is_parquet, opened
 from tokenaudit.cli.options import Options, Source
 from tokenaudit.errors import TokenauditError
 from tokenaudit.render import Format, Style, render
-from tokenaudit.render.seal import is_intact
+from tokenaudit.seal import is_intact
 
 if TYPE_CHECKING:
     from tokenaudit.audit.provenance import Asked, Change, Stated
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Exported", "export", "read_export", "verify"]
 
-_MAGIC: Final = b"PAR1"
 _KNOWN: Final = "Only JSON and Parquet of `tokenaudit export` can be verified."
 
 
@@ -100,15 +100,17 @@ class Exported:
 
 
 def read_export(path: Path) -> Exported:
-    """Read the export at *path*; raises ExportError for what cannot be verified."""
+    """Read the export at *path*; raises TokenauditError for what cannot be verified."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ExportError(f"{path}: cannot be read: {error.strerror}") from None
     if not data:
         raise ExportError(f"{path}: is empty")
-    form = Format.PARQUET if data.startswith(_MAGIC) or data.endswith(_MAGIC) else Format.JSON
-    meta = _parquet_meta(path, data) if form is Format.PARQUET else _json_meta(path, data)
+    if is_parquet(data):
+        form, (meta, _) = Format.PARQUET, opened(data, str(path))
+    else:
+        form, meta = Format.JSON, _json_meta(path, data)
     if "provenance" not in meta or "seal" not in meta:
         raise ExportError(
             f"{path}: was not made by `tokenaudit export`, so it carries no digests",
@@ -127,34 +129,6 @@ def _json_meta(path: Path, data: bytes) -> Mapping[str, Any]:
     if not isinstance(meta, dict) or meta.get("tool") != "tokenaudit":
         raise ExportError(f"{path}: is no export of tokenaudit")
     return meta
-
-
-def _parquet_meta(path: Path, data: bytes) -> Mapping[str, Any]:
-    import io
-
-    import polars as pl
-
-    try:
-        found = pl.read_parquet_metadata(io.BytesIO(data))
-        pl.read_parquet(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        said = str(error).splitlines()[0]
-        raise ExportError(f"{path}: cannot be read as Parquet: {said}") from None
-    own = {
-        name.removeprefix("tokenaudit."): value
-        for name, value in found.items()
-        if name.startswith("tokenaudit.")
-    }
-    if not own:
-        raise ExportError(f"{path}: is no export of tokenaudit")
-    texts = {"seal", "version", "generated_at", "command", "timezone", "cost_meaning"}
-    try:
-        return {
-            name: value if name in texts else msgspec.json.decode(value)
-            for name, value in own.items()
-        }
-    except msgspec.DecodeError as error:
-        raise ExportError(f"{path}: its metadata cannot be read: {error}") from None
 
 
 # comparing
