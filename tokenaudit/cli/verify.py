@@ -42,9 +42,12 @@ def export(name: str, options: Options) -> None:
     def make(question: "Question", settings: "Settings") -> "Report":
         report, facts = _made(name, options, question, settings)
         from tokenaudit.audit.provenance import provenance_of
+        from tokenaudit.pricing import windows
+        from tokenaudit.reports.answers import OF_WINDOWS
 
         asked = _asked(name, options, question)
-        meta = replace(report.meta, provenance=provenance_of(facts, asked))
+        models = windows.digest() if name in OF_WINDOWS else None
+        meta = replace(report.meta, provenance=provenance_of(facts, asked, models=models))
         return replace(report, meta=meta)
 
     report = write(options, make, name=name, command=f"export {name}")
@@ -151,6 +154,7 @@ def _compared(
 ) -> "Report":
     from tokenaudit.audit import provenance
     from tokenaudit.cli.run import built, rate_card, read_facts
+    from tokenaudit.pricing import windows
     from tokenaudit.reports import answers
     from tokenaudit.reports.verify import verified
 
@@ -167,6 +171,7 @@ def _compared(
     changes: list[Change] = [
         *_seal_and_rules(found, then),
         *provenance.changes_of_pricing(then.pricing, now.pricing),
+        *provenance.changes_of_models(then.provenance.models, windows.digest()),
         *provenance.changes_of_inputs(then.provenance.inputs, facts),
         *_rows(found, report),
     ]
