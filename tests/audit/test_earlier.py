@@ -76,6 +76,8 @@ def reconcile(run: Callable[..., str], root: Path) -> Callable[..., Steps]:
         "export ledger -o x.parquet",
         "export daily -o x.parquet",
         "sessions -o x.parquet",
+        "export overview -o x.csv",
+        "export overview -o x.parquet",
     ]
 )
 def command(request: pytest.FixtureRequest) -> list[str]:

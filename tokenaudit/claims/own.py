@@ -27,8 +27,10 @@ _COUNTS: Final = (
     *("cache_write_5m_tokens", "cache_write_1h_tokens"),
 )
 _RESPONSE: Final = frozenset({"response_id", "request_id", "time", "source_path", "source_line"})
-COLUMNS: Final = frozenset({*_COUNTS, *_RESPONSE, "cost_usd", "responses"})
+COLUMNS: Final = frozenset({*_COUNTS, *_RESPONSE, "cost_usd", "responses", "period"})
 """All that is taken of a row."""
+_ALL_TIME: Final = "all time"
+"""The last period of the overview, whose rows hold one another."""
 
 
 def document(value: Value, source: str) -> Claim | None:
@@ -59,12 +61,13 @@ def _check_format(meta: Value, source: str) -> None:
 def whole(names: Collection[str], values: Sequence[Value], meta: Value, source: str) -> Claim:
     """Read all rows, of columns *names*, of a report that says what it stood on, but not its totals.
 
-    Raises ClaimError for a newer format, for rows without usage, and where the rows do not add up to the
-    total: some were cut, or each is part of the next as in the overview.
+    Raises ClaimError for a newer format, for rows without usage, and for rows that do not add up to the
+    total, because some were cut.
     """
     _check_format(meta, source)
     if not {*_COUNTS} <= {*names}:
         raise ClaimError(f"{source}: an export of tokenaudit without usage in its rows")
+    values = _apart(values)
     selected = meta.get("selected")
     number = selected.get("responses") if isinstance(selected, dict) else None
     told = len(values)
@@ -87,7 +90,13 @@ def table(text: str, source: str) -> Claim | None:
 def rows(values: Sequence[Value], source: str) -> Claim | None:
     """Read the rows of a report, as CSV and NDJSON hold them; None where they are none of ours."""
     is_ours = bool(values) and all({*_COUNTS} <= value.keys() for value in values)
-    return _claim(source, values, values, {}) if is_ours else None
+    return _claim(source, _apart(values), values, {}) if is_ours else None
+
+
+def _apart(values: Sequence[Value]) -> Sequence[Value]:
+    """Return rows of which none is part of another one."""
+    is_overview = bool(values) and values[-1].get("period") == _ALL_TIME
+    return values[-1:] if is_overview else values
 
 
 def _claim(source: str, summands: Iterable[Value], held: Sequence[Any], meta: Value) -> Claim:
