@@ -451,3 +451,16 @@ def test_a_transcript_that_was_rewritten(tmp_path: Path) -> None:
     assert (Severity.WARNING, 1) == (finding.severity, finding.count)
     assert (70, Decimal("0.00155")) == (finding.tokens, finding.cost_usd)
     assert (path.name, None) == at(finding)
+
+
+def test_a_response_that_was_read_in_two_goes_is_no_copy_of_itself(tmp_path: Path) -> None:
+    """Of three lines two were read before the third was written; then the file was cut to one."""
+    root, folder = tmp_path / "claude", tmp_path / "store"
+    lines = response(Regime.D)
+    path = write(session_file(root), *lines[:2])
+    kept(root, folder)
+    write(path, *lines)
+    assert set() == {each.name for each in findings(kept(root, folder))}
+
+    write(path, prompt(), *lines)
+    assert {"transcript_rewritten"} == {each.name for each in findings(kept(root, folder))}

@@ -68,7 +68,18 @@ def reconcile(run: Callable[..., str], root: Path) -> Callable[..., Steps]:
     return reconcile
 
 
-@pytest.fixture(params=["export ledger -o x.json", "export daily -o x.json", "daily -o x.csv"])
+@pytest.fixture(
+    params=[
+        "export ledger -o x.json",
+        "export daily -o x.json",
+        "daily -o x.csv",
+        "export ledger -o x.parquet",
+        "export daily -o x.parquet",
+        "sessions -o x.parquet",
+        "export overview -o x.csv",
+        "export overview -o x.parquet",
+    ]
+)
 def command(request: pytest.FixtureRequest) -> list[str]:
     return str(request.param).split()
 
@@ -109,7 +120,12 @@ def test_responses_without_what_they_stood_on(
     }
 
 
-@pytest.mark.parametrize("command", [LEDGER, DAILY], ids=["responses", "totals"])
+PARQUET = ["export", "ledger", "-o", "x.parquet"]
+
+
+@pytest.mark.parametrize(
+    "command", [LEDGER, DAILY, PARQUET], ids=["responses", "totals", "parquet"]
+)
 def test_lines_and_transcripts_that_came_since(
     run: Callable[..., str], reconcile: Callable[..., Steps], root: Path, command: list[str]
 ) -> None:
@@ -237,6 +253,46 @@ def test_other_rules(
         "accounting rules, version 0 to 1": (basis, 0, 40, Decimal(0)),
         **NOTHING,
     }
+
+
+def test_parquet_of_a_history_that_was_empty(
+    run: Callable[..., str], reconcile: Callable[..., Steps], root: Path
+) -> None:
+    """It tells no response, and all of them came since."""
+    session_file(root).unlink()
+    lines = session_file(root, OTHER).read_text()
+    session_file(root, OTHER).write_text("")
+    path = exported(run, root, PARQUET)
+    session_file(root, OTHER).write_text(lines)
+
+    assert reconcile(path) == {"lines since then": ("measured", 10, 100, ONE), **NOTHING}
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ("sessions --limit 1", "its rows add up to 1 of 3 responses"),
+        ("rejects", "without usage in its rows"),
+        ("hour --no-cost", None),
+    ],
+)
+def test_parquet_whose_rows_are_not_its_total(
+    run: Callable[..., str],
+    root: Path,
+    capfd: pytest.CaptureFixture[str],
+    argv: str,
+    words: str | None,
+) -> None:
+    """Unlike JSON it carries no totals: cut rows are no total, and are not taken for one."""
+    path = exported(run, root, ["export", *argv.split(), "-o", "x.parquet"])
+    code = main(["reconcile", str(path), "--root", str(root)])
+    out, err = capfd.readouterr()
+
+    assert (0 if words is None else 2) == code
+    if words is not None:
+        assert "" == out
+        assert err.startswith(f"tokenaudit: error: {path}: ")
+        assert words in err.splitlines()[0]
 
 
 def test_what_it_stood_on_goes_to_the_foot(run: Callable[..., str], root: Path) -> None:

@@ -2,12 +2,15 @@
 
 import json
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tokenaudit.claims import Claim, ClaimError, Counts, Shape, read_claims
+from tokenaudit.seal import UNSEALED, sealed
 
 RESULT = {
     "type": "result",
@@ -230,6 +233,85 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         read_claims(tmp_path / "x.json")
     with pytest.raises(ClaimError, match="no file in it states a total"):
         read_claims(tmp_path)
+
+
+def parquet(tmp_path: Path, columns: dict[str, Any], **meta: str) -> Path:
+    """A file of Parquet with a footer and a seal such as ours."""
+    file = BytesIO()
+    footer = {f"tokenaudit.{name}": text for name, text in meta.items()}
+    pl.DataFrame(columns).write_parquet(file, metadata=footer)
+    path = tmp_path / "claim.parquet"
+    path.write_bytes(sealed(file.getvalue(), is_last=True))
+    return path
+
+
+WRITES = {"cache_write_5m_tokens": [1, 2], "cache_write_1h_tokens": [3, 4]}
+COUNTS = {"input_tokens": [5, 6], "output_tokens": [7, 8], "cache_read_tokens": [9, 10], **WRITES}
+OURS = {"format": "1", "seal": UNSEALED}
+
+
+def test_our_own_parquet(tmp_path: Path) -> None:
+    """Its rows are added up; both kinds of cache writes are one class."""
+    parquet(tmp_path, {**COUNTS, "cost_usd": ["0.1", None]}, **OURS)
+    (claim,), others = read_claims(tmp_path)
+
+    assert (Shape.EXPORT, Counts(11, 15, 19, 10)) == (claim.shape, claim.counts)
+    assert (Decimal("0.1"), []) == (claim.cost_usd, others)
+    assert 1 == claim.meta["format"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "meta", "words"),
+    [
+        (COUNTS, {}, "is Parquet, but carries no seal of tokenaudit"),
+        (COUNTS, {"seal": f"sha256:{'1' * 64}"}, "its seal is broken"),
+        (COUNTS, OURS | {"format": "2", "version": "9"}, "tokenaudit 9 in format 2; known is 1"),
+        (COUNTS, {"seal": UNSEALED}, "in format None; known is 1"),
+        (COUNTS, OURS | {"format": "{"}, "its metadata cannot be read: "),
+        ({"x": [1]}, OURS, "without usage in its rows"),
+        ({**COUNTS, "input_tokens": [-1, 0]}, OURS, "input_tokens: negative"),
+        ({**COUNTS, "input_tokens": [[1], [2]]}, OURS, "input_tokens: "),
+        ({**COUNTS, "cost_usd": ["much", "1"]}, OURS, "is no amount of money"),
+        (COUNTS, OURS | {"selected": '{"responses":3}'}, "its rows add up to 2 of 3 responses"),
+    ],
+)
+def test_parquet_that_states_no_total(
+    tmp_path: Path, columns: dict[str, Any], meta: dict[str, str], words: str
+) -> None:
+    """What is none of ours, of a later format, or without figures."""
+    with pytest.raises(ClaimError) as error:
+        read_claims(parquet(tmp_path, columns, **meta))
+
+    assert words in str(error.value)
+    assert str(error.value).startswith(str(tmp_path))
+    assert "\n" not in str(error.value)
+
+
+def test_parquet_that_is_damaged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Cut or flipped anywhere: one line. Polars is not asked, whom some of these would end."""
+    path = parquet(tmp_path, COUNTS, **OURS)
+    whole = path.read_bytes()
+    cut = [whole[:at] for at in range(4, len(whole), 7)]
+    flipped = [
+        whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :]
+        for at in range(len(whole))
+        for bit in (1, 64)
+    ]
+    for data in (*cut, *flipped):
+        path.write_bytes(data)
+        with pytest.raises(ClaimError, match=r"its seal is broken|carries no seal") as error:
+            read_claims(path)
+        assert "\n" not in str(error.value)
+    assert ("", "") == capfd.readouterr()
+
+
+def test_parquet_that_was_never_whole(tmp_path: Path) -> None:
+    """Its seal fits, and yet it is no Parquet."""
+    path = tmp_path / "claim.parquet"
+    path.write_bytes(sealed(b"PAR1" + UNSEALED.encode() + b"PAR1", is_last=True))
+
+    with pytest.raises(ClaimError, match="cannot be read as Parquet: "):
+        read_claims(path)
 
 
 SAMPLES: list[Any] = [

@@ -15,8 +15,8 @@ from tokenaudit.__main__ import main
 from tokenaudit.audit.provenance import Verdict, changes_of_inputs, inputs_of
 from tokenaudit.cli.verify import read_export
 from tokenaudit.errors import ConfigError, TokenauditError
-from tokenaudit.pricing import card
-from tokenaudit.render.seal import UNSEALED, is_intact, sealed
+from tokenaudit.pricing import card, windows
+from tokenaudit.seal import UNSEALED, is_intact, sealed
 from tokenaudit.transcripts import discover
 
 FORMS = ["json", "parquet"]
@@ -121,7 +121,7 @@ def test_every_byte_of_an_export_is_sealed(exported: Path) -> None:
 
     for at in range(len(whole)):
         assert not is_intact(flipped(whole, at), seal, is_last=is_last), at
-        if not is_last and at % 3 == 0:
+        if at % 3 == 0:
             exported.write_bytes(flipped(whole, at, 4))
             try:
                 found = read_export(exported)
@@ -149,9 +149,16 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     package = tmp_path / "package"
     shutil.copytree(str(files("tokenaudit.pricing") / "data"), package / "data")
     monkeypatch.setattr(card, "files", lambda _: package)
-    card.shipped_card.cache_clear()
+    monkeypatch.setattr(windows, "files", lambda _: package)
+    forget()
     yield package / "data"
-    card.shipped_card.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    """Let the data of the package be read again."""
+    for known in (card.shipped_card, windows._table, windows._models):
+        known.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["card.json", "prices.csv"])
@@ -203,6 +210,36 @@ def test_changed_rates_of_the_user_show(capfd: pytest.CaptureFixture[str], tmp_p
     rates.write_text(text.replace("0.5", "0.6"))
     found = verdicts(capfd, path)
     assert ("changed", "changed", "same") == (found["pricing"], found["rows"], found["input"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_flipped_byte_of_what_is_known_of_models_fails(
+    capfd: pytest.CaptureFixture[str], package: Path, tmp_path: Path, form: str
+) -> None:
+    """Where a column depends on it: the fill of contexts, against their windows; days do not."""
+    contexts, days = tmp_path / f"context.{form}", tmp_path / f"daily.{form}"
+    for path in (contexts, days):
+        assert run(capfd, "export", path.stem, "--demo", "-o", path)[0] == 0
+    assert {**ALL_SAME, "models": "same"} == verdicts(capfd, contexts)
+    assert ALL_SAME == verdicts(capfd, days)
+
+    file = package / "models.csv"
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"1000000", b"2000000"))
+    forget()
+    found = verdicts(capfd, contexts)
+    assert ("changed", "changed", "same") == (found["models"], found["rows"], found["pricing"])
+    assert ALL_SAME == verdicts(capfd, days)
+
+    for at in range(0, len(whole), len(whole) // 12):
+        file.write_bytes(flipped(whole, at))
+        forget()
+        code, out, err = run(capfd, "verify", contexts, "--json")
+        if out:
+            assert (1, "changed") == (code, json.loads(out)["rows"][0]["verdict"]), at
+        else:
+            assert code == 2, at
+            assert "is damaged" in err.splitlines()[0], at
 
 
 def test_inputs_that_grew_are_told_apart(
@@ -267,7 +304,7 @@ def plain(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
             b'{"meta": {"tool": "tokenaudit", "seal": 1, "provenance": []}}',
             "metadata cannot be used",
         ),
-        (b"PAR1 and no more", "cannot be read as Parquet"),
+        (b"PAR1 and no more", "is Parquet, but carries no seal of tokenaudit"),
     ],
 )
 def test_what_cannot_be_verified_is_told(

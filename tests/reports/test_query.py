@@ -257,3 +257,52 @@ def test_columns_that_read_like_readers_are_no_offence(audited: Audited) -> None
     sql = "SELECT SUM(cache_read_tokens) AS n, 'Csv SCAN [x]' AS words FROM usage WHERE model <> ' SCAN '"
 
     assert answer(audited, sql) == [{"n": 69_800, "words": "Csv SCAN [x]"}]
+
+
+# what it takes
+
+
+def pairs(number: int) -> str:
+    """A join without a condition of *number* tables of three rows."""
+    return ", ".join(f"usage AS t{at}" for at in range(number))
+
+
+def test_joins_without_a_condition_are_counted_without_being_held(audited: Audited) -> None:
+    """3^18 pairs: held as they are made, they would take gigabytes."""
+    sql = f"SELECT COUNT(*) AS n, MAX(t0.output_tokens) AS most FROM {pairs(18)}"
+
+    assert answer(audited, sql) == [{"n": 3**18, "most": 320}]
+
+
+@pytest.mark.parametrize("columns", ["t0.model", "t0.model, t1.day, t2.cost_usd", "t0.*"])
+def test_an_answer_without_end_is_refused(audited: Audited, columns: str) -> None:
+    """3^20 rows are more than anybody reads; some of them may be had."""
+    sql = f"SELECT {columns} FROM {pairs(20)}"
+    with pytest.raises(UsageError, match=r"more than [\d,]+ rows of \d+ columns?$") as refused:
+        ask(audited, sql)
+
+    assert "LIMIT" in str(refused.value.hint)
+    assert 7 == len(answer(audited, f"{sql} LIMIT 7"))
+
+
+def test_an_answer_may_be_as_long_as_a_table(
+    audited: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large the ledger is, all of it can be asked for; not every pair of it."""
+    monkeypatch.setattr("tokenaudit.reports.query._MOST_CELLS", 2)
+
+    assert 3 == len(answer(audited, "SELECT model FROM usage"))
+    with pytest.raises(UsageError, match=r"more than 3 rows of 1 column$"):
+        ask(audited, "SELECT a.model FROM usage AS a, usage AS b")
+
+
+def test_equal_keys_multiply_rows_as_well(audited: Audited) -> None:
+    """3^15 rows of one model, counted and not held; a table of one row is joined as any other."""
+    joins = " ".join(f"JOIN usage AS t{at} ON t0.model = t{at}.model" for at in range(1, 15))
+    assert answer(audited, f"SELECT COUNT(*) AS n FROM usage AS t0 {joins}") == [{"n": 3**15}]
+
+    share = (
+        "SELECT SUM(output_tokens) / whole.sum AS part FROM usage"
+        " CROSS JOIN (SELECT SUM(output_tokens) AS sum FROM usage) AS whole GROUP BY whole.sum"
+    )
+    assert answer(audited, share) == [{"part": 1}]

@@ -113,7 +113,7 @@ def _by_response(
     then = _of(scope.of_days(scope.zone), evidence)
     here = _of(scope.of_days(scope.now), evidence)
     other_days = _outside(new, then)
-    yield _more("time zone", _inside(other_days, here), _zones(scope))
+    yield _more("time zone", _inside(other_days, here), f"of other days: its {_days(scope)}")
     yield _more("days of the export", _outside(other_days, here), _DAYS)
     yield from _since(_inside(new, then), stood, pl.lit(value=True))
 
@@ -125,14 +125,20 @@ def _told_otherwise(then: pl.DataFrame, now: pl.DataFrame, stood: _Stood) -> Ite
     )
     same = pairs.filter(pl.col(name) == pl.col(f"{name}_now") for name in TOKENS)
     change = figure_of(_outside(now, same)) - figure_of(_outside(then, same))
-    number = _outside(then, same).height
-    yield Step(_counted_name(stood), Basis.MEASURED, change, f"{_responses(number)} {_AGAIN}")
+    note = (
+        f"{_responses(_outside(then, same).height)} {_RULED if _has_other_rules(stood) else _AGAIN}"
+    )
+    yield Step(_counted_name(stood), Basis.MEASURED, change, note)
     change = figure_of(_inside(now, same)) - figure_of(_inside(then, same))
     yield Step("rates", Basis.MEASURED, change, _RATES)
 
 
+def _has_other_rules(stood: _Stood) -> bool:
+    return stood.provenance is not None and stood.provenance.rules != RULES
+
+
 def _counted_name(stood: _Stood) -> str:
-    if stood.provenance is None or stood.provenance.rules == RULES:
+    if stood.provenance is None or not _has_other_rules(stood):
         return "responses that count otherwise"
     return f"accounting rules, version {stood.provenance.rules} to {RULES}"
 
@@ -189,13 +195,13 @@ def _by_sum(theirs: Figure, evidence: Evidence, stood: _Stood, scope: _Scope) ->
     rest = before - theirs
     if rest.counts is not None and not any(_classes(rest)):
         yield Step("rates", Basis.MEASURED, rest, _RATES)
-    elif stood.provenance is not None and stood.provenance.rules != RULES:
+    elif _has_other_rules(stood):
         yield Step(_counted_name(stood), Basis.INFERRED, rest, _RULES)
     elif _gone(stood, evidence):
         yield Step("transcripts that are not here", Basis.INFERRED, rest, _GONE_BY_SUM)
     yield from since
     zones = figure_of(here) - figure_of(then)
-    yield Step("time zone", Basis.MEASURED, zones, _zones(scope))
+    yield Step("time zone", Basis.MEASURED, zones, f"Its {_days(scope)}")
     others = figure_of(evidence.rows) - figure_of(here)
     yield Step("filters", Basis.MEASURED, others, "Its filters and days are not those of today.")
 
@@ -219,8 +225,8 @@ def _gone(stood: _Stood, evidence: Evidence) -> set[str]:
     return set(stood.inputs or ()) - set(evidence.facts.transcripts["path"])
 
 
-def _zones(scope: _Scope) -> str:
-    return f"Its days are those of {scope.zone}, yours those of {scope.now}."
+def _days(scope: _Scope) -> str:
+    return f"days are those of {scope.zone}, yours those of {scope.now}."
 
 
 def _notes(stood: _Stood, evidence: Evidence) -> Iterator[str]:
@@ -240,9 +246,10 @@ _GONE_BY_SUM: Final = "The rest, where some of its transcripts are not here any 
 _REWRITTEN: Final = "of transcripts that are here, but hold them no more: rewritten since, or cut."
 _HIDDEN: Final = "that the filters of today leave out."
 _AGAIN: Final = "whose lines were finished, joined by copies or repaired since."
+_RULED: Final = "that the rules of today count otherwise, or whose lines say more since."
 _RULES: Final = "The rest, for its responses are not told one by one."
 _RATES: Final = "The same tokens at the rates of today, against those of then."
 _FILTERED: Final = "that its filters left out."
 _DAYS: Final = "of days that it was not about."
 _NEW: Final = "of transcripts that were not there when it was written."
-_APPENDED: Final = "that were written behind what it read."
+_APPENDED: Final = "written behind what it read."

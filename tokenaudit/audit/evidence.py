@@ -69,13 +69,15 @@ class Evidence:
     def copies(self) -> pl.DataFrame:
         """The records whose response another record gives, with that response's tokens and cost.
 
-        Columns of the record: `path, line, session_id, agent_id, root, is_sidechain, lines`; of the
-        response: `owner_path, owner_session, owner_agent, total_tokens, cost_usd`.
+        One of each transcript and agent: a response whose lines were read in two goes, or stand in a
+        former content of the transcript too, is no copy of itself. Columns of the record: `path, line,
+        session_id, agent_id, root, is_sidechain`; of the response: `owner_path, owner_session,
+        owner_agent, total_tokens, cost_usd`.
         """
         own = self.facts.transcripts.select("path", "session_id", "root", owner_of_file="agent_id")
         records = (
             self.facts.records.filter(pl.col("message_id").is_not_null() & ~pl.col("is_progress"))
-            .select("path", "line", "message_id", "request_id", "agent_id", "is_sidechain", "lines")
+            .select("path", "line", "message_id", "request_id", "agent_id", "is_sidechain")
             .join(own, on="path")
         )
         owners = self.rows.filter(pl.col("kind") == "message").select(
@@ -91,12 +93,20 @@ class Evidence:
         # a replay may have a request id of its own; only colliding message ids need both
         is_alone = ~pl.col("message_id").is_duplicated()
         alone, colliding = owners.filter(is_alone), owners.filter(~is_alone)
-        return pl.concat(
-            [
-                records.join(alone.drop("request_id"), on="message_id"),
-                records.join(colliding, on=["message_id", "request_id"]),
-            ]
-        ).filter(pl.len().over("message_id", "owner_path", "owner_line") > 1)
+        response = ("message_id", "owner_path", "owner_line")
+        is_said_again = pl.len().over(response) > 1
+        return (
+            pl.concat(
+                [
+                    records.join(alone.drop("request_id"), on="message_id"),
+                    records.join(colliding, on=["message_id", "request_id"]),
+                ]
+            )
+            .filter(is_said_again)
+            .sort("path", "line")
+            .unique([*response, "path", "agent_id"], keep="first", maintain_order=True)
+            .filter(is_said_again)
+        )
 
 
 def at_stake(rows: pl.DataFrame) -> tuple[int, int, Decimal | None]:

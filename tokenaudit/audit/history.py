@@ -29,8 +29,8 @@ def _gone(evidence: Evidence) -> Iterator[Finding]:
         gone.height,
         tokens,
         cost,
-        f"{counted(gone.height, 'transcript')} no longer on disk, known from the store alone; what they held"
-        " counts.",
+        f"{counted(gone.height, 'transcript')} no longer on disk, known from the store alone: the usage there"
+        " still counts.",
         "Nothing: Claude Code deletes transcripts after cleanupPeriodDays (30). --only-present leaves them out.",
         place_of(gone, "path", None),
     )
@@ -57,8 +57,8 @@ def _rewritten(evidence: Evidence) -> Iterator[Finding]:
         paths.len(),
         tokens,
         cost,
-        f"{counted(paths.len(), 'transcript')} rewritten or cut short since they were read; what only the former"
-        " content held still counts.",
+        f"{counted(paths.len(), 'transcript')} rewritten or cut short after being read: what only the former content"
+        " held still counts.",
         "See which: `tokenaudit store`. If that content never was usage of yours, forget it: `tokenaudit store"
         " forget`.",
         place_of(former.sort("path", "line"), "path", None),

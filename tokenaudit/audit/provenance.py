@@ -18,6 +18,7 @@ __all__ = [
     "Stated",
     "Verdict",
     "changes_of_inputs",
+    "changes_of_models",
     "changes_of_pricing",
     "frame_of",
     "inputs_of",
@@ -70,12 +71,14 @@ class Inputs(msgspec.Struct, frozen=True):
     files: list[InputFile]
 
 
-class Provenance(msgspec.Struct, frozen=True):
-    """What an export stands on."""
+class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an export stands on, beside the pricing, which every report carries."""
 
     rules: int
     asked: Asked
     inputs: Inputs
+    models: str | None = None
+    """The digest of what is known of models beside prices, where a column depends on it."""
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -118,9 +121,12 @@ def inputs_of(facts: Facts) -> Inputs:
     return Inputs(combined(str(file.sha256) for file in files), files)
 
 
-def provenance_of(facts: Facts, asked: Asked) -> dict[str, Any]:
-    """Return what an export must carry to be made again, as plain values."""
-    found: dict[str, Any] = msgspec.to_builtins(Provenance(RULES, asked, inputs_of(facts)))
+def provenance_of(facts: Facts, asked: Asked, *, models: str | None = None) -> dict[str, Any]:
+    """Return what an export must carry to be made again, as plain values.
+
+    *models* is the digest of what is known of models, for a report that depends on it.
+    """
+    found: dict[str, Any] = msgspec.to_builtins(Provenance(RULES, asked, inputs_of(facts), models))
     return found
 
 
@@ -172,6 +178,17 @@ def changes_of_pricing(then: Mapping[str, Any], now: Mapping[str, Any]) -> Itera
         yield Change(
             "pricing", Verdict.SAME, f"Rate card {now['card']}, sha256 {now['sha256'][:8]}."
         )
+
+
+def changes_of_models(then: str | None, now: str) -> Iterator[Change]:
+    """Compare what is known of models beside prices; nothing where the export does not depend on it."""
+    if then is None:
+        return
+    if then == now:
+        yield Change("models", Verdict.SAME, f"Context windows of models, sha256 {now[:8]}.")
+    else:
+        said = f"Context windows of models: sha256 was {then[:8]}, is {now[:8]}."
+        yield Change("models", Verdict.CHANGED, said)
 
 
 def frame_of(changes: Sequence[Change]) -> pl.DataFrame:

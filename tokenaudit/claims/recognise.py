@@ -6,18 +6,17 @@ from typing import Any, Final
 
 import msgspec
 
-from tokenaudit.claims import ccusage, claude_code, console, own, telemetry
+from tokenaudit.claims import ccusage, claude_code, console, own, parquet, telemetry
 from tokenaudit.claims.claim import Claim, ClaimError
 
 __all__ = ["read_claims"]
 
 _LARGEST: Final = 1 << 30
-_PARQUET: Final = b"PAR1"
-_ENDINGS: Final = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".log", ".txt"})
+_ENDINGS: Final = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".log", ".txt"})
 _KNOWN: Final = (
     "Known are: results of claude -p (JSON or stream-json), status-line input, stats-cache.json,"
     " OpenTelemetry JSON (api_request events, metrics), usage and cost reports of the Admin API and the"
-    " Console, ccusage --json, and exports of tokenaudit."
+    " Console, ccusage --json, and exports of tokenaudit (JSON, NDJSON, CSV, Parquet)."
 )
 
 
@@ -42,8 +41,10 @@ def read_claims(path: Path) -> tuple[list[Claim], list[str]]:
 
 
 def _of_file(path: Path) -> Claim:
-    text = _text(path)
-    source = str(path)
+    content, source = _content(path), str(path)
+    if parquet.is_parquet(content):
+        return parquet.claim_of(content, source)
+    text = _text(content, source)
     if not text.strip():
         raise ClaimError(f"{path}: is empty", hint=_KNOWN)
     if text.lstrip()[0] not in "{[":
@@ -66,22 +67,20 @@ def _of_file(path: Path) -> Claim:
     )
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
         if path.stat().st_size > _LARGEST:
             raise ClaimError(f"{path}: larger than 1 GiB")
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ClaimError(f"{path}: cannot be read: {error.strerror}") from None
-    if content.startswith(_PARQUET):
-        raise ClaimError(
-            f"{path}: is Parquet; totals are read from JSON and CSV",
-            hint="`tokenaudit verify` compares a Parquet export of ours with what it would be now.",
-        )
+
+
+def _text(content: bytes, source: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ClaimError(f"{path}: is no text in UTF-8", hint=_KNOWN) from None
+        raise ClaimError(f"{source}: is no text in UTF-8", hint=_KNOWN) from None
 
 
 def _objects(text: str, source: str) -> Iterator[dict[str, Any]]:

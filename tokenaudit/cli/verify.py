@@ -9,10 +9,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tokenaudit.claims.parquet import is_parquet, opened
 from tokenaudit.cli.options import Options, Source
 from tokenaudit.errors import TokenauditError
 from tokenaudit.render import Format, Style, render
-from tokenaudit.render.seal import is_intact
+from tokenaudit.seal import is_intact
 
 if TYPE_CHECKING:
     from tokenaudit.audit.provenance import Asked, Change, Stated
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Exported", "export", "read_export", "verify"]
 
-_MAGIC: Final = b"PAR1"
 _KNOWN: Final = "Only JSON and Parquet of `tokenaudit export` can be verified."
 
 
@@ -43,9 +43,12 @@ def export(name: str, options: Options) -> None:
     def make(question: "Question", settings: "Settings") -> "Report":
         report, facts = _made(name, options, question, settings)
         from tokenaudit.audit.provenance import provenance_of
+        from tokenaudit.pricing import windows
+        from tokenaudit.reports.answers import OF_WINDOWS
 
         asked = _asked(name, options, question)
-        meta = replace(report.meta, provenance=provenance_of(facts, asked))
+        models = windows.digest() if name in OF_WINDOWS else None
+        meta = replace(report.meta, provenance=provenance_of(facts, asked, models=models))
         return replace(report, meta=meta)
 
     report = write(options, make, name=name, command=f"export {name}")
@@ -100,15 +103,17 @@ class Exported(Struct, frozen=True):
 
 
 def read_export(path: Path) -> Exported:
-    """Read the export at *path*; raises ExportError for what cannot be verified."""
+    """Read the export at *path*; raises TokenauditError for what cannot be verified."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ExportError(f"{path}: cannot be read: {error.strerror}") from None
     if not data:
         raise ExportError(f"{path}: is empty")
-    form = Format.PARQUET if data.startswith(_MAGIC) or data.endswith(_MAGIC) else Format.JSON
-    meta = _parquet_meta(path, data) if form is Format.PARQUET else _json_meta(path, data)
+    if is_parquet(data):
+        form, (meta, _) = Format.PARQUET, opened(data, str(path))
+    else:
+        form, meta = Format.JSON, _json_meta(path, data)
     if "provenance" not in meta or "seal" not in meta:
         raise ExportError(
             f"{path}: was not made by `tokenaudit export`, so it carries no digests",
@@ -127,34 +132,6 @@ def _json_meta(path: Path, data: bytes) -> Mapping[str, Any]:
     if not isinstance(meta, dict) or meta.get("tool") != "tokenaudit":
         raise ExportError(f"{path}: is no export of tokenaudit")
     return meta
-
-
-def _parquet_meta(path: Path, data: bytes) -> Mapping[str, Any]:
-    import io
-
-    import polars as pl
-
-    try:
-        found = pl.read_parquet_metadata(io.BytesIO(data))
-        pl.read_parquet(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        said = str(error).splitlines()[0]
-        raise ExportError(f"{path}: cannot be read as Parquet: {said}") from None
-    own = {
-        name.removeprefix("tokenaudit."): value
-        for name, value in found.items()
-        if name.startswith("tokenaudit.")
-    }
-    if not own:
-        raise ExportError(f"{path}: is no export of tokenaudit")
-    texts = {"seal", "version", "generated_at", "command", "timezone", "cost_meaning"}
-    try:
-        return {
-            name: value if name in texts else msgspec.json.decode(value)
-            for name, value in own.items()
-        }
-    except msgspec.DecodeError as error:
-        raise ExportError(f"{path}: its metadata cannot be read: {error}") from None
 
 
 # comparing
@@ -177,6 +154,7 @@ def _compared(
 ) -> "Report":
     from tokenaudit.audit import provenance
     from tokenaudit.cli.run import built, rate_card, read_facts
+    from tokenaudit.pricing import windows
     from tokenaudit.reports import answers
     from tokenaudit.reports.verify import verified
 
@@ -193,6 +171,7 @@ def _compared(
     changes: list[Change] = [
         *_seal_and_rules(found, then),
         *provenance.changes_of_pricing(then.pricing, now.pricing),
+        *provenance.changes_of_models(then.provenance.models, windows.digest()),
         *provenance.changes_of_inputs(then.provenance.inputs, facts),
         *_rows(found, report),
     ]

@@ -369,7 +369,10 @@ def _is_ever(rate: Rate) -> bool:
 
 @cache
 def shipped_card() -> RateCard:
-    """Return the card that comes with the package. Raises ConfigError where that is damaged."""
+    """Return the card that comes with the package. Raises ConfigError where that is damaged.
+
+    `models.csv` beside it is not in its digest: no price depends on it, and what does carries its own.
+    """
     folder = files("tokenaudit.pricing") / "data"
     try:
         header = (folder / "card.json").read_bytes()

@@ -5,6 +5,7 @@ is told with its basis, and where two are possible none is chosen.
 """
 
 import csv
+import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
@@ -13,9 +14,10 @@ from typing import Final
 
 from msgspec import Struct
 
+from tokenaudit.errors import ConfigError
 from tokenaudit.pricing.models import has_long_window, is_on_cloud, normalise
 
-__all__ = ["Basis", "ModelFacts", "Window", "facts_of", "window_of"]
+__all__ = ["Basis", "ModelFacts", "Window", "digest", "facts_of", "window_of"]
 
 SHORT: Final = 200_000
 LONG: Final = 1_000_000
@@ -59,12 +61,28 @@ class Window(Struct, frozen=True):
 
 
 @cache
+def _table() -> bytes:
+    return (files("tokenaudit.pricing") / "data" / "models.csv").read_bytes()
+
+
+@cache
 def _models() -> Mapping[str, ModelFacts]:
-    data = (files("tokenaudit.pricing") / "data" / "models.csv").read_text("utf-8")
-    return {
-        row["model"]: ModelFacts(row["model"], int(row["context_window"]), row["tokenizer"])
-        for row in csv.DictReader(data.splitlines())
-    }
+    try:
+        rows = csv.DictReader(_table().decode("utf-8").splitlines())
+        return {
+            row["model"]: ModelFacts(row["model"], int(row["context_window"]), row["tokenizer"])
+            for row in rows
+        }
+    except (OSError, csv.Error, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"models.csv: what is known of models is damaged: {error!r}",
+            hint="Install tokenaudit anew.",
+        ) from None
+
+
+def digest() -> str:
+    """Return the SHA-256, in hexadecimal, of all that is known of models here."""
+    return hashlib.sha256(_table()).hexdigest()
 
 
 def facts_of(model: str | None) -> ModelFacts | None:

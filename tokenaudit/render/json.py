@@ -7,9 +7,9 @@ import msgspec
 
 from tokenaudit.render import frames
 from tokenaudit.render.plain import described, encode, plain
-from tokenaudit.render.seal import UNSEALED, sealed
 from tokenaudit.render.style import Style
 from tokenaudit.reports.report import Report, Section
+from tokenaudit.seal import UNSEALED, sealed
 
 __all__ = ["render"]
 

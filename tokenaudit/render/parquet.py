@@ -5,9 +5,9 @@ from typing import Any
 
 from tokenaudit.render import frames
 from tokenaudit.render.plain import described, encode
-from tokenaudit.render.seal import UNSEALED, sealed
 from tokenaudit.render.style import Style
 from tokenaudit.reports.report import Report
+from tokenaudit.seal import UNSEALED, sealed
 
 __all__ = ["render"]
 
@@ -16,12 +16,9 @@ def render(report: Report, _style: Style, /) -> bytes:
     """Write the first section of *report*, by model where it is broken down."""
     columns, frame = frames.flat(report.sections[0])
     file = BytesIO()
-    metadata = _metadata(described(report))
-    if report.meta.provenance is not None:
-        metadata["tokenaudit.seal"] = UNSEALED
+    metadata = {**_metadata(described(report)), "tokenaudit.seal": UNSEALED}
     frames.typed(frame, columns).write_parquet(file, metadata=metadata)
-    data = file.getvalue()
-    return data if report.meta.provenance is None else sealed(data, is_last=True)
+    return sealed(file.getvalue(), is_last=True)
 
 
 def _metadata(meta: dict[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from tokenaudit.reports.selection import PERIODS, is_dimension
 from tokenaudit.reports.sessions import agents, sessions
 from tokenaudit.reports.usage import asked, by
 
-__all__ = ["REPORTS", "answer", "columns_of"]
+__all__ = ["OF_WINDOWS", "REPORTS", "answer", "columns_of"]
 
 Answer = Callable[[Ledger, Question], Report]
 Columns = Callable[[Question], frozenset[str]]
@@ -59,6 +59,9 @@ REPORTS: Final[Mapping[str, tuple[Answer, Columns | None]]] = {
     "rejects": _naming(reject_rows),
 }
 """The reports, and the columns of the ledger that each takes; None: all of them."""
+
+OF_WINDOWS: Final = frozenset({"context"})
+"""Reports whose columns depend on what is known of models beside their prices."""
 
 
 def answer(ledger: Ledger, question: Question, name: str) -> Report:

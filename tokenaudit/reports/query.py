@@ -8,12 +8,16 @@ functions that read files and addresses. Three locks, each enough for what is kn
    for in the bare text, in strings and comments too: what is refused by mistake can be named otherwise.
 3. The plan that Polars makes of it is looked at before it runs: whatever it calls itself, nothing may
    be read but frames that are in memory.
+
+What it takes is bounded where joins multiply rows: they stream past, so that pairs are counted and
+summed without ever being held, and an answer that grows beyond all use ends the query. What must see all
+rows before it gives the first one, as ORDER BY does, still holds what it is given.
 """
 
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 from msgspec.structs import replace
@@ -37,6 +41,8 @@ _SCAN: Final = re.compile(r"^\s*\w+ SCAN\b", re.IGNORECASE | re.MULTILINE)
 """A step of a plan that reads a file: `Csv SCAN [/etc/passwd]`."""
 _HINT: Final = f"There are the tables {', '.join(TABLES)}."
 _MICROSECONDS: Final = 1_000_000
+_MOST_CELLS: Final = 10_000_000
+"""How much an answer may hold, unless it has no more rows than one of the tables."""
 
 
 def query(ledger: Ledger, question: Question, sql: str) -> Report:
@@ -71,9 +77,10 @@ def _answer(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     try:
         with pl.SQLContext(frames=tables, register_globals=False, eager=False) as context:
             plan = context.execute(sql)
-            if _SCAN.search(plan.explain(optimized=False)):
+            steps = plan.explain(optimized=False)
+            if _SCAN.search(steps):
                 raise UsageError("query: it would read a file", hint=_HINT)
-            return plan.collect()
+            return _collected(plan, tables, has_joins=" JOIN" in steps)
     except pl.exceptions.ColumnNotFoundError as error:
         raise _no_column(str(error), tables) from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -81,6 +88,27 @@ def _answer(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         raise UsageError(f"query: {reason}", hint=_HINT) from None
     except (OSError, ValueError, OverflowError, RecursionError, TypeError) as error:
         raise UsageError(f"query: {error}", hint=_HINT) from None
+
+
+def _collected(
+    plan: pl.LazyFrame, tables: Mapping[str, pl.DataFrame], *, has_joins: bool
+) -> pl.DataFrame:
+    """Return the answer. Raises UsageError for one that has no end in sight.
+
+    Joins are streamed, for the in-memory engine makes all pairs before it looks at the first one. That
+    engine, in turn, keeps the order of rows where none is asked for.
+    """
+    columns = max(1, len(plan.collect_schema()))
+    most = max(_MOST_CELLS // columns, *(table.height for table in tables.values()))
+    engine: Literal["streaming", "in-memory"] = "streaming" if has_joins else "in-memory"
+    answer = plan.head(most + 1).collect(engine=engine)
+    if answer.height > most:
+        raise UsageError(
+            f"query: the answer has more than {most:,} rows of"
+            f" {columns:,} {'column' if columns == 1 else 'columns'}",
+            hint="Say LIMIT, or join on a condition: ON usage.session_id = sessions.session_id.",
+        )
+    return answer
 
 
 def _no_column(message: str, tables: Mapping[str, pl.DataFrame]) -> UsageError:
