@@ -21,7 +21,8 @@ _VERSION = (["--version"], ["-V"])
 _MEMORY = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:20,muzzy_decay_ms:0")
 """What Polars' allocator is told, unless the user tells it something: to give back soon what frames leave.
 
-Its own half a second is the whole run, and a third more memory.
+Its own half a second is the whole run, and a third more memory. A roll-up is the exception: it needs
+for the next day what the last one left.
 """
 
 _FOR_THE_COMMAND_LINE = frozenset({"-h", "--help", "--install", "--write"})
@@ -47,7 +48,8 @@ def _short_cut(words: list[str]) -> int | None:
 
 
 def _command_line(words: list[str]) -> int:
-    os.environ.setdefault(*_MEMORY)
+    if words[:1] != ["rollup"]:
+        os.environ.setdefault(*_MEMORY)
     import typer
 
     from tokenaudit.cli import app

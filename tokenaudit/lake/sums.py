@@ -142,7 +142,8 @@ def _summed(
     """Return the sums and the counts of the *wanted* ones of *rows*."""
     is_suspect = needs_merging(rows)
     light = list(dict.fromkeys((*_PLAIN, *(name for name in asked.keys if name in SCHEMA))))
-    suspects = united(rows.filter(wanted & is_suspect))
+    # A day has as many chunks as parts, and what looks rows up takes its time for each of them.
+    suspects = united(rows.filter(wanted & is_suspect).rechunk())
     is_several = needs_merging(suspects)
     merging = suspects.filter(is_several)
     # What is empty costs as much as a small day, and says nothing.
@@ -156,7 +157,7 @@ def _summed(
         for at in range(0, rows.height, _AT_ONCE):
             of = slice(at, at + _AT_ONCE)
             if is_plain[of].any():
-                yield rows.select(light)[of].filter(is_plain[of])
+                yield rows.select(light)[of].filter(is_plain[of]).rechunk()
 
     sums = pl.concat(
         [
