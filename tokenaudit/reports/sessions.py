@@ -8,7 +8,7 @@ from tokenaudit.ledger import Ledger
 from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Unit
 from tokenaudit.reports.selection import CUTS, DIMENSIONS, select
-from tokenaudit.reports.usage import assemble, table
+from tokenaudit.reports.usage import assemble, grouped, table
 
 __all__ = ["agents", "sessions"]
 
@@ -24,9 +24,8 @@ def sessions(ledger: Ledger, question: Question) -> Report:
     A session's figures are the sum of its agents'; `agents` counts those with usage.
     """
     rows = select(ledger.frame, question.selection).drop(CUTS).collect()
-    subagents = rows.group_by("session_id").agg(
-        agents=pl.col("agent_id").n_unique().cast(pl.Int64),
-    )
+    agents = pl.col("agent_id").n_unique().cast(pl.Int64).alias("agents")
+    subagents = grouped(rows, ["session_id"], [agents])
     known = ledger.sessions.select("session_id", "title", "project", "start", "end")
     facts = known.join(subagents, on="session_id", nulls_equal=True)
     section = table(

@@ -22,6 +22,7 @@ __all__ = [
     "assemble",
     "by",
     "column_named",
+    "grouped",
     "measure_columns",
     "more",
     "summed",
@@ -151,15 +152,15 @@ def table(
     and the costliest comes first. *measured* aggregates rows: `resummed` those that are sums.
     """
     keys = [entry.name for entry in dimensions]
-    grouped = rows.group_by(keys).agg(measured(*more(shape)))
+    groups = grouped(rows, keys, measured(*more(shape)))
     if facts is not None:
-        grouped = grouped.join(facts, on=keys, how="left", nulls_equal=True)
+        groups = groups.join(facts, on=keys, how="left", nulls_equal=True)
     columns = (
         *(entry.column for entry in dimensions),
         *fact_columns,
         *measure_columns(shape),
     )
-    ordered = _ordered(_narrowed(grouped), columns, dimensions, shape, order)
+    ordered = _ordered(_narrowed(groups), columns, dimensions, shape, order)
     shown = ordered if shape.limit is None else ordered.head(shape.limit)
     return Section(
         name=name,
@@ -224,15 +225,15 @@ def selected(rows: pl.DataFrame) -> Selected:
     return Selected(rows.height, rows["cost_usd"].null_count(), quality)
 
 
-def _narrowed(grouped: pl.DataFrame) -> pl.DataFrame:
+def _narrowed(groups: pl.DataFrame) -> pl.DataFrame:
     """Bring sums back to 64 bits where they fit, which is everywhere but in a hostile transcript."""
     sums = [*TOKENS, "total_tokens"]
-    largest = grouped.select(pl.max_horizontal(pl.col(*sums).max())).item() or 0
-    return grouped.cast(dict.fromkeys(sums, pl.Int64)) if largest < 2**63 else grouped
+    largest = groups.select(pl.max_horizontal(pl.col(*sums).max())).item() or 0
+    return groups.cast(dict.fromkeys(sums, pl.Int64)) if largest < 2**63 else groups
 
 
 def _ordered(
-    grouped: pl.DataFrame,
+    groups: pl.DataFrame,
     columns: Sequence[Column],
     dimensions: Sequence[Dimension],
     shape: Shape,
@@ -250,7 +251,7 @@ def _ordered(
         sort, falling = ("cost_usd" if shape.with_cost else "total_tokens"), True
     descending = falling if shape.descending is None else shape.descending
     ties = [name for name in ("total_tokens", *keys) if name != sort]
-    return grouped.sort(
+    return groups.sort(
         [sort, *ties],
         descending=[descending, *(descending and name == "total_tokens" for name in ties)],
         nulls_last=True,
@@ -270,6 +271,11 @@ def column_named(name: str, columns: Sequence[Column]) -> str:
     raise UsageError(f"cannot sort by {name}", hint=f"There are: {', '.join(names)}.")
 
 
+def grouped(rows: pl.DataFrame, keys: Sequence[str], sums: Sequence[pl.Expr]) -> pl.DataFrame:
+    """Aggregate *rows* by *keys*, streamed: in memory, the nulls of a cost take four times as long."""
+    return rows.lazy().group_by(keys).agg(sums).collect(engine="streaming")
+
+
 def _breakdown(
     rows: pl.DataFrame,
     shown: pl.DataFrame,
@@ -279,7 +285,7 @@ def _breakdown(
 ) -> pl.DataFrame:
     """Split the *shown* groups by model, in their order."""
     split = list(dict.fromkeys([*keys, "model"]))
-    parts = _narrowed(rows.group_by(split).agg(measured(*more(shape))))
+    parts = _narrowed(grouped(rows, split, measured(*more(shape))))
     order = shown.select(keys).with_row_index("order")
     names = [*split, *(column.name for column in measure_columns(shape))]
     return (
