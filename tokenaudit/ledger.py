@@ -296,7 +296,7 @@ def _finish(
     """Add what the transcript and the agent say, and put columns and rows in their order."""
     schema = {name: SCHEMA[name] for name in SCHEMA if columns is None or name in columns}
     if priced.is_empty():
-        return pl.DataFrame(schema=schema)
+        return _nothing().select(schema.keys())
     if "project" in schema:
         projects = transcripts.select(owner_path="path", project="project")
         priced = priced.hstack(_looked_up(priced, projects, ["owner_path"]))
@@ -318,6 +318,11 @@ def _finish(
     if columns is not None:
         return finished
     return in_order(finished, ("source_path", "source_line", "response_id", "request_id"))
+
+
+@cache
+def _nothing() -> pl.DataFrame:
+    return pl.DataFrame(schema=SCHEMA)
 
 
 def _looked_up(rows: pl.DataFrame, known: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:

@@ -5,6 +5,7 @@ name it by its number; what a number stands for is told by `parts` alone.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -248,7 +249,13 @@ def _concat(name: str, frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     filled = [frame for frame in frames if not frame.is_empty()]
     if len(filled) == 1:
         return filled[0]
-    return pl.concat(filled) if filled else pl.DataFrame(schema=TABLES[name])
+    return pl.concat(filled) if filled else _nothing(name)
+
+
+@cache
+def _nothing(name: str) -> pl.DataFrame:
+    """Return the table *name* without rows: a watch needs it a hundred times for one line."""
+    return pl.DataFrame(schema=TABLES[name])
 
 
 class PartEnd(NamedTuple):
@@ -292,8 +299,8 @@ class Collector:
     def rows(self) -> Rows:
         """Return all that was added: lines and records counted from where their transcripts begin."""
         parts, *others = (
-            pl.concat(self._frames[name]) if self._frames[name] else pl.DataFrame(schema=schema)
-            for name, schema in {"parts": _PARTS, **_READ}.items()
+            pl.concat(self._frames[name]) if self._frames[name] else _nothing_read(name)
+            for name in ("parts", *_READ)
         )
         before = {
             base: pl.col(base)
@@ -337,6 +344,11 @@ _READ: Final = {
     "records": {**TABLES["records"], **dict.fromkeys(_TIMES, _TEXT)},
 }
 """What readings hold of each table: the times of records are still texts there."""
+
+
+@cache
+def _nothing_read(name: str) -> pl.DataFrame:
+    return pl.DataFrame(schema=_PARTS if name == "parts" else _READ[name])
 
 
 def _counted_on(frame: pl.DataFrame, bases: pl.DataFrame) -> pl.DataFrame:
