@@ -233,6 +233,25 @@ def test_a_file_replaced_between_the_plan_and_the_reading_is_no_continuation(
     assert 0 == found.rejects.height
 
 
+def test_what_is_looked_at_again_and_has_not_grown_is_not_merged_again(
+    root: Path, folder: Path
+) -> None:
+    """Read within a tick of its last line, a transcript is opened once more, and that is all."""
+    first = run(root, folder, later_s=0)
+    before = indexes.load(folder)
+    found: list[Ledger] = []
+    opened = opened_by(lambda: found.append(run(root, folder)))
+    after = indexes.load(folder)
+
+    assert session_file(root).name in opened
+    assert before is not None
+    assert after is not None
+    assert (before.parts(), before.merged) == (after.parts(), after.merged)
+    assert before.segments == after.segments
+    assert set() == opened_by(lambda: run(root, folder))
+    assert_equal(first, found[0])
+
+
 def test_a_file_of_what_the_agent_is_may_come_later(root: Path, folder: Path) -> None:
     """Then its transcript is read again, to know the agent's type."""
     run(root, folder)

@@ -264,6 +264,7 @@ class PartEnd(NamedTuple):
     part: int
     start: int
     end: int
+    bytes: int
     digests: Digests | None
     is_settled: bool
     line_ends: int

@@ -186,7 +186,7 @@ class Store:
         }
         read = advance.rows.renumbered(first)
         # What was read of a transcript that could not be read to its end counts, and is not kept.
-        live.update(read.parts["part"])
+        live.update({*read.parts["part"]} - {part + first for part in advance.needless})
         self._live = live
         self._keep(made, advance)
         # Where much was read it is let go, and read back column by column: that takes less room.
@@ -379,6 +379,13 @@ class _Advance:
             path: self._joined(change, collector.ends.get(path, ()))
             for path, change in made.changes.items()
         }
+        self.needless = {
+            end.part
+            for path, ends in self._ends.items()
+            for end in ends
+            if not self._is_told(made.changes[path], end)
+        }
+        """Parts in which nothing was read behind what was known: they are not kept."""
 
     @property
     def is_needed(self) -> bool:
@@ -398,6 +405,11 @@ class _Advance:
             at = end.end
         is_whole = len(joined) == len(ends) or self._is_interrupted
         return joined if is_whole else []
+
+    def _is_told(self, change: Change, end: "PartEnd") -> bool:
+        """Tell whether anything stood in a part; one of each transcript is needed in any case."""
+        stays = change.old is not None and change.old.parts and change.goes_on
+        return end.bytes > 0 or not stays
 
     def states(self, first: int, paths: Collection[str] | None = None) -> list[FileState]:
         """Return the states of all that is known, or of the changed *paths*, after this run.
@@ -437,7 +449,10 @@ class _Advance:
             revision=base.revision,
             line_ends=base.line_ends + sum(end.line_ends for end in ends),
             records=base.records + sum(end.records for end in ends),
-            parts=[*(old.parts if old and stays else ()), *(end.part + first for end in ends)],
+            parts=[
+                *(old.parts if old and stays else ()),
+                *(end.part + first for end in ends if end.part not in self.needless),
+            ],
             former=self._former(change),
         )
 
