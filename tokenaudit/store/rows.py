@@ -355,8 +355,9 @@ def _nothing_read(name: str) -> pl.DataFrame:
 def _counted_on(frame: pl.DataFrame, bases: pl.DataFrame) -> pl.DataFrame:
     """Raise lines and records by what stands before the part that they were counted in."""
     counted = {"line": "base_line", "value_line": "base_line", "record": "base_record"}
-    return frame.join(bases, on="part", how="left", maintain_order="left").with_columns(
-        pl.col(name) + pl.col(base) for name, base in counted.items() if name in frame.columns
+    of_rows = frame.select("part").join(bases, on="part", how="left", maintain_order="left")
+    return frame.with_columns(
+        frame[name] + of_rows[base] for name, base in counted.items() if name in frame.columns
     )
 
 

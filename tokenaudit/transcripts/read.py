@@ -37,9 +37,9 @@ def read(
     Where processes are used, they have started when this returns, and read while the caller does
     other things. *progress* is called from this process as batches are done.
     """
-    if jobs <= 1 or sum(extent.size for extent in extents) < _MUCH:
-        return _told(map(_measured, _batches(extents)), progress)
     batches = _batches(_split(extents))
+    if jobs <= 1 or sum(extent.size for extent in extents) < _MUCH:
+        return _told(map(_measured, batches), progress)
     pool = _pool(min(jobs, len(batches)))
     return _from_pool(pool, {pool.submit(_sent, batch) for batch in batches}, progress)
 
@@ -113,7 +113,7 @@ def _no_garbage() -> Iterator[None]:
 
 
 def _split(extents: Iterable[Extent]) -> Iterator[Extent]:
-    """Cut large *extents* where lines end, so that several processes can read one transcript."""
+    """Cut large *extents* where lines end: several processes can read one, and none holds all of it."""
     for extent in extents:
         if extent.size <= 2 * _BATCH:
             yield extent
