@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time_ns
@@ -15,6 +16,7 @@ from transcripts_builder import prompt, reply, session_file, write
 from tokenaudit.audit.doctor import Circumstances, State, Symptom, symptoms
 from tokenaudit.errors import StoreError
 from tokenaudit.store import Store
+from tokenaudit.store.holdings import Holdings
 from tokenaudit.transcripts import discover, read
 from tokenaudit.transcripts.survey import other_places, survey
 
@@ -218,17 +220,36 @@ def test_other_places(tmp_path: Path) -> None:
 # the store
 
 
-def test_the_store_is_told_of(root: Path, tmp_path: Path) -> None:
-    """Unused, empty, filled, damaged: none of these hides a figure."""
-    folder = tmp_path / "store"
-    states = [None, Store.look(folder).holdings()]
+def kept(root: Path, folder: Path) -> Holdings:
+    """Read *root* into a store, and return what that holds."""
     store = Store.open(folder)
     plan = store.plan(discover([root]))
     store.take(plan, read(plan.extents), now_ns=time_ns())
-    states.append(Store.look(folder).holdings())
+    return Store.look(folder).holdings()
+
+
+@pytest.mark.parametrize(("gone", "words"), [("projects", "holds no"), (".", "does not exist")])
+def test_a_root_that_only_the_store_knows(tmp_path: Path, gone: str, words: str) -> None:
+    """Its history is counted: nothing is wrong with it, and another root is not helped by it."""
+    root, empty = tmp_path / "claude", tmp_path / "empty"
+    write(session_file(root), prompt(), reply())
+    empty.mkdir()
+    holdings = kept(root, tmp_path / "store")
+    shutil.rmtree(root / gone)
+    of_it, of_another = told("where", circumstances(root, empty, kept=holdings, ledger=None))
+
+    assert (State.NOTE, State.PROBLEM) == (of_it.state, of_another.state)
+    assert words in of_it.found
+    assert "what the store knows of 1 transcript there is counted." in of_it.found
+
+
+def test_the_store_is_told_of(root: Path, tmp_path: Path) -> None:
+    """Unused, empty, filled, damaged: none of these hides a figure."""
+    folder = tmp_path / "store"
+    states = [None, Store.look(folder).holdings(), kept(root, folder)]
     (folder / "index.json").write_bytes(b"garbage")
     states.append(Store.look(folder).holdings())
-    told_of = [told("store", circumstances(root, kept=kept))[0] for kept in states]
+    told_of = [told("store", circumstances(root, kept=state))[0] for state in states]
 
     assert [State.OK] * 3 + [State.NOTE] == [each.state for each in told_of]
     for words, each in zip(

@@ -13,6 +13,7 @@ from tokenaudit.audit.finding import counted
 from tokenaudit.errors import StoreError
 from tokenaudit.ledger import Ledger
 from tokenaudit.model import Quality
+from tokenaudit.store import is_within
 from tokenaudit.store.holdings import Holdings
 from tokenaudit.store.versions import PRESENT
 from tokenaudit.transcripts.survey import CLEANUP_DAYS, Survey
@@ -89,7 +90,7 @@ def _roots(of: Circumstances) -> Iterator[Symptom]:
                 f"{reject.path}: {reject.reason}.",
                 "Give yourself the right to read it, or run as the user who owns it.",
             )
-    if not any(survey.transcripts for survey in of.surveys):
+    if not any(survey.transcripts or _remembered(of, survey) for survey in of.surveys):
         yield Symptom(
             "where",
             State.PROBLEM,
@@ -108,6 +109,15 @@ def _roots(of: Circumstances) -> Iterator[Symptom]:
 
 def _root(of: Circumstances, survey: Survey) -> Symptom:
     named = f"{survey.root} ({of.chosen_by})"
+    remembered = _remembered(of, survey)
+    if remembered and not survey.transcripts:
+        return Symptom(
+            "where",
+            State.NOTE,
+            f"{named} {'holds no transcripts' if survey.exists else 'does not exist'} any more; what the"
+            f" store knows of {counted(remembered, 'transcript')} there is counted.",
+            "Nothing, if they were deleted for their age; `tokenaudit store` tells when they were missed.",
+        )
     if not survey.exists:
         is_named = of.chosen_by != "by default"
         return Symptom(
@@ -136,6 +146,13 @@ def _root(of: Circumstances, survey: Survey) -> Symptom:
         if survey.has_projects
         else "It has no folder `projects`: every .jsonl below it is taken for a transcript.",
     )
+
+
+def _remembered(of: Circumstances, survey: Survey) -> int:
+    """Return of how many transcripts below a root the store has the history."""
+    if not isinstance(of.kept, Holdings):
+        return 0
+    return len({one.path for one in of.kept.versions if is_within(one.path, [survey.root])})
 
 
 def _last_written(of: Circumstances, survey: Survey) -> str:
