@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["lakes"]
+pytest_plugins = ["lakes", "statuslines"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,7 +1,7 @@
 """What Claude Code told the status line: official limits, and its own totals. Evidence, never usage.
 
 One small JSON file for each session, in a folder of their own; `statusline` writes them, reports read
-them. What sessions of long ago left is gathered as lines of one file, so that the folder stays small.
+them. What sessions of long ago left stands in lines of one file, so that the folder stays small.
 Figures of Anthropic's servers and of Claude Code stand beside ours and are never mixed in.
 Standard library only, and little of it: the status line has 30 milliseconds.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-__all__ = ["FOLDER", "FORMAT", "Limit", "latest", "read_all", "settle"]
+__all__ = ["ASIDE", "FOLDER", "FORMAT", "SETTLED", "Limit", "latest", "read", "read_all"]
 
 FOLDER = "evidence"
 """Name of the folder below that of the platform's data."""
@@ -26,12 +26,10 @@ total_cost_usd, rate_limits: {name: {used_percentage, resets_at}}}`; times are s
 SETTLED = "settled.jsonl"
 """Name of the file that holds, a line each, what sessions of long ago left."""
 
+ASIDE = ".settling"
+"""How the name of a file ends whose line is being appended to SETTLED."""
+
 _MOST_BYTES = 1 << 16
-_ASIDE = ".settling"
-_DAY_S = 24 * 3600
-_SETTLED_S = 30 * _DAY_S
-_MOST_FILES = 200
-"""How many are gathered at once, in some 30 milliseconds; the rest another day."""
 
 
 class Limit:
@@ -63,7 +61,7 @@ def read_all(folder: str) -> "Iterator[Mapping[str, Any]]":
         path = os.path.join(folder, name)  # noqa: PTH118 - no pathlib here
         if name == SETTLED:
             yield from filter(None, map(_evidence, _content(path).splitlines()))
-        elif name.endswith((".json", _ASIDE)) and (found := _told(path)):
+        elif name.endswith((".json", ASIDE)) and (found := read(path)):
             yield found
 
 
@@ -75,7 +73,7 @@ def _content(path: str, most: int = -1) -> bytes:
         return b""
 
 
-def _told(path: str) -> "Mapping[str, Any] | None":
+def read(path: str) -> "Mapping[str, Any] | None":
     """Return what the file of one session says; None where it is no evidence of this format."""
     return _evidence(_content(path, _MOST_BYTES))
 
@@ -87,80 +85,6 @@ def _evidence(data: bytes) -> "Mapping[str, Any] | None":
         return None
     is_ours = isinstance(found, dict) and found.get("format") == FORMAT
     return found if is_ours else None
-
-
-def settle(folder: str, now: int) -> None:
-    """Gather what sessions said that have been silent for a month; *now* is in seconds since 1970.
-
-    Once a day at most. At any moment everything is in one file or another, whoever else writes there
-    and wherever this ends: a file is set aside, its line appended, and only then it is removed. What
-    two do at once is there twice, which changes nothing.
-    """
-    try:
-        number = os.open(
-            os.path.join(folder, SETTLED),  # noqa: PTH118 - no pathlib here
-            os.O_WRONLY | os.O_APPEND | os.O_CREAT,
-            0o666,
-        )
-    except OSError:
-        return
-    try:
-        known = os.fstat(number)
-        if not known.st_size or abs(now - known.st_mtime) >= _DAY_S:
-            _gather(number, dict(_set_aside(folder, now)))
-    except OSError:
-        return
-    finally:
-        os.close(number)
-
-
-def _gather(number: int, told: "Mapping[str, Mapping[str, Any]]") -> None:
-    """Append what was *told* to an open file, and remove the files that it stands in."""
-    # the first line may follow one that a full disk cut off
-    data = "\n".join(["", *map(json.dumps, told.values())]).encode() + b"\n"
-    if os.write(number, data) == len(data):
-        os.fsync(number)
-        for path in told:
-            _remove(path)
-
-
-def _set_aside(folder: str, now: int) -> "Iterator[tuple[str, Mapping[str, Any]]]":
-    """Yield what is to be gathered, and its file, which has a name now to which nobody writes."""
-    for path in _silent(folder, now - _SETTLED_S)[:_MOST_FILES]:
-        aside = path if path.endswith(_ASIDE) else f"{path}{_ASIDE}"
-        if path.endswith(".tmp"):
-            _remove(path)
-        elif _told(path):
-            try:
-                os.replace(path, aside)  # noqa: PTH105 - no pathlib here
-            except OSError:  # another status line was faster
-                continue
-            if found := _told(aside):
-                yield aside, found
-
-
-def _silent(folder: str, until: int) -> list[str]:
-    """Return the files that were written before *until*, and those that have been set aside."""
-    found = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith(_ASIDE):
-                found.append(entry.path)
-            elif entry.name.endswith((".json", ".tmp")):
-                try:
-                    is_silent = entry.stat().st_mtime < until
-                except OSError:
-                    continue
-                if is_silent:
-                    found.append(entry.path)
-    return found
-
-
-def _remove(path: str) -> None:
-    try:
-        os.remove(path)  # noqa: PTH107 - no pathlib here
-    except OSError:
-        return
 
 
 def latest(evidence: "Iterator[Mapping[str, Any]]") -> "list[Limit]":

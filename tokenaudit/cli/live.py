@@ -164,7 +164,7 @@ def statusline(
 ) -> None:
     """One line for Claude Code's status bar, from the JSON that it writes to stdin."""
     if write or install:
-        from tokenaudit import statusline_setup as setup
+        from tokenaudit.statusline import install as setup
 
         typer.echo(setup.write() if write else setup.install(), nl=False)
         return

@@ -1,12 +1,9 @@
 """What the status line needs only when something has changed: settings, today's bounds, rates.
 
-And how it gets into Claude Code's settings. All of it slower than the status line may be each time.
+All of it slower than the status line may be each time.
 """
 
-import json
 import os
-import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,26 +13,24 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tokenaudit import budgets, config
 from tokenaudit.budgets import Period
-from tokenaudit.errors import ConfigError, OutputError
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.rates import CLASSES, Prices, Tariff
 from tokenaudit.pricing.sources import rates_in_force
 from tokenaudit.pricing.user_rates import FILE_NAME
 from tokenaudit.reports.selection import WEEKDAYS, Selection, period_start
 
-__all__ = ["basis", "install", "sample", "setting", "tariffs", "write"]
+__all__ = ["tariffs", "worked_out"]
 
 _EPOCH: Final = date(1970, 1, 1)
 _NEVER: Final = 10**6
 """A day that is later than any, in days since 1970."""
 _PICO: Final = Decimal(10**12)
-_COMMAND: Final = "statusLine"
 _AROUND: Final = timedelta(days=10)
 _STEP: Final = timedelta(minutes=15)
 """Clocks are set forward or back at a quarter of an hour."""
 
 
-def basis(now: int) -> dict[str, Any]:
+def worked_out(now: int) -> dict[str, Any]:
     """Return the roots, the bounds of the day of *now* (microseconds) and the files these stand on.
 
     `offsets` are those of the zone around that day, `[since, seconds ahead of UTC]`, both in seconds.
@@ -132,42 +127,6 @@ def _roots(settings: config.Settings) -> list[str]:
     return [str(root) for root in roots if root.exists()]
 
 
-# the sample
-
-
-_SAMPLE_SESSION: Final = "3f7d9db5-84ae-4d84-9e8e-7f12a8117002"
-_SAMPLE_NOW: Final = datetime(2026, 11, 19, 20, 30, tzinfo=UTC)
-
-
-def _epoch(moment: datetime, *, hours: float) -> int:
-    """Return the time that lies *hours* after *moment*, in seconds since 1970."""
-    return int((moment + timedelta(hours=hours)).timestamp())
-
-
-def sample() -> tuple[dict[str, Any], int, str]:
-    """Return what Claude Code would say beside the last session of the sample, when, and its root."""
-    from tokenaudit import transcripts
-
-    folder = transcripts.DEMO / "projects" / "-home-ada-webshop"
-    context = {
-        "context_window_size": 10**6,
-        "current_usage": {"input_tokens": 3, "cache_read_input_tokens": 137_216}
-        | {"cache_creation_input_tokens": 4245},
-    }
-    told = {
-        "session_id": _SAMPLE_SESSION,
-        "transcript_path": str(folder / f"{_SAMPLE_SESSION}.jsonl"),
-        "model": {"id": "claude-fable-5-2", "display_name": "Fable 5.2"},
-        "cost": {"total_cost_usd": 4.47},
-        "context_window": context,
-        "rate_limits": {
-            "five_hour": {"used_percentage": 23.5, "resets_at": _epoch(_SAMPLE_NOW, hours=2.5)},
-            "seven_day": {"used_percentage": 41.2, "resets_at": _epoch(_SAMPLE_NOW, hours=108.5)},
-        },
-    }
-    return told, int(_SAMPLE_NOW.timestamp()) * 10**6, str(transcripts.DEMO)
-
-
 # rates
 
 
@@ -206,60 +165,3 @@ def _plain(tariff: Tariff, card: RateCard) -> dict[str, Any]:
 
 def _picodollars(prices: Prices) -> list[int]:
     return [int(getattr(prices, name) * _PICO) for name in CLASSES]
-
-
-# installing
-
-
-def setting() -> dict[str, Any]:
-    """Return what Claude Code's settings must say."""
-    script = Path(sys.executable).with_name("tokenaudit")  # `-m` takes half as long again
-    starter = [str(script)] if script.exists() else [sys.executable, "-m", "tokenaudit"]
-    command = shlex.join([*starter, "statusline"])
-    return {_COMMAND: {"type": "command", "command": command, "padding": 0}}
-
-
-def install() -> str:
-    """Return the settings to paste, and where."""
-    return f"Put this into {_settings_path()}:\n\n{json.dumps(setting(), indent=2)}\n"
-
-
-def _settings_path() -> Path:
-    named = os.environ.get("CLAUDE_CONFIG_DIR", "").split(",")[0].strip()
-    return (Path(named).expanduser() if named else Path.home() / ".claude") / "settings.json"
-
-
-def write() -> str:
-    """Add the status line to Claude Code's settings, the former ones beside; return what was done.
-
-    Raises ConfigError for settings that are no JSON object, OutputError if they cannot be written.
-    """
-    from tokenaudit.render import target
-
-    path = _settings_path()
-    try:
-        former = path.read_bytes()
-    except FileNotFoundError:
-        former = None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        known = {} if former is None else json.loads(former)
-    except ValueError as error:
-        raise ConfigError(f"{path}: not JSON: {error}") from None
-    if not isinstance(known, dict):
-        raise ConfigError(f"{path}: not a JSON object")
-    if known.get(_COMMAND) == setting()[_COMMAND]:
-        return f"{path} has the status line already.\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path.parent}: cannot be made: {error.strerror}") from None
-    told = f"Wrote the status line into {path}.\n"
-    if former is not None:
-        backup = path.with_name(f"{path.name}.before-tokenaudit-{datetime.now(UTC):%Y%m%d%H%M%S%f}")
-        target.write(former, str(backup))
-        told += f"The former settings are in {backup}.\n"
-    document = json.dumps({**known, **setting()}, indent=2, ensure_ascii=False)
-    target.write(f"{document}\n".encode(), str(path))
-    return told

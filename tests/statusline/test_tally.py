@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from stories import STORIES, Story
+from test_real_data import REAL
 from transcripts_builder import (
     FORK,
     MODEL,
@@ -28,12 +29,13 @@ from transcripts_builder import (
 
 from tokenaudit import ledger as ledgers
 from tokenaudit import transcripts
-from tokenaudit.glance import Said, glance
 from tokenaudit.ledger import Ledger
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.blocks import active_pace, with_blocks
-from tokenaudit.statusline_setup import tariffs
-from tokenaudit.tally import Tally, is_damage
+from tokenaudit.statusline.basis import tariffs
+from tokenaudit.statusline.glance import Said, glance
+from tokenaudit.statusline.state import is_damage
+from tokenaudit.statusline.tally import Tally
 
 Figures = tuple[int, int, int, int]
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -93,14 +95,13 @@ def test_every_story_sums_to_the_ledger(story: Story, tmp_path: Path) -> None:
 
 
 def test_real_histories_sum_to_the_ledger_session_by_session(tmp_path: Path) -> None:
-    """Fifteen thousand responses of 226 sessions, where the shared data is at hand."""
-    root = Path(__file__).parents[2] / "shared" / "data" / "real"
-    if not root.is_dir():
-        pytest.skip("the shared data is not here")
-    state = refreshed(tally(tmp_path), root)
-    sessions = loaded(root).frame.group_by("session_id").agg(pl.col("cost_usd").sum())
+    """Fifteen thousand responses of 226 sessions, where these are at hand."""
+    if not REAL.is_dir():
+        pytest.skip("the real sessions are not here")
+    state = refreshed(tally(tmp_path), REAL)
+    sessions = loaded(REAL).frame.group_by("session_id").agg(pl.col("cost_usd").sum())
 
-    assert figures(state) == expected(root)
+    assert figures(state) == expected(REAL)
     for session, cost in sessions.iter_rows():
         assert state.session(session).cost == int(cost.scaleb(12)), session
 
@@ -156,7 +157,7 @@ def test_only_appended_bytes_are_read(tmp_path: Path, monkeypatch: pytest.Monkey
         seen.append(len(data))
         return glance(data)
 
-    monkeypatch.setattr("tokenaudit.tally.glance", watched)
+    monkeypatch.setattr("tokenaudit.statusline.responses.glance", watched)
     line = encoded(reply("msg_new", "req_new")) + b"\n"
     with path.open("ab") as file:
         file.write(line)

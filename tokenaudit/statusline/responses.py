@@ -1,0 +1,332 @@
+"""Each response once, by the rules of `merge` as far as lines read one by one tell them, and its cost.
+
+The twin of `merge` that needs no frames: R3 to R6 for the transcripts of a day, kept in tables.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tokenaudit.pricing.picodollars import cost
+from tokenaudit.statusline.glance import glance
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from tokenaudit.statusline.glance import Said
+    from tokenaudit.statusline.places import Place
+
+    Tariffs = Callable[[Iterable[tuple[Any, ...]]], Iterable[Mapping[str, Any]]]
+
+__all__ = ["Responses"]
+
+_DAY = 86400 * 10**6
+
+
+class Responses:
+    """The responses that stand in the file."""
+
+    def __init__(self, db: sqlite3.Connection, tariffs: Tariffs) -> None:
+        """Work on the tables of *db*; *tariffs* tells the rates of kinds that have none there yet."""
+        self._db = db
+        self._tariffs = tariffs
+        self._rates: dict[str, list[tuple[int, int, Mapping[str, Any] | None]]] = {}
+
+    def take(self, data: bytes, place: Place) -> None:
+        """Take in what whole lines of a transcript say."""
+        for said in glance(data):
+            if said.is_result:
+                fresh, output, read, short, long = said.counts
+                same = json.dumps([fresh, read, short + long])
+                self._db.execute("insert into result values (?, ?, ?)", (said.agent, same, output))
+            else:
+                self._add(said, place)
+
+    def _add(self, said: Said, place: Place) -> None:
+        place.session = place.session or said.session
+        if not place.keeps_all and said.time is not None and said.time < place.horizon:
+            place.is_whole = False
+            return
+        key = _key(said, place)
+        row = self._db.execute("select other from alias where key = ?", (key,)).fetchone()
+        key = row[0] if row else key  # lines of one transcript may be known from another
+        known = self._known(key)
+        if known is None and said.message:
+            if (other := self._linked(said)) is not None:
+                self._db.execute("insert or replace into alias values (?, ?)", (key, other))
+                key, known = other, self._known(other)
+            elif self._is_replay(said, key):
+                return
+        mine = _Owner.of(said, place)
+        owner = mine if known is None or mine.goes_before(known.owner) else known.owner
+        if known is None or _beats(said, known, place.path):
+            self._put(key, said, place, owner)
+        elif owner is mine:
+            self._own(key, owner)
+
+    def _known(self, key: str) -> _Known | None:
+        row = self._db.execute(
+            "select path, said_time, is_final, said, is_progress, is_sidechain, owner_first,"
+            " owner_path, session, agent, time, uuid from response where key = ?",
+            (key,),
+        ).fetchone()
+        return _Known(row) if row else None
+
+    def _linked(self, said: Said) -> str | None:
+        """Return the key of the same response where an id is missing: by its uuid or its time (R3)."""
+        row = self._db.execute(
+            "select key from response where message = ? and (uuid = ? or ? in (time, said_time))"
+            " and key = base and (? is null or key like '%, null, %')",
+            (said.message, said.uuid, said.time, said.request),
+        ).fetchone()
+        return row[0] if row else None
+
+    def _own(self, key: str, owner: _Owner) -> None:
+        """Give a response, and what hangs on it, to another owner (R5)."""
+        self._db.execute(
+            "update response set is_progress = ?, is_sidechain = ?, owner_first = ?, owner_path = ?,"
+            " session = ?, agent = ?, time = ?, uuid = ? where base = ?",
+            (*owner.row(), key),
+        )
+
+    def _is_replay(self, said: Said, key: str) -> bool:
+        """Tell whether a sidechain repeats a response under another request id (R3)."""
+        others = self._db.execute(
+            "select key, is_sidechain from response where message = ? and key != ? and key = base",
+            (said.message, key),
+        ).fetchall()
+        if not others or not said.request:
+            return False
+        if said.is_sidechain:
+            return True
+        for other, is_sidechain in others:
+            if is_sidechain:
+                self._remove(other)
+        return False
+
+    def _remove(self, key: str) -> None:
+        self._db.execute("delete from response where base = ?", (key,))
+
+    def _put(self, key: str, said: Said, place: Place, owner: _Owner) -> None:
+        """Write the best line of a response in, and what of its iterations stands for itself (R6)."""
+        self._remove(key)
+        served = "message"
+        if any(kind == "fallback_message" for kind, _, _ in said.iterations):
+            served = "fallback_message"
+        parts = [counts for kind, _, counts in said.iterations if kind == served]
+        sums = tuple(map(sum, zip(*parts, strict=True))) if len(parts) > 1 else ()
+        self._insert(
+            key,
+            said,
+            place,
+            owner,
+            said.model,
+            counts=said.counts,
+            parts=parts if sums == said.counts else [said.counts],
+            searches=said.searches,
+        )
+        for at, (kind, model, counts) in enumerate(said.iterations):
+            if kind in {"advisor_message", "compaction"}:
+                self._insert(
+                    key,
+                    said,
+                    place,
+                    owner,
+                    model or said.model,
+                    iteration=at,
+                    counts=counts,
+                    parts=[counts],
+                    searches=0,
+                )
+
+    def _insert(
+        self,
+        base: str,
+        said: Said,
+        place: Place,
+        owner: _Owner,
+        model: str | None,
+        *,
+        iteration: int | None = None,
+        counts: Sequence[int],
+        parts: Sequence[Sequence[int]],
+        searches: int,
+    ) -> None:
+        kind = json.dumps([model, said.speed, said.geo, said.tier])
+        is_free = said.is_refused and counts[1] == 0
+        amount = self._cost(kind, owner.time, parts, searches, is_free=is_free)
+        self._db.execute(
+            f"insert into response values ({', '.join('?' * 23)})",  # noqa: S608 - marks
+            (
+                base if iteration is None else f"{base}#{iteration}",
+                base,
+                said.message,
+                owner.uuid,
+                place.path,
+                owner.first,
+                owner.path,
+                owner.session,
+                owner.agent,
+                owner.time,
+                said.time,
+                said.is_final,
+                0 if said.is_final else said.counts[1],
+                owner.is_progress,
+                owner.is_sidechain,
+                kind,
+                json.dumps(list(counts)),
+                json.dumps([list(part) for part in parts]),
+                searches,
+                is_free,
+                sum(counts),
+                sum(counts) - counts[1],
+                amount,
+            ),
+        )
+
+    def repair(self) -> None:
+        """Give unfinished replies of subagents the output that their parent was told (R4)."""
+        open_ones = self._db.execute(
+            "select key, agent, counts, kind, time, searches from response"
+            " where is_final = 0 and agent != 'main' and agent in (select agent from result)"
+        ).fetchall()
+        for key, agent, text, kind, time, searches in open_ones:
+            fresh, output, read, short, long = json.loads(text)
+            told = self._db.execute(
+                "select max(output) from result where agent = ? and counts = ?",
+                (agent, json.dumps([fresh, read, short + long])),
+            ).fetchone()[0]
+            if told is not None and told > output:
+                counts = [fresh, told, read, short, long]
+                amount = self._cost(kind, time, [counts], searches, is_free=False)
+                self._db.execute(
+                    "update response set counts = ?, tokens = ?, cost = ? where key = ?",
+                    (json.dumps(counts), sum(counts), amount, key),
+                )
+
+    def _cost(
+        self,
+        kind: str,
+        time: int | None,
+        parts: Sequence[Sequence[int]],
+        searches: int,
+        *,
+        is_free: bool,
+    ) -> int | None:
+        tariff = self._tariff(kind, time)
+        if tariff is None:
+            return None
+        if is_free:
+            return 0
+        return sum(cost(part, tariff, 0 if at else searches) for at, part in enumerate(parts))
+
+    def _tariff(self, kind: str, time: int | None) -> Mapping[str, Any] | None:
+        """Return the rates of a *kind* of response at its *time*: those known, else asked for."""
+        day = -1 if time is None else time // _DAY
+        if kind not in self._rates:
+            rows = self._db.execute(
+                "select first, until, value from tariff where kind = ?", (kind,)
+            ).fetchall()
+            self._rates[kind] = [(first, until, json.loads(text)) for first, until, text in rows]
+        for first, until, value in self._rates[kind]:
+            if first <= day < until:
+                return value
+        for told in self._tariffs([(*json.loads(kind), day)]):
+            self._rates[kind].append((told["first"], told["until"], told["tariff"]))
+            self._db.execute(
+                "insert into tariff values (?, ?, ?, ?)",
+                (kind, told["first"], told["until"], json.dumps(told["tariff"])),
+            )
+            tariff: Mapping[str, Any] | None = told["tariff"]
+            return tariff
+        return None
+
+
+class _Owner:
+    """To whom a response belongs (R5), and when it was."""
+
+    __slots__ = (
+        "agent",
+        "first",
+        "is_progress",
+        "is_sidechain",
+        "path",
+        "session",
+        "time",
+        "uuid",
+    )
+
+    def __init__(self, row: Sequence[Any]) -> None:
+        """Take a row, in the order of `row`."""
+        self.is_progress, self.is_sidechain = bool(row[0]), bool(row[1])
+        self.first: int | None = row[2]
+        self.path: str = row[3]
+        self.session: str | None = row[4]
+        self.agent: str = row[5]
+        self.time: int | None = row[6]
+        self.uuid: str | None = row[7]
+
+    @classmethod
+    def of(cls, said: Said, place: Place) -> _Owner:
+        """Return who is the owner if this line says it."""
+        facts = (place.first, place.path, place.session, _speaker(said, place))
+        return cls((said.is_progress, said.is_sidechain, *facts, said.time, said.uuid))
+
+    def row(self) -> tuple[Any, ...]:
+        """Return all facts."""
+        marks = (self.is_progress, self.is_sidechain)
+        place = (self.first, self.path, self.session, self.agent)
+        return (*marks, *place, self.time, self.uuid)
+
+    def goes_before(self, other: _Owner) -> bool:
+        """Tell whether this is the owner rather than *other*; of one transcript the first line is."""
+        if self.path == other.path and self.is_progress == other.is_progress:
+            return False
+        return self._order() < other._order()
+
+    def _order(self) -> tuple[bool, bool, float, str]:
+        first = float("inf") if self.first is None else self.first
+        return (self.is_progress, self.is_sidechain, first, self.path)
+
+
+class _Known:
+    """What is known of a response: its best line so far, and its owner."""
+
+    __slots__ = ("is_final", "owner", "path", "said", "time")
+
+    def __init__(self, row: Sequence[Any]) -> None:
+        self.path: str = row[0]
+        self.time: int | None = row[1]
+        self.is_final = bool(row[2])
+        self.said: int = row[3]
+        self.owner = _Owner(row[4:])
+
+
+def _speaker(said: Said, place: Place) -> str:
+    """Return the agent that a line is of: in a session's own transcript, perhaps a subagent."""
+    if place.agent == "main" and said.is_sidechain:
+        return said.agent or "sidechain"
+    return place.agent
+
+
+def _key(said: Said, place: Place) -> str:
+    """Return what is equal for all lines of one response (R3), as far as one line can tell."""
+    if said.message and said.request:
+        return json.dumps([said.message, said.request])
+    if said.message:
+        agent = said.agent if said.is_sidechain else place.agent
+        return json.dumps([said.message, None, place.path, agent])
+    return json.dumps([None, None, said.uuid])
+
+
+def _beats(said: Said, known: _Known, path: str) -> bool:
+    """Tell whether a line is worth more than the one that is known (R4)."""
+    if path == known.path:  # within a transcript the later one counts
+        if said.is_final:
+            return True
+        return not known.is_final and said.counts[1] >= known.said
+    mine = (said.is_final, 0 if said.is_final else said.counts[1], said.time or 0)
+    return mine > (known.is_final, known.said, known.time or 0)
