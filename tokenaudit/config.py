@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 from msgspec.structs import fields, replace
@@ -17,10 +18,11 @@ from msgspec.structs import fields, replace
 from tokenaudit import budgets
 from tokenaudit.errors import ConfigError
 
-__all__ = ["FILE_NAME", "Settings", "load"]
+__all__ = ["FILE_NAME", "Settings", "file_in", "load", "system_zone"]
 
 FILE_NAME: Final = "tokenaudit.toml"
 _PREFIX: Final = "TOKENAUDIT_"
+_ELSEWHERE: Final = "TOKENAUDIT_CONFIG"
 _LISTS: Final = frozenset({"root", "budget"})
 _OUTSIDE: Final = frozenset(f"TOKENAUDIT_{name}" for name in ("CONFIG", "HOST_ID", "SECRET"))
 """Variables that are no settings: where the settings are, and what no file should hold."""
@@ -42,14 +44,20 @@ class Settings(Struct, frozen=True):
     """Budgets, as `--budget` takes them; in the file a table."""
 
 
+def file_in(folder: Path, environ: Mapping[str, str]) -> Path:
+    """Return the file of settings in *folder*, or the one that `TOKENAUDIT_CONFIG` names instead."""
+    named = environ.get(_ELSEWHERE)
+    return Path(named) if named else folder / FILE_NAME
+
+
 def load(folder: Path, environ: Mapping[str, str]) -> Settings:
     """Return the settings of the file in *folder*, or of `TOKENAUDIT_CONFIG`, and of *environ*.
 
     Raises ConfigError naming file and key, or the variable, that cannot be used.
     """
-    named = environ.get("TOKENAUDIT_CONFIG")
-    path = Path(named) if named else folder / FILE_NAME
-    settings = _with(Settings(), _read(path, must_exist=bool(named)), str(path), str)
+    path = file_in(folder, environ)
+    must_exist = bool(environ.get(_ELSEWHERE))
+    settings = _with(Settings(), _read(path, must_exist=must_exist), str(path), str)
     variables = {
         name.removeprefix(_PREFIX).lower(): value
         for name, value in environ.items()
@@ -57,6 +65,16 @@ def load(folder: Path, environ: Mapping[str, str]) -> Settings:
     }
     lists = {key: _split(value) for key, value in variables.items() if key in _LISTS}
     return _with(settings, variables | lists, "environment", _variable)
+
+
+def system_zone() -> ZoneInfo:
+    """Return the system's zone; UTC where the system does not name one that is known."""
+    import tzlocal
+
+    try:
+        return ZoneInfo(tzlocal.get_localzone_name() or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
 
 
 def _variable(key: str) -> str:

@@ -174,8 +174,8 @@ def test_a_slow_reading_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatc
     master, slave = os.openpty()
     monkeypatch.setenv("TERM", "xterm")
     code = (
-        "import sys; from tokenaudit.cli import run; from tokenaudit.__main__ import main;"
-        "run._PATIENCE_S = 0.0; sys.exit(main(['daily', '--demo', '--json']))"
+        "import sys; from tokenaudit.cli import progress; from tokenaudit.__main__ import main;"
+        "progress._PATIENCE_S = 0.0; sys.exit(main(['daily', '--demo', '--json']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=slave, text=True, check=False

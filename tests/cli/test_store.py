@@ -529,7 +529,7 @@ def test_verify_leaves_out_what_changes_meanwhile(
             file.write(json.dumps(reply("msg_7", "req_7", at=9)).encode() + b"\n")
         return facts_without_store(*args)
 
-    monkeypatch.setattr("tokenaudit.cli.run.facts_without_store", written_meanwhile)
+    monkeypatch.setattr("tokenaudit.cli.reading.facts_without_store", written_meanwhile)
     code, out, _ = run(capfd, "store", "verify", "--root", root)
 
     assert (0, True) == (code, out.startswith("Identical: 2 transcripts, 3 responses"))

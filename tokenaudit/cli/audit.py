@@ -71,7 +71,9 @@ def check(
     ] = None,
 ) -> None:
     """Audit the figures: what is missing, doubtful or merged, how much is at stake, and what to do."""
-    from tokenaudit.cli.run import rate_card, read_facts, write
+    from tokenaudit.cli.reading import read_facts
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import rate_card
 
     def make(question: "Question", settings: "Settings") -> "Report":
         from tokenaudit import ledger
@@ -96,7 +98,9 @@ def check(
 def doctor(options: Options) -> None:
     """Why do I see nothing, or less than I expect? Where it looked, what it found, and the next step."""
     from tokenaudit.cli.circumstances import gathered
-    from tokenaudit.cli.run import rate_card, read_facts, write
+    from tokenaudit.cli.reading import read_facts
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import rate_card
     from tokenaudit.errors import NoTranscriptsError
 
     def facts(settings: "Settings") -> "Facts | None":
@@ -135,7 +139,9 @@ def reconcile(
 ) -> None:
     """Bridge from another total to ours: claude -p, status line, telemetry, Console, ccusage, exports."""
     from tokenaudit.claims import read_claims
-    from tokenaudit.cli.run import rate_card, read_facts, write
+    from tokenaudit.cli.reading import read_facts
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import rate_card
 
     def make(question: "Question", settings: "Settings") -> "Report":
         claims, others = read_claims(_claimed(options, path))

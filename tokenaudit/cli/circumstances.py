@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokenaudit import __version__, transcripts
-from tokenaudit.config import FILE_NAME, Settings
+from tokenaudit.config import Settings, file_in
 from tokenaudit.errors import StoreError
+from tokenaudit.folders import config_folder
 from tokenaudit.transcripts.survey import other_places, survey
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _roots(options: "Options", settings: Settings) -> tuple[list[Path], str]:
 
 
 def _kept(options: "Options", settings: Settings) -> "Holdings | StoreError | None":
-    from tokenaudit.cli.run import store_folder
+    from tokenaudit.cli.settings import store_folder
     from tokenaudit.store import Store
 
     source = options.source
@@ -122,8 +123,5 @@ def _versions() -> dict[str, str]:
 
 
 def _settings() -> str:
-    from platformdirs import user_config_path
-
-    named = os.environ.get("TOKENAUDIT_CONFIG")
-    path = Path(named) if named else user_config_path("tokenaudit", appauthor=False) / FILE_NAME
+    path = file_in(config_folder(), os.environ)
     return str(path) if path.exists() else f"none ({path} does not exist)"

@@ -7,7 +7,8 @@ import polars as pl
 
 from tokenaudit import transcripts
 from tokenaudit.cli.options import Options
-from tokenaudit.cli.run import rate_card, read_facts
+from tokenaudit.cli.reading import read_facts
+from tokenaudit.cli.settings import rate_card
 from tokenaudit.config import Settings
 from tokenaudit.reports.steps import AGENT, pieces_of
 

@@ -115,7 +115,7 @@ def _add(options: Options, target: Target, report: str) -> None:
         raise UsageError(f"--to takes the responses themselves, not {report}")
     if options.output.output is not None:
         raise UsageError("--to and --output exclude each other")
-    from tokenaudit.cli.run import asked
+    from tokenaudit.cli.asking import asked
 
     question, settings = asked(options, name="ledger", command="export --to")
     if is_database(target.to):
@@ -130,7 +130,8 @@ def _add(options: Options, target: Target, report: str) -> None:
 def _add_to_lake(
     options: Options, settings: "Settings", question: "Question", target: Target
 ) -> None:
-    from tokenaudit.cli.run import data_folder, read_facts
+    from tokenaudit.cli.reading import read_facts
+    from tokenaudit.folders import data_folder
     from tokenaudit.lake.host import this_host
     from tokenaudit.lake.storage import open_storage
 
@@ -180,7 +181,8 @@ def _add_to_database(
         raise ConfigError(
             "--to: SQLAlchemy is not installed", hint="pip install 'tokenaudit-cli[databases]'"
         ) from None
-    from tokenaudit.cli.run import data_folder, load
+    from tokenaudit.cli.reading import load
+    from tokenaudit.folders import data_folder
     from tokenaudit.lake.host import this_host
     from tokenaudit.reports.selection import select
 
@@ -208,7 +210,7 @@ def _write_metrics(
     """Replace a file of metrics: it says what is, not what was."""
     if target.redact or target.secret_file is not None or target.label is not None:
         raise UsageError("--host, --redact and --secret-file are not for metrics")
-    from tokenaudit.cli.run import load
+    from tokenaudit.cli.reading import load
     from tokenaudit.render import target as targets
 
     targets.check(target.to)
@@ -227,7 +229,7 @@ def export_sample(lake: str) -> None:
     from datetime import UTC, datetime
 
     from tokenaudit.cli.options import Source
-    from tokenaudit.cli.run import read_facts
+    from tokenaudit.cli.reading import read_facts
     from tokenaudit.config import Settings
 
     facts = read_facts(Options(source=Source(demo=True, jobs=1)), Settings())
@@ -270,7 +272,7 @@ def alone(lake: str, host: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    from tokenaudit.cli.run import data_folder
+    from tokenaudit.folders import data_folder
 
     folder = data_folder() if "://" in lake else Path(lake)  # a bucket has no locks
     try:

@@ -32,7 +32,9 @@ def blocks(
     ] = False,
 ) -> None:
     """Usage by 5-hour block as plans count them: gaps, burn rate, projection, official limits."""
-    from tokenaudit.cli.run import columns_of, data_folder, load, write
+    from tokenaudit.cli.reading import columns_of, load
+    from tokenaudit.cli.run import write
+    from tokenaudit.folders import data_folder
 
     def make(question: "Question", settings: "Settings") -> "Report":
         from tokenaudit import limits

@@ -34,7 +34,8 @@ def card(options: Options, context: typer.Context) -> None:
             context.invoked_subcommand: {**(context.default_map or {}), **options.given()}
         }
         return
-    from tokenaudit.cli.run import rate_card, write
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import rate_card
 
     def make(question: "Question", _settings: "Settings") -> "Report":
         from tokenaudit.reports.prices import card_prices
@@ -61,7 +62,8 @@ def show(
 ) -> None:
     """Show the prices of one model, past ones too."""
     from tokenaudit.cli.days import parse_day
-    from tokenaudit.cli.run import rate_card, write
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import rate_card
 
     def make(question: "Question", _settings: "Settings") -> "Report":
         from tokenaudit.reports.prices import model_prices
@@ -85,7 +87,8 @@ def explain(
     ],
 ) -> None:
     """Show how one response was priced, term by term."""
-    from tokenaudit.cli.run import load, write
+    from tokenaudit.cli.reading import load
+    from tokenaudit.cli.run import write
 
     def make(question: "Question", settings: "Settings") -> "Report":
         from tokenaudit.reports.prices import explained
@@ -102,7 +105,9 @@ def explain(
 @_about_prices
 def check(options: Options) -> None:
     """Compare the shipped card with genai-prices: differences and ages. Opens no connection."""
-    from tokenaudit.cli.run import cache_folder, rate_card, write
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import rate_card
+    from tokenaudit.folders import cache_folder
 
     def make(question: "Question", _settings: "Settings") -> "Report":
         from tokenaudit.pricing import library as libraries
@@ -131,7 +136,9 @@ def update(
     ] = False,
 ) -> None:
     """Fetch newer prices through genai-prices, the one command that opens a connection."""
-    from tokenaudit.cli.run import cache_folder, rate_card, write
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import rate_card
+    from tokenaudit.folders import cache_folder
 
     def make(question: "Question", _settings: "Settings") -> "Report":
         from tokenaudit.pricing import library as libraries

@@ -94,7 +94,9 @@ def explain(
     limit: _Limit = None,
 ) -> None:
     """Show what stands behind a figure: its lines, which count by which rule, and the sum of its cost."""
-    from tokenaudit.cli.run import rate_card, read_facts, write
+    from tokenaudit.cli.reading import read_facts
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import rate_card
 
     options = replace(options, chosen=_on(options.chosen, day), cut=Cut(limit=limit))
 
@@ -118,7 +120,8 @@ def explain(
 @_questioning
 def cache(options: Options, *, limit: _Limit = None) -> None:
     """Show how well prompt caching worked: what it saved, and what was built again, and why."""
-    from tokenaudit.cli.run import load, write
+    from tokenaudit.cli.reading import load
+    from tokenaudit.cli.run import write
 
     def make(question: "Question", settings: "Settings") -> "Report":
         from tokenaudit.reports.cache import cache as report
@@ -139,7 +142,8 @@ def diff(
     limit: _Limit = None,
 ) -> None:
     """Show why the second period cost more or less than the first: effects that sum to the difference."""
-    from tokenaudit.cli.run import load, write
+    from tokenaudit.cli.reading import load
+    from tokenaudit.cli.run import write
     from tokenaudit.cli.spans import parse_span
 
     if options.chosen.since or options.chosen.until or options.chosen.last:
@@ -180,7 +184,8 @@ def query(
     """Answer a query in SQL over the tables usage, sessions, agents and rejects. Read-only."""
     import sys
 
-    from tokenaudit.cli.run import load, write
+    from tokenaudit.cli.reading import load
+    from tokenaudit.cli.run import write
 
     asked = sys.stdin.read() if sql == "-" else sql
 

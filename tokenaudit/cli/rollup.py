@@ -91,7 +91,7 @@ def rollup(
 def _asked(
     options: Options, question: "Question", lake: str, keys: tuple[str, ...], groups: Path | None
 ) -> "Asked":
-    from tokenaudit.cli.run import rate_card
+    from tokenaudit.cli.settings import rate_card
     from tokenaudit.lake.groups import read_groups
     from tokenaudit.lake.sums import Asked
 

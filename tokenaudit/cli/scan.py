@@ -79,7 +79,7 @@ def scan(
     discovery = _discover(roots, demo=demo)
     from datetime import UTC, datetime
 
-    from tokenaudit.cli.run import data_folder
+    from tokenaudit.folders import data_folder
     from tokenaudit.lake.host import this_host
     from tokenaudit.lake.scan import Scan
     from tokenaudit.lake.scan import scan as start

@@ -60,7 +60,8 @@ def status(
         said = {**options.given(), **({} if store is None else {"store": store})}
         context.default_map = {context.invoked_subcommand: {**(context.default_map or {}), **said}}
         return
-    from tokenaudit.cli.run import store_folder, write
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import store_folder
     from tokenaudit.store import Store
 
     def make(question: "Question", settings: "Settings") -> "Report":
@@ -77,7 +78,7 @@ def status(
 @partial(command, groups=())
 def path(options: Options, *, store: _Folder = None) -> None:  # noqa: ARG001 - as all commands are
     """Print the folder of the store, whether or not there is one yet."""
-    from tokenaudit.cli.run import load_settings, store_folder
+    from tokenaudit.cli.settings import load_settings, store_folder
 
     typer.echo(store_folder(Source(store=store), load_settings()))
 
@@ -89,7 +90,9 @@ def path(options: Options, *, store: _Folder = None) -> None:  # noqa: ARG001 - 
 @_about_transcripts
 def verify(options: Options) -> None:
     """Read all transcripts anew, and compare what the store keeps: exits with 1 if they differ."""
-    from tokenaudit.cli.run import rate_card, read_both_ways, store_folder, write
+    from tokenaudit.cli.reading import read_both_ways
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import rate_card, store_folder
     from tokenaudit.store import Store
 
     if options.source.no_store:
@@ -147,7 +150,8 @@ def forget(
     store: _Folder = None,
 ) -> None:
     """Forget what only the store still knows, or all that was read below a folder. Asks first."""
-    from tokenaudit.cli.run import store_folder, write
+    from tokenaudit.cli.run import write
+    from tokenaudit.cli.settings import store_folder
     from tokenaudit.store import Store
 
     if (before is None) == (below is None):

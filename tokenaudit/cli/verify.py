@@ -59,7 +59,8 @@ def export(name: str, options: Options) -> None:
 def _made(
     name: str, options: Options, question: "Question", settings: "Settings"
 ) -> "tuple[Report, Any]":
-    from tokenaudit.cli.run import built, rate_card, read_facts
+    from tokenaudit.cli.reading import built, read_facts
+    from tokenaudit.cli.settings import rate_card
 
     card = rate_card(options.pricing)
     facts = read_facts(options, settings)
@@ -153,7 +154,8 @@ def _compared(
     path: Path, found: Exported, options: Options, question: "Question", settings: "Settings"
 ) -> "Report":
     from tokenaudit.audit import provenance
-    from tokenaudit.cli.run import built, rate_card, read_facts
+    from tokenaudit.cli.reading import built, read_facts
+    from tokenaudit.cli.settings import rate_card
     from tokenaudit.pricing import windows
     from tokenaudit.reports import answers
     from tokenaudit.reports.verify import verified

@@ -68,7 +68,8 @@ def watch(
 
     from msgspec.structs import replace
 
-    from tokenaudit.cli.run import asked, is_terminal
+    from tokenaudit.cli.asking import asked
+    from tokenaudit.cli.terminal import is_terminal
 
     gc.enable()  # this run is a long one
     # Frames are small after the first: a second thread would take memory and wait for the first.
@@ -92,7 +93,8 @@ class _Watch:
         near_limit: float,
         on_alert: str | None,
     ) -> None:
-        from tokenaudit.cli.run import rate_card, roots_of
+        from tokenaudit.cli.reading import roots_of
+        from tokenaudit.cli.settings import rate_card
         from tokenaudit.watch.alerts import Alerts
 
         self._source = options.source
@@ -164,14 +166,14 @@ class _Watch:
 
         if is_stream:
             return Stream()
-        from tokenaudit.cli.run import has_color
+        from tokenaudit.cli.terminal import has_color
         from tokenaudit.watch.dashboard import Dashboard
 
         return Dashboard(self._question, has_color=has_color(sys.stdout))
 
     def _begin(self) -> "Beginning":
         """Read what is new as every command does, and keep it if there is a store."""
-        from tokenaudit.cli.run import gather
+        from tokenaudit.cli.reading import gather
         from tokenaudit.watch.found import discovered
 
         roots = [str(root) for root in self._roots]

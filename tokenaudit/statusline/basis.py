@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tokenaudit import budgets, config
 from tokenaudit.budgets import Period
+from tokenaudit.folders import cache_folder, config_folder
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.rates import CLASSES, Prices, Tariff
 from tokenaudit.pricing.sources import rates_in_force
@@ -35,7 +36,7 @@ def worked_out(now: int) -> dict[str, Any]:
 
     `offsets` are those of the zone around that day, `[since, seconds ahead of UTC]`, both in seconds.
     """
-    folder = _config_folder()
+    folder = config_folder()
     settings = config.load(folder, os.environ)
     zone = _zone(settings.timezone)
     today = datetime.fromtimestamp(now / 10**6, zone).date()
@@ -65,38 +66,21 @@ def _budgets(
             yield int(budget.amount_usd * _PICO), budget.period.value, since if has_day else None
 
 
-def _config_folder() -> Path:
-    from platformdirs import user_config_path
-
-    return user_config_path("tokenaudit", appauthor=False)
-
-
-def _cache_folder() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("tokenaudit", appauthor=False)
-
-
 def _files(folder: Path) -> Iterator[Path]:
     """Yield all files whose change changes figures."""
-    yield Path(os.environ.get("TOKENAUDIT_CONFIG") or folder / config.FILE_NAME)
+    yield config.file_in(folder, os.environ)
     yield _rates(folder)
     yield Path("/etc/localtime")
-    yield from sorted(_cache_folder().glob("genai*.json"))
+    yield from sorted(cache_folder().glob("genai*.json"))
 
 
 def _rates(folder: Path) -> Path:
-    named = os.environ.get("TOKENAUDIT_CONFIG")
-    return (Path(named).parent if named else folder) / FILE_NAME
+    return config.file_in(folder, os.environ).parent / FILE_NAME
 
 
 def _zone(name: str | None) -> ZoneInfo:
     try:
-        if name:
-            return ZoneInfo(name)
-        import tzlocal
-
-        return ZoneInfo(tzlocal.get_localzone_name() or "UTC")
+        return ZoneInfo(name) if name else config.system_zone()
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo("UTC")
 
@@ -136,7 +120,7 @@ def tariffs(kinds: Iterable[tuple[Any, ...]]) -> Iterator[Mapping[str, Any]]:
     `{first, until, tariff}`: days since 1970, and what `picodollars.cost` takes; None if unpriced.
     A day of -1 stands for none.
     """
-    card = rates_in_force(default_rates=_rates(_config_folder()), cache=_cache_folder())
+    card = rates_in_force(default_rates=_rates(config_folder()), cache=cache_folder())
     for model, speed, geo, tier, number in kinds:
         day = None if number < 0 else _EPOCH + timedelta(days=number)
         tariff = card.tariff(model, speed, day, geo, tier)
