@@ -6,11 +6,13 @@ known before processes are started.
 
 import json
 import zlib
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit import __version__, files
 from tokenaudit.errors import StoreError
@@ -26,6 +28,7 @@ __all__ = [
     "Segment",
     "load",
     "save",
+    "without_segments",
 ]
 
 FORMAT: Final = 1
@@ -165,3 +168,29 @@ def save(index: Index, folder: Path) -> None:
     body = _encode(index)
     header = json.dumps({"tokenaudit_store": FORMAT, "crc32": zlib.crc32(body)})
     files.replace(folder / NAME, header.encode() + b"\n" + body)
+
+
+def without_segments(index: Index, damaged: Sequence[Segment]) -> Index:
+    """Return *index* without the *damaged* segments: what they held is to be read again."""
+    lost = {part for segment in damaged for part in segment.parts}
+    if not lost:
+        return index
+    names = {segment.name for segment in damaged}
+    return replace(
+        index,
+        segments=[segment for segment in index.segments if segment.name not in names],
+        files=[
+            state if lost.isdisjoint(state.all_parts()) else _with_loss(state, lost)
+            for state in index.files
+        ],
+    )
+
+
+def _with_loss(state: FileState, lost: Collection[int]) -> FileState:
+    left = [
+        replace(one, parts=[part for part in one.parts if part not in lost]) for one in state.former
+    ]
+    parts = [part for part in state.parts if part not in lost]
+    if len(parts) == len(state.parts):
+        return replace(state, former=left)
+    return replace(state, parts=parts, former=left, is_sure=False, is_settled=False)

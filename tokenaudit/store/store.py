@@ -6,7 +6,7 @@ run goes on: what cannot be kept is read again next time.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tokenaudit.errors import StoreError
-from tokenaudit.model import Transcript
+from tokenaudit.store import compact, segments
 from tokenaudit.store import index as indexes
-from tokenaudit.store import segments
-from tokenaudit.store.index import MADE_BY, FileState, Former, Index, Merged, Segment
-from tokenaudit.store.plan import Change, Plan, plan
+from tokenaudit.store.advance import Advance
+from tokenaudit.store.index import MADE_BY, FileState, Index, Merged, Segment, without_segments
+from tokenaudit.store.plan import Plan, plan
 from tokenaudit.store.segments import Tables
 from tokenaudit.store.versions import Version, versions, without
 from tokenaudit.transcripts import Discovery, Reading
@@ -30,18 +30,14 @@ if TYPE_CHECKING:
 
     from tokenaudit.store.facts import Facts
     from tokenaudit.store.holdings import Holdings
-    from tokenaudit.store.rows import Collector, LazyRows, PartEnd, Rows
+    from tokenaudit.store.rows import LazyRows, Rows
 
-__all__ = ["Gathered", "Store", "facts_without_store", "gather_without_store"]
+__all__ = ["Gathered", "Store"]
 
 _LOCK: Final = "lock"
 _PATIENCE_S: Final = 10
-_TICK_NS: Final = 2_000_000_000
-"""The coarsest clock of a file system that is in use: FAT's."""
 _MANY: Final = 20_000
 """Records that are worth reading back from the disk."""
-_GROWTH: Final = 2
-"""Segments are merged until each holds this many times the records of all younger ones."""
 
 
 class Gathered(Struct, frozen=True):
@@ -117,7 +113,7 @@ class Store:
         self.notes += notes
         self._merged = _merged_before(self.index, self.folder)
         self._generation = self.index.generation
-        self.index = _without(self.index, damaged)
+        self.index = without_segments(self.index, damaged)
 
     def plan(self, discovery: Discovery) -> Plan:
         """Say what is to be read of *discovery*, and what is known."""
@@ -172,9 +168,9 @@ class Store:
             for reading in readings:
                 collector.add(reading)
         except BaseException:
-            self._keep(made, _Advance(made, collector, now_ns, is_interrupted=True))
+            self._keep(made, Advance(made, collector, now_ns, is_interrupted=True))
             raise
-        advance = _Advance(made, collector, now_ns)
+        advance = Advance(made, collector, now_ns)
         first = self.index.next_part
         states = [
             state for state in advance.states(first) if state.gone_ns is None or not only_present
@@ -282,14 +278,14 @@ class Store:
 
     def _forget(self, forgotten: Collection[Version]) -> list[Version]:
         """Write new segments, then the index that names them: a stop in between leaves the old store."""
-        latest = _without(indexes.load(self.folder) or Index(), self._damaged)
+        latest = without_segments(indexes.load(self.folder) or Index(), self._damaged)
         known = {(one.path, one.number): one.parts for one in versions(latest)}
         same = [one for one in forgotten if known.get((one.path, one.number)) == one.parts]
         left = without(latest, same)
         index = replace(
             left,
             generation=latest.generation + 1,
-            segments=_cleared(latest.segments, left.files, self.folder),
+            segments=compact.cleared(latest.segments, left.files, self.folder),
             merged=None,
         )
         for segment in self._damaged:
@@ -298,7 +294,7 @@ class Store:
         segments.remove_others(index.names(), self.folder)
         return same
 
-    def _keep(self, made: Plan, advance: "_Advance") -> None:
+    def _keep(self, made: Plan, advance: Advance) -> None:
         """Write down what a run has found out, if anything; what hinders it is a note."""
         if not advance.is_needed and not self._damaged:
             return
@@ -314,10 +310,10 @@ class Store:
             reason = getattr(error, "strerror", None) or error
             self.notes.append(f"{self.folder}: nothing was kept of this run: {reason}")
 
-    def _commit(self, made: Plan, advance: "_Advance") -> None:
+    def _commit(self, made: Plan, advance: Advance) -> None:
         """Write a segment, then the index that names it: a stop in between leaves the old store."""
         latest = indexes.load(self.folder) or Index()
-        index = _without(latest, self._damaged)
+        index = without_segments(latest, self._damaged)
         known = {state.path: state for state in index.files}
         paths = [path for path, change in made.changes.items() if known.get(path) == change.old]
         states = {state.path: state for state in advance.states(index.next_part, paths)}
@@ -331,7 +327,7 @@ class Store:
         index = Index(
             latest.generation + 1,
             index.next_part + advance.rows.parts.height,
-            _merged(written, files, self.folder),
+            compact.merged(written, files, self.folder),
             files,
             latest.merged,
         )
@@ -362,210 +358,6 @@ def _merged_before(index: Index, folder: Path) -> Tables | None:
     with suppress(StoreError):
         return segments.load(index.merged.name, folder)
     return None
-
-
-class _Advance:
-    """What a run has found out: how far each transcript is known now."""
-
-    def __init__(
-        self, made: Plan, collector: "Collector", now_ns: int, *, is_interrupted: bool = False
-    ) -> None:
-        self.rows = collector.rows()
-        """All that was read: also of what could not be read to its end, which is not kept."""
-        self._made = made
-        self._now_ns = now_ns
-        self._is_interrupted = is_interrupted
-        self._ends = {
-            path: self._joined(change, collector.ends.get(path, ()))
-            for path, change in made.changes.items()
-        }
-        self.needless = {
-            end.part
-            for path, ends in self._ends.items()
-            for end in ends
-            if not self._is_told(made.changes[path], end)
-        }
-        """Parts in which nothing was read behind what was known: they are not kept."""
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether there is anything to be kept."""
-        return any(
-            self._ends[path] or change.extent is None for path, change in self._made.changes.items()
-        )
-
-    def _joined(self, change: Change, ends: "Sequence[PartEnd]") -> "list[PartEnd]":
-        """Return those of *ends* that follow on one another, from where reading began."""
-        joined: list[PartEnd] = []
-        at = change.extent.start if change.extent else 0
-        for end in sorted(ends, key=lambda end: end.start):
-            if end.digests is None or end.start != at:
-                break
-            joined.append(end)
-            at = end.end
-        is_whole = len(joined) == len(ends) or self._is_interrupted
-        return joined if is_whole else []
-
-    def _is_told(self, change: Change, end: "PartEnd") -> bool:
-        """Tell whether anything stood in a part; one of each transcript is needed in any case."""
-        stays = change.old is not None and change.old.parts and change.goes_on
-        return end.bytes > 0 or not stays
-
-    def states(self, first: int, paths: Collection[str] | None = None) -> list[FileState]:
-        """Return the states of all that is known, or of the changed *paths*, after this run.
-
-        New parts are numbered from *first* on.
-        """
-        if paths is None:
-            old = {state.path: state for state in self._made.known}
-            changed = self.states(first, self._made.changes)
-            return [*{**old, **{state.path: state for state in changed}}.values()]
-        found = (self._state(path, self._made.changes[path], first) for path in paths)
-        return [state for state in found if state is not None]
-
-    def _state(self, path: str, change: Change, first: int) -> FileState | None:
-        """Return the state of one transcript after this run; None where nothing is known of it."""
-        old, extent, ends = change.old, change.extent, self._ends[path]
-        if extent is None:
-            return replace(old, gone_ns=self._now_ns) if old else None
-        digests = ends[-1].digests if ends else None
-        if digests is None or not _is_text(path):
-            return old
-        stays = old is not None and change.goes_on
-        base = change.base
-        transcript = extent.transcript
-        return FileState(
-            path=path,
-            device=transcript.device,
-            inode=transcript.inode,
-            size=transcript.size,
-            is_sure=self._is_sure(transcript),
-            mtime_ns=transcript.mtime_ns,
-            end=ends[-1].end,
-            digests=digests,
-            is_settled=all(end.is_settled for end in ends),
-            with_results=extent.with_results,
-            has_meta=transcript.has_meta,
-            revision=base.revision,
-            line_ends=base.line_ends + sum(end.line_ends for end in ends),
-            records=base.records + sum(end.records for end in ends),
-            parts=[
-                *(old.parts if old and stays else ()),
-                *(end.part + first for end in ends if end.part not in self.needless),
-            ],
-            former=self._former(change),
-        )
-
-    def _is_sure(self, transcript: Transcript) -> bool:
-        """Whether size and time will tell if *transcript* changes.
-
-        Not if it was written just now: clocks of file systems are coarse, and it may be written again
-        before they tick.
-        """
-        return not self._is_interrupted and transcript.mtime_ns < self._now_ns - _TICK_NS
-
-    def _former(self, change: Change) -> list[Former]:
-        old = change.old
-        if old is None:
-            return []
-        if change.fate is None:
-            return old.former
-        gone = Former(old.revision, old.parts, old.size, old.mtime_ns, change.fate, self._now_ns)
-        return [*old.former, gone]
-
-
-def gather_without_store(
-    made: Plan, readings: Iterable[Reading], *, now_ns: int, first: int = 0
-) -> Gathered:
-    """Return what *readings* of the changes of *made* say, their parts numbered from *first* on.
-
-    The states are those of all that *made* knows. For who keeps rows and states in memory.
-    """
-    from tokenaudit.store.rows import Collector
-
-    bases = {path: change.base for path, change in made.changes.items()}
-    collector = Collector(made.discovery.transcripts, bases)
-    for reading in readings:
-        collector.add(reading)
-    advance = _Advance(made, collector, now_ns)
-    return Gathered(advance.rows.renumbered(first), advance.states(first))
-
-
-def facts_without_store(discovery: Discovery, readings: Iterable[Reading]) -> "Facts":
-    """Return what *readings*, of all transcripts of *discovery*, say."""
-    from tokenaudit.store.facts import facts_of
-    from tokenaudit.store.rows import Collector
-
-    collector = Collector(discovery.transcripts, {})
-    for reading in readings:
-        collector.add(reading)
-    return facts_of(collector.rows(), unreadable=discovery.rejects)
-
-
-def _is_text(path: str) -> bool:
-    """Tell whether UTF-8 can hold *path*: what it cannot is read in each run anew."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _without(index: Index, damaged: Sequence[Segment]) -> Index:
-    """Return *index* without the *damaged* segments: what they held is to be read again."""
-    lost = {part for segment in damaged for part in segment.parts}
-    if not lost:
-        return index
-    names = {segment.name for segment in damaged}
-    return replace(
-        index,
-        segments=[segment for segment in index.segments if segment.name not in names],
-        files=[
-            state if lost.isdisjoint(state.all_parts()) else _with_loss(state, lost)
-            for state in index.files
-        ],
-    )
-
-
-def _with_loss(state: FileState, lost: Collection[int]) -> FileState:
-    left = [
-        replace(one, parts=[part for part in one.parts if part not in lost]) for one in state.former
-    ]
-    parts = [part for part in state.parts if part not in lost]
-    if len(parts) == len(state.parts):
-        return replace(state, former=left)
-    return replace(state, parts=parts, former=left, is_sure=False, is_settled=False)
-
-
-def _merged(written: Sequence[Segment], states: Sequence[FileState], folder: Path) -> list[Segment]:
-    """Merge the youngest segments where they have become many: each commit makes one."""
-    start, younger = len(written), 0
-    for at in range(len(written) - 1, 0, -1):
-        younger += written[at].records
-        if written[at - 1].records <= _GROWTH * younger:
-            start = at - 1
-    if start >= len(written):
-        return [*written]
-    from tokenaudit.store.rows import united
-
-    live = {part for state in states for part in state.all_parts()}
-    rows = united(segments.rows_of(segments.load(one.name, folder)) for one in written[start:])
-    return [*written[:start], segments.write(rows.of(live), folder)]
-
-
-def _cleared(
-    written: Sequence[Segment], states: Sequence[FileState], folder: Path
-) -> list[Segment]:
-    """Write those segments anew that hold more than what *states* stand on; return all there are then."""
-    live = {part for state in states for part in state.all_parts()}
-    cleared = []
-    for segment in written:
-        if live.issuperset(segment.parts):
-            cleared.append(segment)
-        elif not live.isdisjoint(segment.parts):
-            rows = segments.rows_of(segments.load(segment.name, folder))
-            cleared.append(segments.write(rows.of(live), folder))
-    return cleared
 
 
 def _set_aside(folder: Path) -> Path:
