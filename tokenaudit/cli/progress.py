@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["progress_bar"]
 
-
 _PATIENCE_S = 1.0
 """How long a user waits before a progress bar is shown."""
 

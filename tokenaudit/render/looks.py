@@ -12,7 +12,6 @@ from tokenaudit.reports.report import Column, Unit
 
 __all__ = ["Look", "Run", "look_of", "painted", "rule"]
 
-
 _FAINT: Final = frozenset({"—", "-", "undated", "0"})
 
 

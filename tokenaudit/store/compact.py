@@ -9,7 +9,6 @@ from tokenaudit.store.index import FileState, Segment
 
 __all__ = ["cleared", "merged"]
 
-
 _GROWTH: Final = 2
 """Segments are merged until each holds this many times the records of all younger ones."""
 

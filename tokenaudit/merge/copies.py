@@ -1,0 +1,75 @@
+"""R4 and R5: of the copies of a response, which line counts, and to whom it belongs."""
+
+from typing import Final
+
+import polars as pl
+
+__all__ = ["BY_OWNER", "OF_ALL", "OF_OWNER", "best_of", "owners_of", "shared_of"]
+
+OF_OWNER: Final = (
+    "agent_id",
+    "is_sidechain",
+    "is_progress",
+    "cwd",
+    "branch",
+    "version",
+    "entrypoint",
+)
+"""What a response has from its owner (R5)."""
+
+OF_ALL: Final = ("time", "request_id", "lines")
+"""What all its copies say together."""
+
+BY_OWNER: Final = ("is_progress", "is_sidechain", "file_time", "path", "revision")
+"""Of the copies of a response the one that comes first is its owner (R5)."""
+
+
+def owners_of(copied: pl.DataFrame) -> pl.DataFrame:
+    """Return for each key the row of its owner, and what all copies say together (R5)."""
+    return (
+        copied.sort(*BY_OWNER, "line", nulls_last=True)
+        .group_by("key", maintain_order=True)
+        .agg(
+            pl.col("session_id").first(),
+            pl.col("time", "request_id").drop_nulls().first(),
+            pl.col("lines").sum(),
+            owner_row=pl.col("row").first(),
+        )
+    )
+
+
+def best_of(copied: pl.DataFrame) -> pl.DataFrame:
+    """Return for each key the row of the best line (R4).
+
+    Of equally good lines the later one counts: within a transcript by its place, for times there go
+    back and forth; among transcripts by its time.
+    """
+    is_final = pl.col("stop_reason").is_not_null()
+    return (
+        copied.select(
+            *("key", "value_line", "record", *BY_OWNER),
+            is_final=is_final,
+            said=pl.when(~is_final).then("output_tokens").otherwise(0),
+            later=pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC")),
+            best_row="row",
+        )
+        .sort("is_final", "said", "value_line", "record", descending=True)
+        .unique(["key", "path", "revision"], keep="first", maintain_order=True)
+        .sort(*BY_OWNER, nulls_last=True)
+        .sort("is_final", "said", "later", descending=True, maintain_order=True)
+        .unique("key", keep="first", maintain_order=True)
+        .select("key", "best_row")
+    )
+
+
+def shared_of(copied: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
+    """Count the responses that the main transcript of one session copies from another's."""
+    return (
+        copied.filter(~pl.col("is_progress") & ~pl.col("is_sidechain"))
+        .select("key", "session_id")
+        .unique()
+        .join(owners.select("key", owner_id="session_id"), on="key")
+        .filter(pl.col("session_id") != pl.col("owner_id"))
+        .group_by("session_id", "owner_id")
+        .agg(pl.len().alias("responses"))
+    )

@@ -1,0 +1,67 @@
+"""R6: what iterations tell of responses that took several inferences."""
+
+import polars as pl
+
+from tokenaudit.merge.counts import RESOLVED
+from tokenaudit.model import Kind, Quality
+
+__all__ = ["Iterations"]
+
+
+class Iterations:
+    """The inferences behind responses whose top level does not tell all."""
+
+    def __init__(self, iterations: pl.DataFrame, responses: pl.DataFrame) -> None:
+        """Join *iterations*, whose writes are split, with the *responses* that they are of."""
+        self._responses = responses.with_row_index("response")
+        found = iterations.rename({"path": "source_path", "record": "source_record"}).join(
+            self._responses.drop(*RESOLVED, "is_split_assumed"),
+            on=["source_path", "source_record"],
+        )
+        is_served = pl.col("type") == "fallback_message"
+        self._found = found.with_columns(is_fallback=is_served.any().over("response"))
+
+    def responses(self) -> list[pl.DataFrame]:
+        """Return those that are responses of their own, outside the top level."""
+        return [
+            self._own(pl.col("type") == "advisor_message", Kind.ADVISOR),
+            self._own(pl.col("type") == "compaction", Kind.COMPACTION),
+        ]
+
+    def refused(self) -> pl.DataFrame:
+        """Return the attempts before a fallback: asked, and answered by another model."""
+        return self._own(pl.col("is_fallback") & (pl.col("type") == "message"), Kind.REFUSED)
+
+    def parts(self) -> pl.DataFrame:
+        """Return the inferences of responses that took several and whose counts they add up to.
+
+        Where they do not add up the top level stands alone: it is what is counted.
+        """
+        served = (
+            pl.when("is_fallback").then(pl.lit("fallback_message")).otherwise(pl.lit("message"))
+        )
+        parts = self._found.filter(pl.col("type") == served)
+        sums = parts.group_by("response").agg(pl.len().alias("parts"), pl.col(*RESOLVED).sum())
+        agreeing = sums.filter(pl.col("parts") > 1).join(
+            self._responses.select("response", *RESOLVED), on=["response", *RESOLVED]
+        )
+        return parts.join(agreeing, on="response", how="semi").select("response", *RESOLVED)
+
+    def _own(self, which: pl.Expr, kind: Kind) -> pl.DataFrame:
+        nothing = pl.lit(0, dtype=pl.Int64)
+        return (
+            self._found.filter(which)
+            .with_columns(
+                response_id=pl.format("{}#{}", "response_id", "iteration"),
+                kind=pl.lit(kind.value),
+                model=pl.coalesce("iteration_model", "model"),
+                copies=nothing,
+                web_searches=nothing,
+                web_fetches=nothing,
+                thinking_tokens=pl.lit(None, dtype=pl.Int64),
+                recorded_cost_usd=pl.lit(None, dtype=pl.String),
+                odd=pl.lit(None, dtype=pl.String),
+                quality=pl.lit(Quality.FINAL.value),
+            )
+            .select(self._responses.drop("response").columns)
+        )
