@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from tokenaudit.lake.parts import encode, place
-from tokenaudit.lake.rows import SCHEMA, conform
+from tokenaudit.lake.schema import SCHEMA, conform
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 COPIED = 20

@@ -15,8 +15,8 @@ from processes import unmeasured
 
 from tokenaudit.cli import exports
 from tokenaudit.lake.parts import find, read
-from tokenaudit.lake.rows import unite
 from tokenaudit.lake.storage import Folder
+from tokenaudit.lake.unite import unite
 from tokenaudit.transcripts import DEMO
 
 

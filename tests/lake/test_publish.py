@@ -13,8 +13,8 @@ from tokenaudit.errors import OutputError
 from tokenaudit.lake.host import Host
 from tokenaudit.lake.parts import encode, find, place, read
 from tokenaudit.lake.publish import GRACE, publish
-from tokenaudit.lake.rows import unite
 from tokenaudit.lake.storage import Folder
+from tokenaudit.lake.unite import unite
 
 HOST = Host("h1", "laptop")
 NOW = datetime(2026, 3, 3, tzinfo=UTC)

@@ -79,7 +79,7 @@ def test_one_digest_whoever_does_the_work(lake: Path, expected: Rollup) -> None:
 
 def test_the_document_names_every_column() -> None:
     """The schema that is documented is the schema that is written."""
-    from tokenaudit.lake.rows import SCHEMA
+    from tokenaudit.lake.schema import SCHEMA
 
     section = DOCUMENT.read_text("utf-8").partition("## Schema")[2].partition("\n## ")[0]
     cells = [line.split("|")[1] for line in section.splitlines() if line[:1] == "|"]

@@ -13,7 +13,10 @@ from stories import STORIES, Story
 from transcripts_builder import agent_file, facts_of, reply, session_file, sidechain, write
 
 from tokenaudit import transcripts
-from tokenaudit.lake.rows import SCHEMA, merged, rows_of, unite
+from tokenaudit.lake.merging import merged
+from tokenaudit.lake.rows import rows_of
+from tokenaudit.lake.schema import SCHEMA
+from tokenaudit.lake.unite import unite
 from tokenaudit.merge import merge
 from tokenaudit.store.facts import Facts
 

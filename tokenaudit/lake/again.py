@@ -16,7 +16,7 @@ from msgspec import Struct
 from tokenaudit import __version__, files
 from tokenaudit.lake.host import Host
 from tokenaudit.lake.parts import Part, are_whole, parse
-from tokenaudit.lake.rows import FORMAT
+from tokenaudit.lake.schema import FORMAT
 from tokenaudit.lake.storage import Storage
 from tokenaudit.store.facts import Facts
 

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 from msgspec import Struct
 
-from tokenaudit.lake.rows import FORMAT, SCHEMA
+from tokenaudit.lake.schema import FORMAT, SCHEMA
 from tokenaudit.lake.storage import Storage
 
 __all__ = [

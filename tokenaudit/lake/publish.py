@@ -15,8 +15,8 @@ from msgspec import Struct
 from tokenaudit.lake.host import Host
 from tokenaudit.lake.parts import Damage, Part, encode, find, parse, place, read
 from tokenaudit.lake.redact import redact
-from tokenaudit.lake.rows import unite
 from tokenaudit.lake.storage import Storage
+from tokenaudit.lake.unite import unite
 
 __all__ = ["GRACE", "Published", "WrittenPart", "publish", "publish_day"]
 

@@ -22,8 +22,9 @@ from tokenaudit.lake.host import Host
 from tokenaudit.lake.parts import Damage, Part, encode, read
 from tokenaudit.lake.publish import GRACE, WrittenPart, publish_day
 from tokenaudit.lake.redact import redact
-from tokenaudit.lake.rows import rows_of, unite
+from tokenaudit.lake.rows import rows_of
 from tokenaudit.lake.storage import Storage, open_storage
+from tokenaudit.lake.unite import unite
 from tokenaudit.lake.work import Work
 from tokenaudit.model import Transcript
 from tokenaudit.store import facts_without_store

@@ -13,9 +13,11 @@ import polars as pl
 from msgspec import Struct
 
 from tokenaudit.lake.groups import Groups
+from tokenaudit.lake.merging import merged, needs_merging
 from tokenaudit.lake.parts import Damage, Part, read
-from tokenaudit.lake.rows import SCHEMA, merged, needs_merging, united
+from tokenaudit.lake.schema import SCHEMA
 from tokenaudit.lake.storage import open_storage
+from tokenaudit.lake.unite import united
 from tokenaudit.ledger import TOKENS, measures, price_merged, unbilled
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import COSTS, USD, condense, price
