@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,16 +73,19 @@ def test_silent_stdin_is_not_waited_for(home: Path) -> None:
     """A pipe that nobody writes to, and nobody closes."""
     reader, writer = os.pipe()
     try:
-        start = time.monotonic()
         done = subprocess.run(
-            PROGRAM, stdin=reader, capture_output=True, check=True, env=environment(home)
+            PROGRAM,
+            stdin=reader,
+            capture_output=True,
+            check=True,
+            timeout=60,  # it would wait for ever
+            env=environment(home),
         )
     finally:
         os.close(reader)
         os.close(writer)
 
     assert b"today" in done.stdout
-    assert time.monotonic() - start < 8
 
 
 def test_endless_stdin_comes_to_an_end(home: Path) -> None:
@@ -120,22 +122,21 @@ def test_a_call_that_hangs_ends_with_what_claude_code_says(home: Path) -> None:
     """A folder on a network that does not answer must not freeze the status bar."""
     code = (
         "import sys, time; from tokenaudit.statusline import figures, program; program._ALARM_S = 0.5;"
-        "figures._figures = lambda *_: time.sleep(60); sys.exit(program.main([]))"
+        "figures._figures = lambda *_: time.sleep(600); sys.exit(program.main([]))"
     )
-    start = time.monotonic()
     said = [
         subprocess.run(
             [sys.executable, "-c", code],
             input=data,
             capture_output=True,
             check=True,
+            timeout=60,
             env=environment(home),
         ).stdout
         for data in (b"", told())
     ]
 
     assert said == [b"tokenaudit\n", "Opus 4.6 · Claude's $1.50 session · — today\n".encode()]
-    assert time.monotonic() - start < 40
 
 
 def test_a_state_that_cannot_be_used_leaves_what_claude_code_says(home: Path) -> None:
