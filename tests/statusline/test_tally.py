@@ -62,8 +62,20 @@ def expected(root: Path) -> Figures:
     )
 
 
+OPENED: list[Tally] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close every state that a test has opened."""
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def tally(folder: Path, basis: str = "basis") -> Tally:
-    return Tally(str(folder / "state" / "statusline.db"), basis, tariffs)
+    OPENED.append(Tally(str(folder / "state" / "statusline.db"), basis, tariffs))
+    return OPENED[-1]
 
 
 def refreshed(

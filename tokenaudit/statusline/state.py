@@ -55,6 +55,15 @@ def opened(path: str) -> sqlite3.Connection:
     """Open the file at *path*, which has its tables then; raises sqlite3.Error or OSError if it cannot."""
     os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - no pathlib here
     db = sqlite3.connect(path, timeout=0.5)
+    try:
+        _prepare(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
     db.execute("pragma synchronous = off")  # after a crash of the machine it is made again
     db.execute("pragma journal_mode = truncate")
     version = db.execute("pragma user_version").fetchone()[0]
@@ -62,7 +71,6 @@ def opened(path: str) -> sqlite3.Connection:
         raise sqlite3.DatabaseError(f"made by another version: {version}")
     if not version:
         db.executescript(f"begin immediate; {_SCHEMA} pragma user_version = {_VERSION}; commit;")
-    return db
 
 
 def get(db: sqlite3.Connection, key: str) -> Any:

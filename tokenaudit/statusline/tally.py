@@ -65,8 +65,12 @@ class Tally:
         self._is_restarted = self._has_news = self._is_partial = False
         self._db = opened(path)
         self._responses = Responses(self._db, tariffs)
-        if get(self._db, "basis") != basis:
-            self._begin_anew(basis)
+        try:
+            if get(self._db, "basis") != basis:
+                self._begin_anew(basis)
+        except BaseException:
+            self.close()
+            raise
 
     def _begin_anew(self, basis: str) -> None:
         """Throw away what stands on another basis, unless another call has done so meanwhile."""
