@@ -70,6 +70,15 @@ def histories() -> st.SearchStrategy[list[Copy]]:
     )
 
 
+def told_once() -> st.SearchStrategy[list[Copy]]:
+    """Return histories in which no transcript has two lines of one message without a request id."""
+    return st.lists(
+        copies(),
+        max_size=6,
+        unique_by=lambda copy: (copy.message, copy.transcript, copy.form),
+    )
+
+
 def facts(history: Sequence[Copy], host: str = "") -> Facts:
     """Return the facts of *history*; *host* stands before paths, so that hosts can be put together."""
     records = [_record(copy, host) for copy in history]
