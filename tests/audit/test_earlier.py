@@ -305,7 +305,7 @@ def test_what_it_stood_on_goes_to_the_foot(run: Callable[..., str], root: Path) 
     gone.unlink()
     notes = " ".join(run("reconcile", path, "--root", root, "--no-store").split())
 
-    assert "Its rates: card: was 2020.01.01, is 2026.11.21." in notes
+    assert "Its rates: card: was 2020.01.01, is 2026.11.30." in notes
     assert "1 transcript of it not here any more" in notes
     assert gone.name in notes
 

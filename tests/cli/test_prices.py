@@ -21,8 +21,9 @@ from tokenaudit.__main__ import main
 from tokenaudit.cli import app
 from tokenaudit.cli.prices import app as prices
 from tokenaudit.cli.run import spoken
+from tokenaudit.pricing.card import shipped_card
 from tokenaudit.render import Format
-from tokenaudit.reports.prices import explained
+from tokenaudit.reports.prices import card_prices, explained, model_prices
 from tokenaudit.reports.question import Question
 
 UNPRICED = str(FIXTURES / "unpriced-models" / "claude")
@@ -244,6 +245,36 @@ def test_show_tells_the_history_of_a_model(capfd: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
+    ("day", "words"),
+    [
+        (date(2027, 1, 21), "Deprecated: Anthropic's API ends the model on 2027-01-22."),
+        (date(2027, 1, 22), "Anthropic's API ended the model on 2027-01-22; its prices hold"),
+    ],
+)
+def test_show_tells_the_end_of_life_of_a_model(day: date, words: str) -> None:
+    """Before it as deprecated, from that day on as what has been."""
+    now = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    question = Question(command="prices", version="1", now=now)
+    shown = model_prices(shipped_card(), question, "claude-opus-4-5", None)
+    listed = " ".join(card_prices(shipped_card(), question).notes)
+
+    assert any(note.startswith(words) for note in shown.notes)
+    assert ("Deprecated" in listed) == ("Deprecated" in words)
+    assert ("claude-opus-4-5 (2027-01-22)" in listed) == ("Deprecated" in words)
+
+
+def test_a_price_on_which_sources_differ_is_low_and_names_them(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Both figures stand in the source; none of them is passed off as sure."""
+    (row,) = document(capfd, "prices", "show", "claude-mythos-preview")["rows"]
+
+    assert row["price_confidence"] == "low"
+    assert "$25/$125" in row["price_source"]
+    assert "$10/$50" in row["price_source"]
+
+
+@pytest.mark.parametrize(
     ("argv", "words"),
     [
         (["prices", "show", "claude-opus-45"], "no price for claude-opus-45"),
@@ -404,7 +435,7 @@ def loaded(tmp_path: Path, *lines: dict[str, Any]) -> tokenaudit.Ledger:
 
 def test_an_old_card_warns_of_newer_usage(tmp_path: Path) -> None:
     """From the 46th day after its last check, and only if there is usage after that."""
-    line = reply(model="claude-opus-5") | {"timestamp": "2026-11-22T09:00:00.000Z"}
+    line = reply(model="claude-opus-5") | {"timestamp": "2026-12-01T09:00:00.000Z"}
     ledger = loaded(tmp_path, line)
 
     def warns(now: date, **more: Any) -> bool:
@@ -413,13 +444,13 @@ def test_an_old_card_warns_of_newer_usage(tmp_path: Path) -> None:
         )
         return any(note.startswith("Warning: the rate card") for note in report.notes)
 
-    old = ledger.report("daily", now=datetime(2027, 1, 6, tzinfo=UTC))
+    old = ledger.report("daily", now=datetime(2027, 1, 15, tzinfo=UTC))
 
     assert [old.notes[-1]] == spoken(old, Format.JSON)
     assert ([], list(old.notes)) == (spoken(old, Format.TABLE), spoken(old, Format.CSV))
-    assert not warns(date(2027, 1, 5))
-    assert warns(date(2027, 1, 6))
-    assert not warns(date(2027, 1, 6), until=date(2026, 11, 21))
+    assert not warns(date(2027, 1, 14))
+    assert warns(date(2027, 1, 15))
+    assert not warns(date(2027, 1, 15), until=date(2026, 11, 30))
     assert ledger.frame["price_modifiers"].to_list() == ["carried_forward"]
 
 

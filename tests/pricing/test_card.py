@@ -157,9 +157,9 @@ def test_the_basis_names_the_card() -> None:
     data = (DATA / "card.json").read_bytes() + (DATA / "prices.csv").read_bytes()
 
     assert {
-        "card": "2026.11.21",
+        "card": "2026.11.30",
         "sha256": hashlib.sha256(data).hexdigest(),
-        "verified_through": "2026-11-21",
+        "verified_through": "2026-11-30",
         "currency": "USD",
     } == CARD.basis
 
@@ -226,15 +226,8 @@ def test_the_basis_names_the_card() -> None:
         ),
         ("claude-opus-4-8", "fast", "2026-05-28", "10 50 1", None, "fast"),
         ("claude-opus-4-8", "fast", "2026-05-29", "10 50 1", None, "fast"),
-        ("claude-opus-4-8", "fast", "2026-11-29", "10 50 1", None, "fast carried_forward"),
-        (
-            "claude-opus-4-8",
-            "fast",
-            "2026-11-30",
-            "5 25 0.5",
-            None,
-            "carried_forward speed_unpriced",
-        ),
+        ("claude-opus-4-8", "fast", "2026-11-29", "10 50 1", None, "fast"),
+        ("claude-opus-4-8", "fast", "2026-11-30", "5 25 0.5", None, "speed_unpriced"),
         (
             "claude-opus-4-8",
             "fast",

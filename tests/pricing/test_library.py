@@ -159,8 +159,8 @@ def test_history_stays_with_the_card(library: Library, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("day", "source", "doubts"),
     [
-        ("2026-11-21", "platform pricing page", ()),
-        ("2026-11-22", "genai-prices 0.2.3", ()),
+        ("2026-11-30", "platform pricing page", ()),
+        ("2026-12-01", "genai-prices 0.2.3", ()),
     ],
 )
 def test_newer_rows_hold_after_the_cards_last_check(
@@ -180,7 +180,7 @@ def test_without_newer_rows_the_card_is_carried_forward(library: Library, tmp_pa
     """And says so."""
     libraries.keep(library, tmp_path)
     found = rates_in_force(cache=tmp_path).tariff(
-        "claude-opus-5", None, date(2026, 11, 22), None, None
+        "claude-opus-5", None, date(2026, 12, 1), None, None
     )
 
     assert found is not None

@@ -7,6 +7,7 @@ is told with its basis, and where two are possible none is chosen.
 import csv
 import hashlib
 from collections.abc import Mapping
+from datetime import date
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -51,6 +52,8 @@ class ModelFacts(Struct, frozen=True):
     """In tokens, on the API of Anthropic."""
     tokenizer: str
     """`old` or `new`: the new one makes about 30 % more tokens of the same text."""
+    end_of_life: date | None
+    """The day on which the API of Anthropic ends, or ended, the model; None where no day is named."""
 
 
 class Window(Struct, frozen=True):
@@ -69,15 +72,22 @@ def _table() -> bytes:
 def _models() -> Mapping[str, ModelFacts]:
     try:
         rows = csv.DictReader(_table().decode("utf-8").splitlines())
-        return {
-            row["model"]: ModelFacts(row["model"], int(row["context_window"]), row["tokenizer"])
-            for row in rows
-        }
+        return {row["model"]: _facts(row) for row in rows}
     except (OSError, csv.Error, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"models.csv: what is known of models is damaged: {error!r}",
             hint="Install tokenaudit anew.",
         ) from None
+
+
+def _facts(row: Mapping[str, str]) -> ModelFacts:
+    end = row["end_of_life"]
+    return ModelFacts(
+        model=row["model"],
+        context_window=int(row["context_window"]),
+        tokenizer=row["tokenizer"],
+        end_of_life=date.fromisoformat(end) if end else None,
+    )
 
 
 def digest() -> str:

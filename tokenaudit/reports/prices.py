@@ -64,7 +64,20 @@ def card_prices(card: RateCard, question: Question) -> Report:
     """Return all rates in force on the day of *question*, user rates first."""
     today = question.now.date()
     rates = [rate for rate in card.rates if rate.holds_on(today)]
-    return _rates_report(card, question, rates, f"Prices on {today}")
+    return _rates_report(card, question, rates, f"Prices on {today}", *_deprecated(rates, today))
+
+
+def _deprecated(rates: Sequence[Rate], today: date) -> Iterator[str]:
+    """Yield what is to be said of models whose end of life is yet to come."""
+    ends = {rate.model: _end_of_life(rate.model) for rate in rates}
+    soon = [f"{model} ({end})" for model, end in ends.items() if end is not None and end > today]
+    if soon:
+        yield f"Deprecated, with the day on which Anthropic's API ends it: {', '.join(soon)}."
+
+
+def _end_of_life(key: str) -> date | None:
+    facts = facts_of(key)
+    return facts.end_of_life if facts is not None else None
 
 
 def model_prices(card: RateCard, question: Question, model: str, day: date | None) -> Report:
@@ -83,16 +96,23 @@ def model_prices(card: RateCard, question: Question, model: str, day: date | Non
         held = {tariff.rate.id: tariff.rate for tariff in found if tariff is not None}
         rates = list(held.values())
     title = f"Prices of {key}" + (f" on {day}" if day else "")
-    return _rates_report(card, question, rates, title, *_about(key))
+    return _rates_report(card, question, rates, title, *_about(key, question.now.date()))
 
 
-def _about(key: str) -> Iterator[str]:
+def _about(key: str, today: date) -> Iterator[str]:
     facts = facts_of(key)
-    if facts is not None:
-        yield (
-            f"Context window of the model: {facts.context_window:,} tokens; {facts.tokenizer}"
-            " tokenizer (the new one makes about 30% more tokens of the same text)."
-        )
+    if facts is None:
+        return
+    yield (
+        f"Context window of the model: {facts.context_window:,} tokens; {facts.tokenizer}"
+        " tokenizer (the new one makes about 30% more tokens of the same text)."
+    )
+    if facts.end_of_life is None:
+        return
+    if facts.end_of_life > today:
+        yield f"Deprecated: Anthropic's API ends the model on {facts.end_of_life}."
+    else:
+        yield f"Anthropic's API ended the model on {facts.end_of_life}; its prices hold for what it answered."
 
 
 def _rates_report(
