@@ -14,7 +14,7 @@ import pytest
 from transcripts_builder import prompt, reply, session_file, usage, write
 
 import tokenaudit
-from tokenaudit import Ledger, Shape, UsageError, load
+from tokenaudit import Layout, Ledger, UsageError, load
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -85,7 +85,7 @@ def test_a_report_takes_filters_and_a_shape(ledger: Ledger) -> None:
         since=date(2026, 10, 1),
         until=date(2026, 10, 31),
         projects=["webshop"],
-        shape=Shape(limit=1, descending=True),
+        shape=Layout(limit=1, descending=True),
         now=NOW,
     )
     section = report.sections[0]

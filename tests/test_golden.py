@@ -62,7 +62,7 @@ def test_command_writes_what_is_expected(
 ) -> None:
     """The same bytes as when they were last reviewed."""
     if case.now is not None:
-        monkeypatch.setattr("tokenaudit.cli.asking.datetime", clock_at(case.now))
+        monkeypatch.setattr("tokenaudit.cli.request.datetime", clock_at(case.now))
     root = case.story.root
     if case.before is not None:
         root = tmp_path / "claude"

@@ -33,8 +33,8 @@ from transcripts_builder import (
 )
 
 from tokenaudit import Ledger, load
-from tokenaudit.ledger import MEASURES, build
-from tokenaudit.ledger import Ledger as Built
+from tokenaudit.ledger.frame import MEASURES, build
+from tokenaudit.ledger.frame import Ledger as Built
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.store import facts_without_store
 from tokenaudit.transcripts import Reading, discover, extents_of, read

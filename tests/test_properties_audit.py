@@ -6,27 +6,27 @@ from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
-from audited import NOW, Audited, question, rows
+from audited import NOW, Audited, request, rows
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from test_properties import World, examples, on_disk, worlds
 
-from tokenaudit.audit.bridge import Basis
-from tokenaudit.audit.evidence import Evidence
-from tokenaudit.audit.merging import usage_lines
-from tokenaudit.audit.reconcile import reconciled
-from tokenaudit.audit.ways import ways
-from tokenaudit.claims import Claim, Counts, Shape
-from tokenaudit.claims import Line as ClaimLine
-from tokenaudit.ledger import TOKENS
-from tokenaudit.lineage import gather
-from tokenaudit.model import Kind
+from tokenaudit.analysis.cache_rebuilds import studied
+from tokenaudit.audit.check.evidence import Evidence
+from tokenaudit.audit.reconcile.bridge import Basis
+from tokenaudit.audit.reconcile.claims import Claim, ClaimKind, Counts
+from tokenaudit.audit.reconcile.claims import Line as ClaimLine
+from tokenaudit.audit.reconcile.comparison import reconciled
+from tokenaudit.audit.reconcile.counting_methods import ways
+from tokenaudit.audit.reconcile.recount import usage_lines
+from tokenaudit.ledger.frame import TOKENS
+from tokenaudit.ledger.lineage import gather
+from tokenaudit.ledger.verdict import judge
+from tokenaudit.model.terms import Kind
 from tokenaudit.reports.cache import cache
-from tokenaudit.reports.caching import studied
 from tokenaudit.reports.diff import Period, diff
 from tokenaudit.reports.reconcile import chooser
 from tokenaudit.reports.selection import Selection, select
-from tokenaudit.verdict import judge
 
 
 @examples(60)
@@ -94,7 +94,7 @@ def test_differences_and_caches_add_up(world: World) -> None:
     assert frame.select(ledger.frame.columns).equals(ledger.frame)
     assert frame["rebuilt_tokens"].null_count() == 0
     assert (frame["cause"].is_not_null() == (frame["rebuilt_tokens"] > 0)).all()
-    report = cache(ledger, question(limit=999))
+    report = cache(ledger, request(limit=999))
     assert report.sections[0].totals is not None
     for name in ("causes", "rebuilds"):
         section = next(each for each in report.sections if each.name == name)
@@ -108,7 +108,7 @@ def test_differences_and_caches_add_up(world: World) -> None:
         one, other = (
             cost(ledger.frame.filter(on.is_between(each.since, each.until))) for each in periods
         )
-        effects = rows(diff(ledger, question(), *periods), "effects")
+        effects = rows(diff(ledger, request(), *periods), "effects")
         assert total(row["change_usd"] for row in effects) == other - one
 
 
@@ -117,7 +117,13 @@ money = st.integers(0, 10**9).map(lambda micro: Decimal(micro).scaleb(-6))
 claimed = st.builds(
     Claim,
     st.sampled_from(
-        [Shape.RESULT, Shape.CCUSAGE, Shape.STATS_CACHE, Shape.ADMIN_USAGE, Shape.EXPORT]
+        [
+            ClaimKind.RESULT,
+            ClaimKind.CCUSAGE,
+            ClaimKind.STATS_CACHE,
+            ClaimKind.ADMIN_USAGE,
+            ClaimKind.EXPORT,
+        ]
     ),
     st.just("claim"),
     st.lists(
@@ -165,7 +171,7 @@ def test_a_known_way_of_counting_leaves_nothing_unexplained(
         assume(held.rows.height)
         way = data.draw(st.sampled_from(ways(held.rows, usage_lines(held), held.ledger.card)))
         line = ClaimLine(None, way.figure.counts, way.figure.cost_usd)
-        claim = Claim(Shape.CCUSAGE, "claim", (line,), cost_usd=way.figure.cost_usd)
+        claim = Claim(ClaimKind.CCUSAGE, "claim", (line,), cost_usd=way.figure.cost_usd)
         found = reconciled(claim, held, chooser(held.ledger))
 
     assert found.unexplained.is_nothing

@@ -17,13 +17,13 @@ pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="the real histories ar
 
 decode = json.JSONDecoder().raw_decode  # a second object on a line is never about usage here
 
-Said = tuple[str, int, int, str | None, int, int, int, int]
+Observation = tuple[str, int, int, str | None, int, int, int, int]
 
 
 @cache
-def direct() -> dict[str, list[Said]]:
+def direct() -> dict[str, list[Observation]]:
     """Every line of every transcript that says usage, by message id."""
-    found: dict[str, list[Said]] = defaultdict(list)
+    found: dict[str, list[Observation]] = defaultdict(list)
     for path in sorted(REAL.glob("*/**/*.jsonl")):
         offset = 0
         for number, data in enumerate(path.read_bytes().split(b"\n"), 1):

@@ -8,8 +8,8 @@ import pytest
 from stories import STORIES, Story
 
 from tokenaudit import Ledger, load
-from tokenaudit.ledger import totals
-from tokenaudit.model import Usage
+from tokenaudit.ledger.frame import totals
+from tokenaudit.model.terms import Usage
 
 
 @pytest.fixture(params=STORIES, ids=lambda story: story.name)

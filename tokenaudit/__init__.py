@@ -8,22 +8,22 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenaudit.api import Agent, Ledger, Session, load
-    from tokenaudit.errors import (
+    from tokenaudit.model.errors import (
         ConfigError,
         NoTranscriptsError,
         OutputError,
         TokenauditError,
         UsageError,
     )
-    from tokenaudit.model import Intake, Usage
-    from tokenaudit.reports.question import Shape
-    from tokenaudit.reports.report import Report
-    from tokenaudit.units import (
+    from tokenaudit.model.terms import Intake, Usage
+    from tokenaudit.model.units import (
         format_cost,
         format_tokens,
         format_usage_compact,
         format_usage_detailed,
     )
+    from tokenaudit.reports.report import Report
+    from tokenaudit.reports.request import Layout
 
 __version__ = "0.1.0"
 
@@ -31,12 +31,12 @@ __all__ = [
     "Agent",
     "ConfigError",
     "Intake",
+    "Layout",
     "Ledger",
     "NoTranscriptsError",
     "OutputError",
     "Report",
     "Session",
-    "Shape",
     "TokenauditError",
     "Usage",
     "UsageError",
@@ -52,13 +52,14 @@ _HOME = {
     **dict.fromkeys(("Agent", "Ledger", "Session", "load"), "api"),
     **dict.fromkeys(
         ("ConfigError", "NoTranscriptsError", "OutputError", "TokenauditError", "UsageError"),
-        "errors",
+        "model.errors",
     ),
-    **dict.fromkeys(("Intake", "Usage"), "model"),
+    **dict.fromkeys(("Intake", "Usage"), "model.terms"),
     "Report": "reports.report",
-    "Shape": "reports.question",
+    "Layout": "reports.request",
     **dict.fromkeys(
-        ("format_cost", "format_tokens", "format_usage_compact", "format_usage_detailed"), "units"
+        ("format_cost", "format_tokens", "format_usage_compact", "format_usage_detailed"),
+        "model.units",
     ),
 }
 

@@ -54,7 +54,7 @@ def _command_line(words: list[str]) -> int:
 
     from tokenaudit.cli import app
     from tokenaudit.cli.start import command_line
-    from tokenaudit.errors import TokenauditError
+    from tokenaudit.model.errors import TokenauditError
 
     try:
         code = command_line(app, words).main(

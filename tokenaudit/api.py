@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
-from tokenaudit import ledger as ledgers
 from tokenaudit import transcripts
-from tokenaudit.errors import UsageError
-from tokenaudit.model import Intake, Usage
+from tokenaudit.ledger import frame as ledgers
+from tokenaudit.model.errors import UsageError
+from tokenaudit.model.terms import Intake, Usage
 from tokenaudit.pricing.sources import rates_in_force
-from tokenaudit.reports import answers
-from tokenaudit.reports.question import Question, Shape
+from tokenaudit.reports import registry
 from tokenaudit.reports.report import Report
+from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import WEEKDAYS, Selection
 from tokenaudit.reports.session import find_session
 from tokenaudit.store import facts_without_store
@@ -68,7 +68,7 @@ class Ledger:
 
     @property
     def frame(self) -> "pl.DataFrame":
-        """One row per response; its columns are documented in `tokenaudit.ledger.SCHEMA`."""
+        """One row per response; its columns are documented in `tokenaudit.ledger.frame.SCHEMA`."""
         return self._ledger.frame.clone()
 
     @property
@@ -147,7 +147,7 @@ class Ledger:
         sessions: Sequence[str] = (),
         agents: Sequence[str] = (),
         branches: Sequence[str] = (),
-        shape: Shape | None = None,
+        shape: Layout | None = None,
         now: datetime | None = None,
     ) -> Report:
         """Return the report called *name*: `daily`, `sessions`, `project,model` and all the others.
@@ -166,11 +166,11 @@ class Ledger:
             agents=tuple(agents),
             branches=tuple(branches),
         )
-        question = Question(
-            name, self._version, now or datetime.now(UTC), selection, shape or Shape()
+        request = Request(
+            name, self._version, now or datetime.now(UTC), selection, shape or Layout()
         )
         ledger = dataclasses.replace(self._ledger, intake=self.intake, pricing=self.pricing)
-        return answers.answer(ledger, question, name)
+        return registry.answer(ledger, request, name)
 
     def to_report(self, now: datetime | None = None) -> dict[str, Any]:
         """Return everything as one JSON-ready object; *now* is what it calls `generated_at`.

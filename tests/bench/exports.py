@@ -12,11 +12,11 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "databases"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from compare import aligned
+from postgresql import running
 from repeated import Bench, Table, line_of
-from server import running
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 PER_FILE = 100

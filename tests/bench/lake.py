@@ -17,8 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
-from tokenaudit.lake.parts import encode, place
-from tokenaudit.lake.schema import SCHEMA, conform
+from tokenaudit.export.lake.parts import encode, place
+from tokenaudit.export.lake.schema import SCHEMA, conform
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 COPIED = 20

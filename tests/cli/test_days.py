@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenaudit.cli.days import parse_day
-from tokenaudit.errors import UsageError
+from tokenaudit.model.errors import UsageError
 
 MONDAY, SATURDAY, SUNDAY = 0, 5, 6
 WEDNESDAY = date(2026, 3, 18)

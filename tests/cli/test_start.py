@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from tokenaudit.cli import app
-from tokenaudit.cli.prices import app as prices
+from tokenaudit.cli.commands.prices import app as prices
 from tokenaudit.cli.start import command_line
 
 IMPORTS = """

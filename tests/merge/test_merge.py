@@ -31,8 +31,8 @@ from transcripts_builder import (
 )
 
 from tokenaudit import load
-from tokenaudit.ledger import build
-from tokenaudit.model import Transcript
+from tokenaudit.ledger.frame import build
+from tokenaudit.model.terms import Transcript
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.store import facts_without_store
 from tokenaudit.transcripts import discover, extents_of, read

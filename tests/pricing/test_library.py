@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tokenaudit.errors import UsageError
+from tokenaudit.model.errors import UsageError
 from tokenaudit.pricing import library as libraries
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.pricing.compare import cells, differences

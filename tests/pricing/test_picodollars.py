@@ -11,7 +11,7 @@ from tokenaudit.pricing.card import shipped_card
 from tokenaudit.pricing.cost import cost_of
 from tokenaudit.pricing.picodollars import CLASSES, cost
 from tokenaudit.pricing.rates import Tariff
-from tokenaudit.statusline.basis import _plain
+from tokenaudit.statusline.settings_cache import _plain
 
 CARD = shipped_card()
 TARIFFS = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tokenaudit.errors import ConfigError, TokenauditError
+from tokenaudit.model.errors import ConfigError, TokenauditError
 from tokenaudit.pricing.card import RateCard, shipped_card
 from tokenaudit.pricing.rates import Prices, Tariff
 from tokenaudit.pricing.sources import rates_in_force

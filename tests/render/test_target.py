@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tokenaudit.errors import OutputError
+from tokenaudit.model.errors import OutputError
 from tokenaudit.render.target import check, write
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def python(code: str, *arguments: str, **options: object) -> subprocess.Complete
 
 WRITE = (
     "import sys\n"
-    "from tokenaudit.errors import OutputError\n"
+    "from tokenaudit.model.errors import OutputError\n"
     "from tokenaudit.render.target import check, write, write_stdout\n"
 )
 

@@ -26,7 +26,7 @@ from report_samples import (
     section,
 )
 
-from tokenaudit.errors import OutputError
+from tokenaudit.model.errors import OutputError
 from tokenaudit.render import Style, xlsx
 from tokenaudit.reports.report import Column, Report, Section, Unit
 

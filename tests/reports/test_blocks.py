@@ -9,14 +9,14 @@ import pytest
 from msgspec.structs import replace
 from transcripts_builder import FORK, SESSION, facts_of, reply, session_file, write
 
-from tokenaudit import ledger as ledgers
 from tokenaudit import transcripts
-from tokenaudit.ledger import Ledger
+from tokenaudit.ledger import frame as ledgers
+from tokenaudit.ledger.frame import Ledger
 from tokenaudit.limits import Limit
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.blocks import active_pace, blocks, with_blocks
-from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Report
+from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import Selection
 
 HOUR = 3600
@@ -47,8 +47,8 @@ def ledger(tmp_path: Path) -> Ledger:
     return loaded(tmp_path)
 
 
-def question(now: datetime, **more: object) -> Question:
-    return Question("blocks", "0", now, **more)  # type: ignore[arg-type]
+def request(now: datetime, **more: object) -> Request:
+    return Request("blocks", "0", now, **more)  # type: ignore[arg-type]
 
 
 NOW = datetime(2026, 3, 3, 9, 10, tzinfo=UTC)
@@ -65,7 +65,7 @@ def at(day: int, hour: int) -> datetime:
 
 def test_blocks_are_counted_with_the_gaps_between(ledger: Ledger) -> None:
     """09:30 opens 09:00; 13:59 is in it, 14:00 is not; 18 silent hours are a gap from 19:00."""
-    report = blocks(ledger, question(NOW))
+    report = blocks(ledger, request(NOW))
 
     assert rows(report) == [
         (at(2, 9), at(2, 14), "closed", 2),
@@ -82,7 +82,7 @@ def test_blocks_are_counted_with_the_gaps_between(ledger: Ledger) -> None:
 def test_a_filter_moves_no_block(ledger: Ledger) -> None:
     """What is left of a block when a project is chosen still belongs to the account's block."""
     selection = Selection(projects=("other",))
-    report = blocks(ledger, question(NOW, selection=selection))
+    report = blocks(ledger, request(NOW, selection=selection))
 
     assert [row[0] for row in rows(report) if row[2] != "gap"] == [at(2, 14), at(3, 8)]
 
@@ -105,7 +105,7 @@ def test_a_block_is_over_at_its_end(ledger: Ledger) -> None:
 
     assert active_pace(frame, at(3, 13)) is None
     assert active_pace(frame, at(3, 13) - timedelta(seconds=1)) is not None
-    assert "No block is open now." in blocks(ledger, question(at(3, 13))).notes
+    assert "No block is open now." in blocks(ledger, request(at(3, 13))).notes
 
 
 def test_what_lies_in_the_future_is_no_pace(ledger: Ledger) -> None:
@@ -118,9 +118,9 @@ def test_what_lies_in_the_future_is_no_pace(ledger: Ledger) -> None:
 
 def test_only_the_open_block_or_the_recent_ones(ledger: Ledger) -> None:
     """--active and --recent cut rows; the blocks stay what they are."""
-    active = blocks(ledger, question(NOW), only_active=True)
-    later = blocks(ledger, question(NOW + timedelta(days=2, hours=9)), only_recent=True)
-    none = blocks(ledger, question(NOW + timedelta(days=9)), only_active=True)
+    active = blocks(ledger, request(NOW), only_active=True)
+    later = blocks(ledger, request(NOW + timedelta(days=2, hours=9)), only_recent=True)
+    none = blocks(ledger, request(NOW + timedelta(days=9)), only_active=True)
 
     assert [row[2] for row in rows(active)] == ["active"]
     assert [row[0] for row in rows(later)] == [at(2, 14), at(2, 19), at(3, 8)]
@@ -129,8 +129,8 @@ def test_only_the_open_block_or_the_recent_ones(ledger: Ledger) -> None:
 
 def test_orders_and_limits(ledger: Ledger) -> None:
     """The latest first with its gaps where they belong; sorted rows have no gaps between."""
-    falling = blocks(ledger, question(NOW, shape=Shape(descending=True)))
-    limited = blocks(ledger, question(NOW, shape=Shape(limit=1)))
+    falling = blocks(ledger, request(NOW, shape=Layout(descending=True)))
+    limited = blocks(ledger, request(NOW, shape=Layout(limit=1)))
 
     assert [row[2] for row in rows(falling)] == ["active", "gap", "closed", "closed"]
     assert [row[3] for row in rows(limited)] == [2]
@@ -145,7 +145,7 @@ def test_official_limits_stand_apart(ledger: Ledger) -> None:
         Limit("five_hour", 23.5, told + 3600, told, SESSION),
         Limit("seven_day", 41.0, told - 3600, told - 7200, SESSION),
     ]
-    report = blocks(ledger, question(NOW), limits)
+    report = blocks(ledger, request(NOW), limits)
     section = report.sections[-1]
 
     assert section.rows.select("limit", "used_percent", "state").rows() == [
@@ -153,7 +153,7 @@ def test_official_limits_stand_apart(ledger: Ledger) -> None:
         ("seven_day", 41.0, "reset since"),
     ]
     assert section.totals is None
-    assert "not known" in blocks(ledger, question(NOW)).notes[0]
+    assert "not known" in blocks(ledger, request(NOW)).notes[0]
 
 
 def test_unpriced_and_undated_responses_are_kept(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_unpriced_and_undated_responses_are_kept(tmp_path: Path) -> None:
         reply("msg_2", "req_2", timestamp="never", model="glm-9"),
     )
     ledger = loaded(tmp_path)
-    report = blocks(ledger, question(datetime(2026, 3, 2, 10, tzinfo=UTC)))
+    report = blocks(ledger, request(datetime(2026, 3, 2, 10, tzinfo=UTC)))
 
     assert rows(report) == [(at(2, 9), at(2, 14), "active", 1), (None, None, None, 1)]
     assert report.sections[1].rows["cost_usd_per_hour"].to_list() == [None]
@@ -184,7 +184,7 @@ def test_a_history_without_times_has_no_blocks(tmp_path: Path) -> None:
 def test_days_filter_after_blocks_are_cut(ledger: Ledger) -> None:
     """Usage of one day, in the blocks of the account."""
     selection = Selection(since=date(2026, 3, 3))
-    report = blocks(ledger, replace(question(NOW), selection=selection))
+    report = blocks(ledger, replace(request(NOW), selection=selection))
 
     assert [row[2] for row in rows(report)] == ["active"]
     assert report.sections[0].rows["total_tokens"].to_list() == [220]

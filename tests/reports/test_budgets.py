@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from transcripts_builder import FORK, OTHER, facts_of, reply, session_file, write
 
-from tokenaudit import ledger as ledgers
 from tokenaudit import transcripts
 from tokenaudit.__main__ import main
-from tokenaudit.budgets import parse
-from tokenaudit.ledger import Ledger
+from tokenaudit.ledger import frame as ledgers
+from tokenaudit.ledger.frame import Ledger
+from tokenaudit.model.budgets import parse
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.budgets import forecast, standing
-from tokenaudit.reports.question import Question
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import Selection
 
 HOUR, DAY = 3600, 86400
@@ -65,8 +65,8 @@ def test_what_is_used_of_a_budget(
     root: Path, budget: str, used: str, percent: float, state: str
 ) -> None:
     """Of the period in which now lies; what lies later is not used yet."""
-    question = Question("overview", "0", NOW, budgets=(parse(budget),))
-    section = standing(loaded(root), question)
+    request = Request("overview", "0", NOW, budgets=(parse(budget),))
+    section = standing(loaded(root), request)
     assert section is not None
     row = section.rows.row(0, named=True)
 
@@ -76,11 +76,11 @@ def test_what_is_used_of_a_budget(
 
 def test_filters_do_not_move_budgets(root: Path) -> None:
     """A budget is of all that was used, whatever the report is about; without one there is none."""
-    question = Question("overview", "0", NOW, Selection(projects=("nothing",)))
+    request = Request("overview", "0", NOW, Selection(projects=("nothing",)))
     ledger = loaded(root)
 
-    assert standing(ledger, question) is None
-    narrow = Question("o", "0", NOW, Selection(models=("none",)), budgets=(parse("6/day"),))
+    assert standing(ledger, request) is None
+    narrow = Request("o", "0", NOW, Selection(models=("none",)), budgets=(parse("6/day"),))
     section = standing(ledger, narrow)
     assert section is not None
     assert section.rows["cost_usd"].to_list() == [Decimal(3)]
@@ -88,7 +88,7 @@ def test_filters_do_not_move_budgets(root: Path) -> None:
 
 def test_a_short_history_has_no_range(root: Path) -> None:
     """$3 in 15 of 24 hours are $4.80 a day; $7 in 39 of 744 hours are $133.538461... a month."""
-    rows = forecast(loaded(root), Question("forecast", "0", NOW)).sections[0].rows
+    rows = forecast(loaded(root), Request("forecast", "0", NOW)).sections[0].rows
 
     assert rows["cost_usd"].to_list() == [Decimal(3), Decimal(7)]
     assert rows["projected_cost_usd"].to_list() == [Decimal("4.8"), Decimal("133.538461538461")]
@@ -106,7 +106,7 @@ def test_the_range_is_that_of_past_days(tmp_path: Path) -> None:
     for back in range(1, 9):
         lines += [spent(10 + back, 1, -back * DAY), spent(20 + back, back, 9 * HOUR - back * DAY)]
     write(session_file(tmp_path, OTHER), *lines)
-    rows = forecast(loaded(tmp_path), Question("forecast", "0", NOW)).sections[0].rows
+    rows = forecast(loaded(tmp_path), Request("forecast", "0", NOW)).sections[0].rows
 
     assert rows["low_cost_usd"].to_list() == [Decimal("4.8"), Decimal(94)]
     assert rows["high_cost_usd"].to_list() == [Decimal(9), Decimal(214)]

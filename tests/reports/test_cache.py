@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from audited import Audited, question, rows
+from audited import Audited, request, rows
 from stories import FIXTURES, STORIES
 from transcripts_builder import (
     FORK,
@@ -19,8 +19,8 @@ from transcripts_builder import (
     write,
 )
 
+from tokenaudit.analysis.cache_rebuilds import studied
 from tokenaudit.reports.cache import cache
-from tokenaudit.reports.caching import studied
 from tokenaudit.reports.report import Report
 
 
@@ -30,7 +30,7 @@ def cached(read: int, written: int, *, hour: bool = True) -> dict[str, Any]:
 
 
 def of(*roots: Path, **chosen: Any) -> Report:
-    return cache(Audited.of(*roots).ledger, question(**chosen))
+    return cache(Audited.of(*roots).ledger, request(**chosen))
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_writes_and_savings_are_those_of_the_ledger(story_root: Path) -> None:
     assert frame.select(ledger.frame.columns).equals(ledger.frame)
     both = frame.select(pl.col("write_5m_usd") + pl.col("write_1h_usd")).to_series()
     assert both.equals(ledger.frame["cost_cache_write_usd"].alias(both.name))
-    report = cache(ledger, question(limit=1000))
+    report = cache(ledger, request(limit=1000))
     for section in report.sections[:1] + report.sections[3:5]:
         assert section.totals is not None
         for name in ("saved_usd", "rebuild_usd", "rebuilt_tokens", "responses"):

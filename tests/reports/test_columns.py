@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tokenaudit.ledger import Ledger, build
+from tokenaudit.ledger.frame import Ledger, build
 from tokenaudit.pricing.card import shipped_card
-from tokenaudit.reports.answers import REPORTS, answer, columns_of
-from tokenaudit.reports.question import Question, Shape
+from tokenaudit.reports.registry import REPORTS, answer, columns_of
 from tokenaudit.reports.report import Report
+from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import DIMENSIONS, Selection
 from tokenaudit.store import facts_without_store
 from tokenaudit.store.facts import Facts
@@ -58,22 +58,22 @@ def test_a_report_names_all_columns_that_it_takes(
     """With every part of its shape that asks for more of them."""
     facts, whole = known
     now = datetime(2026, 11, 2, 12, tzinfo=UTC)
-    for shape in (Shape(), Shape(full=True, breakdown=True, with_list_cost=True)):
-        question = Question(name, "1.0", now, selection, shape)
-        few = build(facts, shipped_card(), columns_of(question, name))
+    for shape in (Layout(), Layout(full=True, breakdown=True, with_list_cost=True)):
+        request = Request(name, "1.0", now, selection, shape)
+        few = build(facts, shipped_card(), columns_of(request, name))
 
-        assert told(answer(whole, question, name)) == told(answer(few, question, name))
+        assert told(answer(whole, request, name)) == told(answer(few, request, name))
 
 
 @pytest.mark.parametrize("story", sorted(path.name for path in FIXTURES.iterdir() if path.is_dir()))
 def test_few_columns_give_the_same_figures_and_the_same_intake(story: str) -> None:
     """Refused attempts, inferences, odd values and half-written lines included."""
     facts = ledger_facts(FIXTURES / story)
-    question = Question(
-        "agents", "1.0", datetime(2026, 11, 2, tzinfo=UTC), Selection(), Shape(full=True)
+    request = Request(
+        "agents", "1.0", datetime(2026, 11, 2, tzinfo=UTC), Selection(), Layout(full=True)
     )
     whole = build(facts, shipped_card())
-    few = build(facts, shipped_card(), columns_of(question, "agents"))
+    few = build(facts, shipped_card(), columns_of(request, "agents"))
     names = few.frame.columns
 
     assert whole.intake == few.intake

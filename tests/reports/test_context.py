@@ -21,16 +21,16 @@ from transcripts_builder import (
     write,
 )
 
-from tokenaudit import ledger as ledgers
 from tokenaudit import transcripts
 from tokenaudit.__main__ import main
-from tokenaudit.errors import UsageError
-from tokenaudit.ledger import Ledger
+from tokenaudit.analysis.context_growth import AGENT, growth, pieces_of, prompts
+from tokenaudit.ledger import frame as ledgers
+from tokenaudit.ledger.frame import Ledger
+from tokenaudit.model.errors import UsageError
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.context import context, contexts, find_subject, gauges
-from tokenaudit.reports.question import Question, Shape
+from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import Selection
-from tokenaudit.reports.steps import AGENT, growth, pieces_of, prompts
 from tokenaudit.transcripts import Cause, Content, Piece, read_content
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -220,7 +220,7 @@ def test_a_session_without_usage_has_a_context_that_is_not_known(tmp_path: Path)
     """Nothing has been asked yet: a row, and no figure."""
     write(session_file(tmp_path), prompt("Hello"))
     ledger = loaded(tmp_path)
-    report = context(ledger, question(), find_subject(ledger, "1111"), read(tmp_path))
+    report = context(ledger, request(), find_subject(ledger, "1111"), read(tmp_path))
     row = report.sections[0].rows.row(0, named=True)
 
     assert (row["session_id"], row["responses"]) == (SESSION, 0)
@@ -228,14 +228,14 @@ def test_a_session_without_usage_has_a_context_that_is_not_known(tmp_path: Path)
     assert len(report.sections) == 1
 
 
-def question(**more: Any) -> Question:
-    return Question("context", "0", NOW, **more)
+def request(**more: Any) -> Request:
+    return Request("context", "0", NOW, **more)
 
 
 def test_the_report_of_a_session(root: Path) -> None:
     """Its agents, the curve of its own agent with the compaction marked, and the growth."""
     ledger = loaded(root)
-    report = context(ledger, question(), find_subject(ledger, "1111"), read(root))
+    report = context(ledger, request(), find_subject(ledger, "1111"), read(root))
     table, curve, grown = report.sections
 
     assert report.title == f"Context of session {SESSION}"
@@ -264,7 +264,7 @@ def test_agents_are_found_by_their_ids(root: Path) -> None:
         find_subject(ledger, "a7")
     with pytest.raises(UsageError, match="no session begins with 'zz'"):
         find_subject(ledger, "zz")
-    report = context(ledger, question(), find_subject(ledger, "a78"), read(root))
+    report = context(ledger, request(), find_subject(ledger, "a78"), read(root))
     assert report.title == f"Context of agent a78 of session {SESSION}"
     assert report.sections[0].rows["agent_id"].to_list() == ["a78"]
 
@@ -275,17 +275,17 @@ def test_all_contexts_the_latest_first(root: Path) -> None:
     ledger = loaded(root)
 
     def agents(**shape: Any) -> list[str]:
-        found = contexts(ledger, question(shape=Shape(**shape))).sections[0]
+        found = contexts(ledger, request(shape=Layout(**shape))).sections[0]
         return found.rows["agent_id"].to_list()
 
     assert agents() == ["main", "a77"]
     assert agents(descending=False) == ["a77", "main"]
     assert agents(sort="responses", descending=False) == ["a77", "main"]
     assert agents(sort="prompt") == ["main", "a77"]
-    assert contexts(ledger, question(shape=Shape(limit=1))).sections[0].cut_rows == 1
-    chosen = Question("context", "0", NOW, Selection(agents=("a77",)))
+    assert contexts(ledger, request(shape=Layout(limit=1))).sections[0].cut_rows == 1
+    chosen = Request("context", "0", NOW, Selection(agents=("a77",)))
     assert contexts(ledger, chosen).sections[0].rows["agent_id"].to_list() == ["a77"]
-    assert contexts(ledger, question()).sections[0].rows.select(AGENT).height == 2
+    assert contexts(ledger, request()).sections[0].rows.select(AGENT).height == 2
 
 
 def test_the_list_names_each_session_by_its_title(
@@ -295,8 +295,8 @@ def test_the_list_names_each_session_by_its_title(
     title = {"type": "custom-title", "customTitle": "Mend the roof", "sessionId": FORK}
     write(session_file(root, FORK), title, reply("msg_f", "req_f", sessionId=FORK))
     ledger = loaded(root)
-    (section,) = contexts(ledger, question(shape=Shape(sort="title"))).sections
-    subject = context(ledger, question(), find_subject(ledger, FORK[:8]), read(root)).sections[0]
+    (section,) = contexts(ledger, request(shape=Layout(sort="title"))).sections
+    subject = context(ledger, request(), find_subject(ledger, FORK[:8]), read(root)).sections[0]
 
     assert section.rows.select("session_id", "title").rows() == [
         (FORK, "Mend the roof"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from audited import Audited, question, rows
+from audited import Audited, request, rows
 from stories import FIXTURES, STORIES
 from test_real_data import FOLDERS, REAL
 from transcripts_builder import OTHER, reply, session_file, usage, write
@@ -49,8 +49,8 @@ def test_every_story_against_each_of_its_days(root: Path) -> None:
         cost(ledger.frame.filter(pl.col("time").dt.date().is_between(each.since, each.until)))
         for each in (one, others)
     ]
-    assert_exact(diff(ledger, question(limit=99), one, others), costs[1] - costs[0])
-    assert_exact(diff(ledger, question(limit=99), others, one), costs[0] - costs[1])
+    assert_exact(diff(ledger, request(limit=99), one, others), costs[1] - costs[0])
+    assert_exact(diff(ledger, request(limit=99), others, one), costs[0] - costs[1])
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real histories are not here")
@@ -60,7 +60,7 @@ def test_months_of_real_histories() -> None:
     january = Period("2026-01", date(2026, 1, 1), date(2026, 1, 31))
     first, second = (cost(ledger.frame.filter(month == each.name)) for each in (january, FEBRUARY))
 
-    assert_exact(diff(ledger, question(limit=999), january, FEBRUARY), second - first)
+    assert_exact(diff(ledger, request(limit=999), january, FEBRUARY), second - first)
 
 
 def test_the_session_that_moved_most_is_named(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_the_session_that_moved_most_is_named(tmp_path: Path) -> None:
     )
     late = reply("msg_3", "req_3", counts=long, timestamp="2026-03-20T10:00:00.000Z")
     write(session_file(tmp_path, OTHER), {**late, "sessionId": OTHER})
-    report = diff(Audited.of(tmp_path).ledger, question(), FEBRUARY, MARCH)
+    report = diff(Audited.of(tmp_path).ledger, request(), FEBRUARY, MARCH)
     context = next(row for row in rows(report, "effects") if row["effect"] == "context_size")
 
     assert report.title == "Why 2026-03 cost $0.50 more than 2026-02"
@@ -89,7 +89,7 @@ def test_filters_hold_for_both_periods_and_unpriced_has_no_part(tmp_path: Path) 
         reply("msg_3", "req_3", model="claude-haiku-4-5", timestamp="2026-03-03T09:00:00.000Z"),
     )
     report = diff(
-        Audited.of(tmp_path).ledger, question(models=("claude-opus-*", "glm*")), FEBRUARY, MARCH
+        Audited.of(tmp_path).ledger, request(models=("claude-opus-*", "glm*")), FEBRUARY, MARCH
     )
 
     assert report.sections[0].totals == {"change_usd": Decimal("0.00255")}
@@ -104,7 +104,7 @@ def test_the_end_of_a_tier_is_price_alone() -> None:
     ledger = Audited.of(FIXTURES / "price-dates" / "claude").ledger
     effects = {
         row["effect"]: row["change_usd"]
-        for row in rows(diff(ledger, question(), one, other), "effects")
+        for row in rows(diff(ledger, request(), one, other), "effects")
     }
 
     assert effects.pop("price") == Decimal("-0.3225")
@@ -113,7 +113,7 @@ def test_the_end_of_a_tier_is_price_alone() -> None:
 
 def test_equal_periods_are_said_to_be_equal(tmp_path: Path) -> None:
     write(session_file(tmp_path), reply())
-    report = diff(Audited.of(tmp_path).ledger, question(), MARCH, MARCH)
+    report = diff(Audited.of(tmp_path).ledger, request(), MARCH, MARCH)
 
     assert report.title == "2026-03 cost the same as 2026-03"
     assert report.meta.selected.responses == 1

@@ -21,9 +21,9 @@ from transcripts_builder import (
     write,
 )
 
-from tokenaudit.errors import UsageError
-from tokenaudit.ledger import TOKENS
-from tokenaudit.model import Kind
+from tokenaudit.ledger.frame import TOKENS
+from tokenaudit.model.errors import UsageError
+from tokenaudit.model.terms import Kind
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.pricing.user_rates import read_user_rates
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from audited import Audited, question
+from audited import Audited, request
 from stories import FIXTURES
 
-from tokenaudit.errors import UsageError
+from tokenaudit.model.errors import UsageError
 from tokenaudit.reports.query import TABLES, query
 from tokenaudit.reports.report import Report, Unit
 
@@ -23,7 +23,7 @@ def audited() -> Audited:
 
 
 def ask(audited: Audited, sql: str, **chosen: Any) -> Report:
-    return query(audited.ledger, question(**chosen), sql)
+    return query(audited.ledger, request(**chosen), sql)
 
 
 def answer(audited: Audited, sql: str, **chosen: Any) -> list[dict[str, Any]]:

@@ -10,14 +10,14 @@ import pytest
 from msgspec.structs import replace
 from transcripts_builder import SESSION, Line, facts_of, prompt, reply, session_file, write
 
-from tokenaudit import ledger as ledgers
 from tokenaudit import transcripts
-from tokenaudit.ledger import Ledger
+from tokenaudit.analysis.context_growth import pieces_of
+from tokenaudit.ledger import frame as ledgers
+from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.card import shipped_card
-from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Report
+from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import Selection
-from tokenaudit.reports.steps import pieces_of
 from tokenaudit.reports.tools import tools
 from tokenaudit.transcripts import read_content
 
@@ -70,9 +70,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def report(root: Path, question: Question | None = None) -> Report:
+def report(root: Path, request: Request | None = None) -> Report:
     pieces = pieces_of([read_content(SESSION, "main", [str(session_file(root))])])
-    return tools(loaded(root), question or Question("tools", "0", NOW), pieces)
+    return tools(loaded(root), request or Request("tools", "0", NOW), pieces)
 
 
 def test_what_results_cost_when_they_came_and_afterwards(root: Path) -> None:
@@ -119,10 +119,10 @@ def test_servers_and_skills_have_tables_of_their_own(root: Path) -> None:
 
 def test_a_call_counts_with_the_response_that_made_it(root: Path) -> None:
     """Filters, orders and limits are those of every report."""
-    question = Question("tools", "0", NOW)
-    other = replace(question, selection=Selection(models=("no-such-model",)))
-    first = replace(question, shape=Shape(limit=1, sort="tool"))
-    plain = replace(question, shape=Shape(with_cost=False))
+    request = Request("tools", "0", NOW)
+    other = replace(request, selection=Selection(models=("no-such-model",)))
+    first = replace(request, shape=Layout(limit=1, sort="tool"))
+    plain = replace(request, shape=Layout(with_cost=False))
 
     assert report(root, other).sections[0].rows.is_empty()
     assert report(root, first).sections[0].rows["tool"].to_list() == ["Bash"]
@@ -151,7 +151,7 @@ def test_unpriced_prompts_cost_what_is_not_known(tmp_path: Path) -> None:
 
 def test_prompts_are_paid_for_once(root: Path) -> None:
     """What the new and the old tokens of a prompt cost is what the prompt cost, to a picodollar."""
-    from tokenaudit.reports.steps import prompts
+    from tokenaudit.analysis.context_growth import prompts
     from tokenaudit.reports.tools import _epochs, _unit_costs
 
     ledger = loaded(root)

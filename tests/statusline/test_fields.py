@@ -10,8 +10,10 @@ import pytest
 from statuslines import gauge, shown, told
 from transcripts_builder import OTHER, reply, session_file, write
 
-from tokenaudit.statusline import amounts, basis, figures
-from tokenaudit.units import format_cost
+from tokenaudit.model.units import format_cost
+from tokenaudit.statusline import fields as figures
+from tokenaudit.statusline import format as amounts
+from tokenaudit.statusline import settings_cache as basis
 
 NOON = int(datetime(2030, 3, 18, 12, tzinfo=UTC).timestamp())
 """Of a Monday."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tokenaudit.__main__ import main
-from tokenaudit.errors import ConfigError
+from tokenaudit.model.errors import ConfigError
 from tokenaudit.statusline import install
 
 

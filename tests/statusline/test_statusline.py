@@ -15,7 +15,7 @@ from statuslines import PROGRAM, environment, gauge, shown, told
 from transcripts_builder import OTHER, SESSION, encoded, reply, session_file, usage, write
 
 from tokenaudit.__main__ import main
-from tokenaudit.statusline import kept
+from tokenaudit.statusline import files as kept
 
 
 def test_the_line_has_the_figures_of_the_reports(home: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_last_good_line_is_printed_when_nothing_else_can_be(home: Path) -> N
 def test_a_call_that_hangs_ends_with_what_claude_code_says(home: Path) -> None:
     """A folder on a network that does not answer must not freeze the status bar."""
     code = (
-        "import sys, time; from tokenaudit.statusline import figures, program; program._ALARM_S = 0.5;"
+        "import sys, time; from tokenaudit.statusline import fields as figures, program; program._ALARM_S = 0.5;"
         "figures._figures = lambda *_: time.sleep(600); sys.exit(program.main([]))"
     )
     said = [

@@ -29,7 +29,7 @@ from transcripts_builder import (
     write,
 )
 
-from tokenaudit.ledger import Ledger, build
+from tokenaudit.ledger.frame import Ledger, build
 from tokenaudit.merge import kept_frames
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.store import Store, facts_without_store

@@ -9,7 +9,7 @@ from test_real_data import REAL
 from transcripts_builder import facts_of
 
 from tokenaudit.__main__ import main
-from tokenaudit.ledger import Ledger, build
+from tokenaudit.ledger.frame import Ledger, build
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.store import Store
 from tokenaudit.transcripts import discover, read

@@ -15,7 +15,7 @@ from processes import unmeasured
 from transcripts_builder import OTHER, SESSION, agent_file, reply, session_file, write
 
 from tokenaudit import load
-from tokenaudit.errors import NoTranscriptsError
+from tokenaudit.model.errors import NoTranscriptsError
 from tokenaudit.transcripts import Discovery, default_roots, discover, extents_of, read
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
@@ -402,7 +402,7 @@ def test_r1_root_that_is_no_folder_says_so(tmp_path: Path) -> None:
 LOOK = """
 import json, os, sys
 from pathlib import Path
-from tokenaudit.errors import NoTranscriptsError
+from tokenaudit.model.errors import NoTranscriptsError
 from tokenaudit.transcripts import discover, extents_of, read
 
 root, locked = map(Path, sys.argv[1:])

@@ -23,7 +23,7 @@ from transcripts_builder import (
     write,
 )
 
-from tokenaudit.model import Transcript
+from tokenaudit.model.terms import Transcript
 from tokenaudit.transcripts import lines
 from tokenaudit.transcripts.parse import Extent, Parsed, parse
 
@@ -422,7 +422,7 @@ def test_depth_of_other_lines_does_not_matter(tmp_path: Path, line: Line) -> Non
 MEASURE = """
 import os, resource, sys
 from pathlib import Path
-from tokenaudit.model import Transcript
+from tokenaudit.model.terms import Transcript
 from tokenaudit.transcripts.parse import Extent, parse
 
 path = sys.argv[1]

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from transcripts_builder import encoded, parsed, progress, prompt, reply, sidechain
 
 from tokenaudit.transcripts import tolerant
-from tokenaudit.transcripts.format import (
+from tokenaudit.transcripts.tolerant import UnreadableError
+from tokenaudit.transcripts.wire import (
     LARGEST_COUNT,
     Assistant,
-    Note,
     ProgressLine,
+    SessionLine,
     decode_assistant,
     decode_note,
     decode_progress,
 )
-from tokenaudit.transcripts.tolerant import UnreadableError
 
 Values = st.SearchStrategy[Any]
 
@@ -121,7 +121,7 @@ NOTES = objects(
     {"type": st.sampled_from(["user", "system", "summary", "custom-title"])},
 )
 
-Understood = Assistant | ProgressLine | Note | None
+Understood = Assistant | ProgressLine | SessionLine | None
 
 
 def read_tolerantly(data: bytes) -> Understood:
@@ -147,7 +147,7 @@ def test_a_usage_line_means_the_same_to_both_readings(line: dict[str, Any], text
     try:
         strict = decode_assistant(data)
     except msgspec.MsgspecError:
-        assert understood is None or isinstance(understood, Note) or is_odd(understood)
+        assert understood is None or isinstance(understood, SessionLine) or is_odd(understood)
     else:
         assert plain(strict) == plain(understood) or strict.type != "assistant"
 

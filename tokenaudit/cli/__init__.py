@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tokenaudit.cli import audit, live, watch  # the last two add their commands to the app
-from tokenaudit.cli.commands import app
+from tokenaudit.cli.commands import (
+    audit,
+    watch,  # the last two add their commands to the app
+)
+from tokenaudit.cli.commands import session as live
+from tokenaudit.cli.commands.usage import app
 from tokenaudit.cli.start import group_name
 
 __all__ = ["PANELS", "app", "live", "watch"]

@@ -3,7 +3,7 @@
 import re
 from datetime import date, timedelta
 
-from tokenaudit.errors import UsageError
+from tokenaudit.model.errors import UsageError
 
 __all__ = ["parse_day"]
 

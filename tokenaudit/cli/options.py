@@ -17,14 +17,14 @@ from msgspec import Struct
 from tokenaudit.render import Format
 
 __all__ = [
-    "Cut",
+    "Display",
     "Filter",
-    "Gate",
     "Options",
     "Order",
     "Output",
     "Pricing",
     "Source",
+    "Thresholds",
     "Workers",
     "command",
 ]
@@ -202,7 +202,7 @@ class Filter(Struct, frozen=True):
     ] = None
 
 
-class Cut(Struct, frozen=True):
+class Display(Struct, frozen=True):
     """How rows are made of what was counted."""
 
     breakdown: Annotated[
@@ -275,7 +275,7 @@ class Pricing(Struct, frozen=True):
     ] = None
 
 
-class Gate(Struct, frozen=True):
+class Thresholds(Struct, frozen=True):
     """What, of a report that is written all the same, makes the command fail."""
 
     strict: Annotated[
@@ -377,16 +377,23 @@ class Options(Struct, frozen=True):
     """All shared options of one command; those that it does not take are at their defaults."""
 
     source: Source = Source()
-    chosen: Filter = Filter()
-    cut: Cut = Cut()
+    filters: Filter = Filter()
+    display: Display = Display()
     pricing: Pricing = Pricing()
-    gate: Gate = Gate()
+    thresholds: Thresholds = Thresholds()
     output: Output = Output()
     workers: Workers = Workers()
 
     def given(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""
-        groups = (self.source, self.chosen, self.cut, self.pricing, self.gate, self.output)
+        groups = (
+            self.source,
+            self.filters,
+            self.display,
+            self.pricing,
+            self.thresholds,
+            self.output,
+        )
         return {
             name: value
             for group in groups
@@ -395,17 +402,17 @@ class Options(Struct, frozen=True):
         }
 
 
-Group = Source | Filter | Cut | Pricing | Gate | Output | Workers
+Group = Source | Filter | Display | Pricing | Thresholds | Output | Workers
 _FIELDS: Final[Mapping[type[Group], str]] = {
     Source: "source",
-    Filter: "chosen",
-    Cut: "cut",
+    Filter: "filters",
+    Display: "display",
     Pricing: "pricing",
-    Gate: "gate",
+    Thresholds: "thresholds",
     Output: "output",
     Workers: "workers",
 }
-_OF_REPORTS: Final = (Source, Filter, Cut, Pricing, Gate, Output)
+_OF_REPORTS: Final = (Source, Filter, Display, Pricing, Thresholds, Output)
 """The groups that a command has unless it names its own."""
 
 

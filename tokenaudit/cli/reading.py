@@ -12,16 +12,16 @@ from tokenaudit import transcripts
 from tokenaudit.cli.options import Options, Source
 from tokenaudit.cli.progress import progress_bar
 from tokenaudit.cli.settings import rate_card, store_folder
-from tokenaudit.config import Settings
-from tokenaudit.errors import NoTranscriptsError, StoreError, UsageError
+from tokenaudit.config.settings import Settings
+from tokenaudit.model.errors import NoTranscriptsError, StoreError, UsageError
 from tokenaudit.render.clean import visible
 from tokenaudit.store import Store, facts_without_store
 from tokenaudit.transcripts import DEMO, Discovery
 
 if TYPE_CHECKING:
-    from tokenaudit.ledger import Ledger
+    from tokenaudit.ledger.frame import Ledger
     from tokenaudit.pricing.card import RateCard
-    from tokenaudit.reports.question import Question
+    from tokenaudit.reports.request import Request
     from tokenaudit.store import Gathered
     from tokenaudit.store.facts import Facts
 
@@ -52,14 +52,14 @@ def load(
         from tokenaudit.merge import kept_frames
 
         facts = store.settled(facts, kept_frames)
-    return built(facts, card, with_estimate=options.cut.estimate, columns=wanted)
+    return built(facts, card, with_estimate=options.display.estimate, columns=wanted)
 
 
-def columns_of(question: "Question", name: str) -> Collection[str] | None:
+def columns_of(request: "Request", name: str) -> Collection[str] | None:
     """Return the columns of the ledger that the report called *name* takes; None: all of them."""
-    from tokenaudit.reports import answers
+    from tokenaudit.reports import registry
 
-    return answers.columns_of(question, name)
+    return registry.columns_of(request, name)
 
 
 def built(
@@ -73,12 +73,12 @@ def built(
 
     With *columns* it has those and no others; see `ledger.build`.
     """
-    from tokenaudit import ledger
+    from tokenaudit.ledger import frame as ledger
 
     plain = ledger.build(facts, card, columns)
     if not with_estimate:
         return plain
-    from tokenaudit.audit.estimate import estimated
+    from tokenaudit.analysis.estimate import estimated
 
     return estimated(plain, facts)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tokenaudit.cli.asking import asked
 from tokenaudit.cli.options import Options, Output
 from tokenaudit.cli.reading import columns_of, load
+from tokenaudit.cli.request import parse_request
 from tokenaudit.cli.terminal import style_of
-from tokenaudit.config import Settings
-from tokenaudit.errors import UsageError
+from tokenaudit.config.settings import Settings
+from tokenaudit.model.errors import UsageError
 from tokenaudit.render import Format, format_of, render
 from tokenaudit.render import target as targets
 from tokenaudit.render.clean import visible
@@ -20,9 +20,9 @@ from tokenaudit.render.clean import visible
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from tokenaudit.ledger import Ledger
-    from tokenaudit.reports.question import Question
+    from tokenaudit.ledger.frame import Ledger
     from tokenaudit.reports.report import Report
+    from tokenaudit.reports.request import Request
 
 __all__ = ["run", "spoken", "write"]
 
@@ -32,18 +32,18 @@ def run(
 ) -> None:
     """Make the report called *name*, or that of *session*, and write it."""
 
-    def make(question: "Question", settings: Settings) -> "Report":
-        columns = partial(columns_of, question, name) if session is None else None
-        return _report(load(options, settings, columns), question, name, session)
+    def make(request: "Request", settings: Settings) -> "Report":
+        columns = partial(columns_of, request, name) if session is None else None
+        return _report(load(options, settings, columns), request, name, session)
 
     report = write(options, make, name=name, command=command)
-    if options.gate.strict and report.meta.selected.unpriced_responses:
+    if options.thresholds.strict and report.meta.selected.unpriced_responses:
         raise typer.Exit(1)
 
 
 def write(
     options: Options,
-    make: Callable[["Question", Settings], "Report"],
+    make: Callable[["Request", Settings], "Report"],
     *,
     name: str,
     command: str | None = None,
@@ -52,9 +52,9 @@ def write(
     form, path = _form(options.output)
     if path is not None:
         targets.check(path)
-    most = _most(options.gate.fail_over)
-    question, settings = asked(options, name=name, command=command)
-    report = make(question, settings)
+    most = _most(options.thresholds.fail_over)
+    request, settings = parse_request(options, name=name, command=command)
+    report = make(request, settings)
     _write(report, form, path, options.output)
     if most is not None and report.cost_usd is not None and report.cost_usd > most:
         sys.stderr.write(f"tokenaudit: {report.cost_usd.normalize():f} USD is over {most:f} USD\n")
@@ -63,7 +63,7 @@ def write(
 
 
 def _most(text: str | None) -> "Decimal | None":
-    from tokenaudit import budgets
+    from tokenaudit.model import budgets
 
     try:
         return None if text is None else budgets.amount(text)
@@ -91,13 +91,13 @@ def _form(output: Output) -> tuple[Format, str | None]:
     return found, path
 
 
-def _report(ledger: "Ledger", question: "Question", name: str, session: str | None) -> "Report":
-    from tokenaudit.reports import answers
+def _report(ledger: "Ledger", request: "Request", name: str, session: str | None) -> "Report":
+    from tokenaudit.reports import registry
     from tokenaudit.reports import session as sessions
 
     if session is not None:
-        return sessions.session(ledger, question, session)
-    return answers.answer(ledger, question, name)
+        return sessions.session(ledger, request, session)
+    return registry.answer(ledger, request, name)
 
 
 def _write(report: "Report", form: Format, path: str | None, output: Output) -> None:

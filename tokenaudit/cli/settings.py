@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenaudit import config
 from tokenaudit.cli.options import Pricing, Source
-from tokenaudit.config import Settings
-from tokenaudit.folders import cache_folder, config_folder, data_folder
+from tokenaudit.config import settings as config
+from tokenaudit.config.directories import cache_folder, config_folder, data_folder
+from tokenaudit.config.settings import Settings
 
 if TYPE_CHECKING:
     from tokenaudit.pricing.card import RateCard

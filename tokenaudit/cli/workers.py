@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenaudit.cli.options import Workers
-    from tokenaudit.lake.work import Work
+    from tokenaudit.export.lake.executors import Work
 
 __all__ = ["shared", "workers"]
 
@@ -15,10 +15,10 @@ def workers(asked: "Workers") -> "Work":
 
     Raises UsageError where the address is none, or may not be used.
     """
-    from tokenaudit.lake.work import here, on_processes
+    from tokenaudit.export.lake.executors import here, on_processes
 
     if asked.cluster is not None:
-        from tokenaudit.lake.cluster import on_cluster
+        from tokenaudit.export.lake.cluster import on_cluster
 
         return on_cluster(asked.cluster, is_insecure=asked.insecure_cluster)
     return here if asked.jobs == 1 else on_processes(asked.jobs)

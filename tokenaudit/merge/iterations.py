@@ -3,7 +3,7 @@
 import polars as pl
 
 from tokenaudit.merge.counts import RESOLVED
-from tokenaudit.model import Kind, Quality
+from tokenaudit.model.terms import Kind, Quality
 
 __all__ = ["Iterations"]
 

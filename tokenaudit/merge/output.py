@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from tokenaudit.model import MAIN_AGENT, Kind, Quality
+from tokenaudit.model.terms import MAIN_AGENT, Kind, Quality
 from tokenaudit.store.facts import Facts
 
 __all__ = ["LARGEST_PLACEHOLDER", "judged", "repaired"]

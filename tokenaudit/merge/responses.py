@@ -13,7 +13,7 @@ from tokenaudit.merge.identity import key_of
 from tokenaudit.merge.iterations import Iterations
 from tokenaudit.merge.output import judged, repaired
 from tokenaudit.store.facts import Facts
-from tokenaudit.store.kept import Kept
+from tokenaudit.store.merge_cache import MergeCache
 from tokenaudit.store.rows import COUNTS
 
 __all__ = ["KEPT", "Merged", "in_order", "kept_frames", "merge"]
@@ -87,7 +87,7 @@ def kept_frames(facts: Facts) -> Mapping[str, pl.DataFrame]:
     return {name: getattr(merged, name) for name in Merged.__struct_fields__}
 
 
-def _resumed(kept: Kept, schema: Mapping[str, Any]) -> Merged:
+def _resumed(kept: MergeCache, schema: Mapping[str, Any]) -> Merged:
     """Return what was *kept* of merging, and what has come since in the place of what that replaces."""
     wanted = {**schema, "session_id": pl.String}
     old = Merged(

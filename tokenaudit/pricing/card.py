@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from tokenaudit.errors import ConfigError
+from tokenaudit.model.errors import ConfigError
 from tokenaudit.pricing.models import ModelName, normalise
 from tokenaudit.pricing.rates import ALWAYS, MILLION, ONE, Origin, Prices, Rate, Tariff
 from tokenaudit.pricing.user_rates import Discount, UserRates

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit.errors import OutputError, UsageError
+from tokenaudit.model.errors import OutputError, UsageError
 from tokenaudit.pricing.models import normalise
 from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Origin, Prices, Rate
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tokenaudit.errors import UsageError
+from tokenaudit.model.errors import UsageError
 from tokenaudit.pricing import library as libraries
 from tokenaudit.pricing.card import RateCard, shipped_card
 from tokenaudit.pricing.user_rates import read_user_rates

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from tokenaudit.errors import ConfigError
+from tokenaudit.model.errors import ConfigError
 from tokenaudit.pricing.models import normalise
 from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Origin, Prices, Rate
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from tokenaudit.errors import ConfigError
+from tokenaudit.model.errors import ConfigError
 from tokenaudit.pricing.models import has_long_window, is_on_cloud, normalise
 
 __all__ = ["Basis", "ModelFacts", "Window", "digest", "facts_of", "window_of"]

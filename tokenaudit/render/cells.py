@@ -12,10 +12,7 @@ import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit.render.clean import ascii_only, visible
-from tokenaudit.render.frames import parts_of_rows
-from tokenaudit.reports.report import Column, Section, Unit
-from tokenaudit.units import (
+from tokenaudit.model.units import (
     format_bytes,
     format_cost,
     format_count,
@@ -24,6 +21,9 @@ from tokenaudit.units import (
     format_price,
     format_tokens,
 )
+from tokenaudit.render.clean import ascii_only, visible
+from tokenaudit.render.frames import parts_of_rows
+from tokenaudit.reports.report import Column, Section, Unit
 
 __all__ = [
     "NO_ROWS",

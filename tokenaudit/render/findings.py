@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tokenaudit.errors import UsageError
+from tokenaudit.model.errors import UsageError
 from tokenaudit.reports.report import Report
 
 __all__ = ["finding_rows", "place", "subject"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from tokenaudit.render.cells import NUMBERS, Line, Role, Writing
-from tokenaudit.render.layout import Layout
+from tokenaudit.render.layout import TableLayout
 from tokenaudit.render.looks import Look, Run, look_of, rule
 from tokenaudit.render.texts import cell_width, fold
 from tokenaudit.reports.report import Column
@@ -13,7 +13,7 @@ from tokenaudit.reports.report import Column
 __all__ = ["draw", "draw_headings", "draw_line"]
 
 
-def draw(layout: Layout, writing: Writing, cut_rows: list[str]) -> Iterator[list[Run]]:
+def draw(layout: TableLayout, writing: Writing, cut_rows: list[str]) -> Iterator[list[Run]]:
     """Yield the lines of a section that fits; *cut_rows* say which rows a limit left out."""
     yield from draw_headings(layout, writing)
     for line in layout.lines:
@@ -26,7 +26,7 @@ def draw(layout: Layout, writing: Writing, cut_rows: list[str]) -> Iterator[list
             yield from draw_line(line, layout)
 
 
-def draw_headings(layout: Layout, writing: Writing) -> Iterator[list[Run]]:
+def draw_headings(layout: TableLayout, writing: Writing) -> Iterator[list[Run]]:
     """Yield the lines of the headings, which stand on a rule, and the rule."""
     wrapped = [
         textwrap.wrap(column.label, max(width, 1))
@@ -39,7 +39,7 @@ def draw_headings(layout: Layout, writing: Writing) -> Iterator[list[Run]]:
     yield rule(layout.width, writing)
 
 
-def draw_line(line: Line, layout: Layout) -> Iterator[list[Run]]:
+def draw_line(line: Line, layout: TableLayout) -> Iterator[list[Run]]:
     """Yield a line of *layout*: more than one where its texts are folded."""
     looks = [
         look_of(cell, column, line.role)
@@ -53,7 +53,7 @@ def draw_line(line: Line, layout: Layout) -> Iterator[list[Run]]:
         yield _row(texts, looks, layout)
 
 
-def _row(texts: Sequence[str], looks: Sequence[Look], layout: Layout) -> list[Run]:
+def _row(texts: Sequence[str], looks: Sequence[Look], layout: TableLayout) -> list[Run]:
     """Return one line of cells, numbers at the right of their columns, all else at the left."""
     runs: list[Run] = []
     cells = zip(texts, looks, layout.columns, layout.widths, strict=True)

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
+from tokenaudit.files.seal import UNSEALED, sealed
 from tokenaudit.render import frames
 from tokenaudit.render.plain import described, encode, plain
 from tokenaudit.render.style import Style
 from tokenaudit.reports.report import Report, Section
-from tokenaudit.seal import UNSEALED, sealed
 
 __all__ = ["render"]
 

@@ -12,7 +12,7 @@ from tokenaudit.render.cells import NUMBERS, Line, Role, Words, Writing
 from tokenaudit.render.texts import cell_width, shorten
 from tokenaudit.reports.report import Column, Section, Unit
 
-__all__ = ["Fitting", "Layout", "Sheet"]
+__all__ = ["Fitting", "Sheet", "TableLayout"]
 
 _SHORT_ID: Final = 8
 _LEAST_TEXT: Final = 8
@@ -43,7 +43,7 @@ _NARROW: Final = _Plan(exact=False, heading_lines=2, least_text=_LEAST_TEXT, gap
 _TIGHT: Final = _Plan(exact=False, heading_lines=3, least_text=_LEAST_TEXT, gap=1)
 
 
-class Layout(Struct, frozen=True):
+class TableLayout(Struct, frozen=True):
     """The columns that a screen has room for, their widths, and what stands in them."""
 
     columns: tuple[Column, ...]
@@ -79,7 +79,7 @@ class Fitting:
         """The section with figures in short."""
         return Sheet(self.section, replace(self.writing, exact=False))
 
-    def whole(self) -> Layout | None:
+    def whole(self) -> TableLayout | None:
         """Return the best layout of the section; None where not even its essentials fit."""
         everything = range(len(self.section.columns))
         for plan in _WIDE:
@@ -103,7 +103,7 @@ class Fitting:
             if column.unit in NUMBERS and column.essential
         ]
 
-    def figures_alone(self) -> Layout | None:
+    def figures_alone(self) -> TableLayout | None:
         """Return the best layout of the essential figures without any text; None where none fits."""
         figures = self.figures()
         if not figures:
@@ -154,7 +154,7 @@ class Sheet:
             self._widths[at] = _widest(self._words.column(at))
         return self._widths[at]
 
-    def fit(self, shown: Sequence[int], plan: _Plan, width: int) -> Layout | None:
+    def fit(self, shown: Sequence[int], plan: _Plan, width: int) -> TableLayout | None:
         """Return the columns at the places *shown* in *width*, as *plan* says; None if too wide."""
         available = width - plan.gap * (len(shown) - 1)
         rooms: list[_Room] = []
@@ -169,7 +169,7 @@ class Sheet:
             headings = [_heading_width(column.label, plan.heading_lines) for column in columns]
             widths = [max(_widest(cut), least) for cut, least in zip(cells, headings, strict=True)]
         lines = zip(self._words.roles, zip(*cells, strict=True), strict=True)
-        return Layout(
+        return TableLayout(
             tuple(columns),
             tuple(Line(role, line) for role, line in lines),
             tuple(widths),

@@ -3,11 +3,11 @@
 from io import BytesIO
 from typing import Any
 
+from tokenaudit.files.seal import UNSEALED, sealed
 from tokenaudit.render import frames
 from tokenaudit.render.plain import described, encode
 from tokenaudit.render.style import Style
 from tokenaudit.reports.report import Report
-from tokenaudit.seal import UNSEALED, sealed
 
 __all__ = ["render"]
 

@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from tokenaudit.model.units import format_tokens
 from tokenaudit.render.cells import Writing
 from tokenaudit.render.looks import Look, Run
 from tokenaudit.reports.report import Curve
-from tokenaudit.units import format_tokens
 
 __all__ = ["draw"]
 

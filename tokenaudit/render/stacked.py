@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tokenaudit.render.cells import NUMBERS, Line, Role
 from tokenaudit.render.grid import draw_headings, draw_line
-from tokenaudit.render.layout import Fitting, Layout
+from tokenaudit.render.layout import Fitting, TableLayout
 from tokenaudit.render.looks import Look, Run, look_of, rule
 from tokenaudit.render.texts import flow, fold
 
@@ -68,7 +68,7 @@ def _names(line: Line, fitting: Fitting) -> Iterator[list[Run]]:
         yield [Run(text, look)]
 
 
-def _in_columns(layout: Layout) -> _Figures:
+def _in_columns(layout: TableLayout) -> _Figures:
     return lambda number: draw_line(layout.lines[number], layout)
 
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tokenaudit import files
-from tokenaudit.errors import OutputError
+from tokenaudit.files import atomic as files
+from tokenaudit.model.errors import OutputError
 
 __all__ = ["check", "write", "write_stdout"]
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.errors import ConfigError, OutputError
+from tokenaudit.model.errors import ConfigError, OutputError
 from tokenaudit.render import frames
 from tokenaudit.render.clean import visible
 from tokenaudit.render.plain import described, encode, plain

@@ -9,14 +9,14 @@ import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit import blocks as cuts
-from tokenaudit import ledger as ledgers
-from tokenaudit.ledger import Ledger
+from tokenaudit.ledger import frame as ledgers
+from tokenaudit.ledger.frame import Ledger
 from tokenaudit.limits import Limit
-from tokenaudit.model import Usage
+from tokenaudit.model import blocks as cuts
+from tokenaudit.model.terms import Usage
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import CUTS, Dimension, select
 from tokenaudit.reports.usage import assemble, table
 
@@ -119,7 +119,7 @@ def _seconds(span: timedelta) -> int:
 
 def blocks(
     ledger: Ledger,
-    question: Question,
+    request: Request,
     limits: Sequence[Limit] = (),
     *,
     only_active: bool = False,
@@ -130,19 +130,19 @@ def blocks(
     *limits* are official ones, shown apart. *only_active* keeps the open block, *only_recent* those
     of the last days. Rows add up to the totals; gaps hold nothing.
     """
-    now = question.now
-    rows = select(with_blocks(ledger.frame), question.selection).drop(CUTS).collect()
+    now = request.now
+    rows = select(with_blocks(ledger.frame), request.selection).drop(CUTS).collect()
     pace = active_pace(rows, now)
     if only_active:
         rows = rows.filter(_is_open(pace))
     elif only_recent:
         rows = rows.filter(pl.col("block") + _LENGTH > now - timedelta(days=RECENT_DAYS))
-    sections = [_usage(rows, question.shape, pace)]
+    sections = [_usage(rows, request.shape, pace)]
     if pace is not None:
-        sections.append(_pace(pace, question.shape))
+        sections.append(_pace(pace, request.shape))
     if limits:
         sections.append(_limits(limits, now))
-    report = assemble(ledger, question, rows, tuple(sections), title="Usage by block of 5 hours")
+    report = assemble(ledger, request, rows, tuple(sections), title="Usage by block of 5 hours")
     return replace(report, notes=(*_basis(limits, pace), *report.notes))
 
 
@@ -156,7 +156,7 @@ def _basis(limits: Sequence[Limit], pace: Pace | None) -> Iterator[str]:
         yield f"{ours} Official limits are not known: tokenaudit statusline records them."
 
 
-def _usage(rows: pl.DataFrame, shape: Shape, pace: Pace | None) -> Section:
+def _usage(rows: pl.DataFrame, shape: Layout, pace: Pace | None) -> Section:
     spans = (
         rows.group_by("block")
         .agg(first=pl.col("time").min(), last=pl.col("time").max())
@@ -216,7 +216,7 @@ _PACE_COST: Final = (
 )
 
 
-def _pace(pace: Pace, shape: Shape) -> Section:
+def _pace(pace: Pace, shape: Layout) -> Section:
     columns = (*_PACE, *(_PACE_COST if shape.with_cost else ()))
     types: Mapping[str, Any] = {
         "block": _TIME,

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from msgspec.structs import replace
 
-from tokenaudit.budgets import Budget, Period
-from tokenaudit.ledger import Ledger
+from tokenaudit.ledger.frame import Ledger
+from tokenaudit.model.budgets import Budget, Period
 from tokenaudit.pricing.cost import USD
 from tokenaudit.reports.blocks import active_pace, with_blocks
-from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import Selection, period_start, select
 from tokenaudit.reports.usage import assemble
 
@@ -39,15 +39,15 @@ _BUDGETS: Final = (
 )
 
 
-def standing(ledger: Ledger, question: Question) -> Section | None:
-    """Return how much of each budget of *question* is used at its `now`; None without budgets.
+def standing(ledger: Ledger, request: Request) -> Section | None:
+    """Return how much of each budget of *request* is used at its `now`; None without budgets.
 
     Budgets are those of everything that was read: no filter but their own project narrows them. The
     session is the one that was active last.
     """
-    if not question.budgets:
+    if not request.budgets:
         return None
-    rows = [_row(ledger, question, budget) for budget in question.budgets]
+    rows = [_row(ledger, request, budget) for budget in request.budgets]
     schema: Mapping[str, Any] = {
         "budget": pl.String,
         "project": pl.String,
@@ -63,8 +63,8 @@ def standing(ledger: Ledger, question: Question) -> Section | None:
     return Section("budgets", "Budgets", _BUDGETS, frame)
 
 
-def _row(ledger: Ledger, question: Question, budget: Budget) -> tuple[Any, ...]:
-    rows, since = _rows_of(ledger, question, budget)
+def _row(ledger: Ledger, request: Request, budget: Budget) -> tuple[Any, ...]:
+    rows, since = _rows_of(ledger, request, budget)
     used = Decimal(rows["cost_usd"].sum() or 0)
     percent = float(100 * used / budget.amount_usd)
     state = "over" if used > budget.amount_usd else "within"
@@ -84,10 +84,10 @@ def _row(ledger: Ledger, question: Question, budget: Budget) -> tuple[Any, ...]:
 
 
 def _rows_of(
-    ledger: Ledger, question: Question, budget: Budget
+    ledger: Ledger, request: Request, budget: Budget
 ) -> tuple[pl.DataFrame, datetime | None]:
     """Return the responses that a budget is about, and since when; no time where there are none."""
-    mine, now = question.selection, question.now
+    mine, now = request.selection, request.now
     narrowed = Selection(
         timezone=mine.timezone,
         start_of_week=mine.start_of_week,
@@ -133,20 +133,20 @@ _BASIS: Final = (
 )
 
 
-def forecast(ledger: Ledger, question: Question) -> Report:
+def forecast(ledger: Ledger, request: Request) -> Report:
     """Return what this day and this month will have cost at the pace so far, with a range.
 
     Rows overlap, so they have no total. Costs are those of the selected responses, filters included.
     """
-    rows = select(ledger.frame, question.selection).filter(pl.col("time") <= question.now).collect()
-    zone = ZoneInfo(question.selection.timezone)
-    today = question.now.astimezone(zone).date()
+    rows = select(ledger.frame, request.selection).filter(pl.col("time") <= request.now).collect()
+    zone = ZoneInfo(request.selection.timezone)
+    today = request.now.astimezone(zone).date()
     month = today.replace(day=1)
     following = (month + timedelta(days=32)).replace(day=1)
-    past = _past(rows, today, question.now, zone)
+    past = _past(rows, today, request.now, zone)
     spans = [("today", today, today + timedelta(days=1)), ("this month", month, following)]
     found = [
-        _forecast(rows, name, (_midnight(first, zone), _midnight(last, zone)), question.now, past)
+        _forecast(rows, name, (_midnight(first, zone), _midnight(last, zone)), request.now, past)
         for name, first, last in spans
     ]
     schema: Mapping[str, Any] = {
@@ -161,7 +161,7 @@ def forecast(ledger: Ledger, question: Question) -> Report:
     }
     frame = pl.DataFrame(found, schema=schema, orient="row")
     section = Section("forecast", "Forecast", _FORECAST, frame, dimensions=("period",))
-    report = assemble(ledger, question, rows, (section,), title="Forecast")
+    report = assemble(ledger, request, rows, (section,), title="Forecast")
     return replace(report, notes=(_BASIS, *report.notes))
 
 

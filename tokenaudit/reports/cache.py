@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.ledger import Ledger
-from tokenaudit.reports.caching import FIVE_MINUTES_S, HOUR_S, Cause, studied
-from tokenaudit.reports.question import Question
+from tokenaudit.analysis.cache_rebuilds import FIVE_MINUTES_S, HOUR_S, Cause, studied
+from tokenaudit.ledger.frame import Ledger
 from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble
 
@@ -47,15 +47,15 @@ _TOKENS: Final = (
 )
 
 
-def cache(ledger: Ledger, question: Question) -> Report:
-    """Return how caching worked for the responses that *question* selects.
+def cache(ledger: Ledger, request: Request) -> Report:
+    """Return how caching worked for the responses that *request* selects.
 
     Sections: by model, with the totals of all; the causes of rebuilds; five-minute against one-hour
     writes; the sessions and the agents where rebuilds cost most; and the costliest rebuilds, one by
     one. What stands before a response is found before filters apply.
     """
-    rows = select(studied(ledger), question.selection).collect()
-    limit = question.shape.limit or _MOST_SHOWN
+    rows = select(studied(ledger), request.selection).collect()
+    limit = request.shape.limit or _MOST_SHOWN
     titles = ledger.sessions.select("session_id", "title")
     types = ledger.agents.select("session_id", "agent_id", "agent_type")
     session, agent = Column("session_id", Unit.ID, "Session"), Column("agent_id", Unit.ID, "Agent")
@@ -77,7 +77,7 @@ def cache(ledger: Ledger, question: Question) -> Report:
         ),
         _rebuilds(rows, limit),
     )
-    return assemble(ledger, question, rows, sections, title="Prompt caching")
+    return assemble(ledger, request, rows, sections, title="Prompt caching")
 
 
 def _sums() -> list[pl.Expr]:

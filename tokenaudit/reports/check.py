@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.audit.checks import findings
-from tokenaudit.audit.evidence import Evidence
-from tokenaudit.audit.finding import Finding, Severity
-from tokenaudit.audit.rules import Rule
-from tokenaudit.ledger import Ledger
+from tokenaudit.audit.check.assertions import Rule
+from tokenaudit.audit.check.evidence import Evidence
+from tokenaudit.audit.check.finding import Finding, Severity
+from tokenaudit.audit.check.registry import findings
+from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble
 from tokenaudit.store.facts import Facts
@@ -53,19 +53,17 @@ _SOUND: Final = (
 )
 
 
-def check(ledger: Ledger, facts: Facts, question: Question, rules: Sequence[Rule] = ()) -> Report:
-    """Return the findings about the responses that *question* selects, and about all that was read.
+def check(ledger: Ledger, facts: Facts, request: Request, rules: Sequence[Rule] = ()) -> Report:
+    """Return the findings about the responses that *request* selects, and about all that was read.
 
     One row per finding: what is at stake in tokens and list price, where an example stands.
     """
-    rows = select(ledger.frame, question.selection).collect()
-    found = findings(
-        Evidence(facts, ledger, rows, question.now, question.selection.timezone), rules
-    )
+    rows = select(ledger.frame, request.selection).collect()
+    found = findings(Evidence(facts, ledger, rows, request.now, request.selection.timezone), rules)
     frame = pl.DataFrame([_row(finding) for finding in found], _SCHEMA, orient="row")
     first = Section("findings", "Findings", _COLUMNS, frame)
     sections = (first, _explained(found)) if found else (first,)
-    report = assemble(ledger, question, rows, sections, title="Findings")
+    report = assemble(ledger, request, rows, sections, title="Findings")
     return report if found else _with_note(report, _SOUND)
 
 

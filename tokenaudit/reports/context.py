@@ -7,15 +7,15 @@ import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit.errors import UsageError
-from tokenaudit.ledger import Ledger
-from tokenaudit.model import MAIN_AGENT
+from tokenaudit.analysis.context_growth import AGENT, growth, prompts
+from tokenaudit.ledger.frame import Ledger
+from tokenaudit.model.errors import UsageError
+from tokenaudit.model.terms import MAIN_AGENT
 from tokenaudit.pricing.windows import window_of
-from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Curve, Report, Section, Unit
+from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.session import find_session
-from tokenaudit.reports.steps import AGENT, growth, prompts
 from tokenaudit.reports.usage import assemble, column_named
 
 __all__ = [
@@ -158,24 +158,24 @@ def _windows(known: pl.DataFrame, override: int | None) -> pl.DataFrame:
 
 def contexts(
     ledger: Ledger,
-    question: Question,
+    request: Request,
     *,
     near_limit: float = NEAR_LIMIT_PERCENT,
     window: int | None = None,
 ) -> Report:
-    """Return how full the contexts are of the agents that *question* selects, the latest first."""
-    rows = select(ledger.frame, question.selection).collect()
+    """Return how full the contexts are of the agents that *request* selects, the latest first."""
+    rows = select(ledger.frame, request.selection).collect()
     known = gauges(ledger, near_limit=near_limit, window=window)
-    if question.selection.filters():
+    if request.selection.filters():
         known = known.join(rows.select(*AGENT).unique(), on=AGENT, how="semi", nulls_equal=True)
-    section = _table(known, ledger, question.shape, _TITLE)
-    report = assemble(ledger, _unpriced(question), rows, (section,), title=section.title)
+    section = _table(known, ledger, request.shape, _TITLE)
+    report = assemble(ledger, _unpriced(request), rows, (section,), title=section.title)
     return replace(report, notes=(_basis(near_limit), *report.notes))
 
 
 def context(
     ledger: Ledger,
-    question: Question,
+    request: Request,
     subject: Subject,
     pieces: pl.DataFrame,
     *,
@@ -188,7 +188,7 @@ def context(
     *pieces* are what its transcripts hold; see `steps.pieces_of`.
     """
     is_own = pl.col("session_id") == subject.session_id
-    rows = select(ledger.frame, question.selection).filter(is_own).collect()
+    rows = select(ledger.frame, request.selection).filter(is_own).collect()
     known = gauges(ledger, near_limit=near_limit, window=window).filter(is_own)
     if subject.agent_id is not None:
         known = known.filter(pl.col("agent_id") == subject.agent_id)
@@ -196,11 +196,11 @@ def context(
     agent_id = chosen_agent(ledger, subject)
     is_chosen = is_own & (pl.col("agent_id") == agent_id)
     responses = prompts(ledger.frame.filter(is_chosen), ledger.compactions.filter(is_chosen))
-    sections = [_table(known, ledger, question.shape, replace(_TITLE, screen=False))]
+    sections = [_table(known, ledger, request.shape, replace(_TITLE, screen=False))]
     if not responses.is_empty():
         sections += [_curve(responses, agent_id), _growth(responses, pieces, agent_id)]
     report = assemble(
-        ledger, _unpriced(question), rows, tuple(sections), title=f"Context of {_named(subject)}"
+        ledger, _unpriced(request), rows, tuple(sections), title=f"Context of {_named(subject)}"
     )
     return replace(report, notes=(_basis(near_limit), _SHARED, *report.notes))
 
@@ -221,8 +221,8 @@ def _named(subject: Subject) -> str:
     return f"agent {subject.agent_id} of session {subject.session_id}"
 
 
-def _unpriced(question: Question) -> Question:
-    return replace(question, shape=replace(question.shape, with_cost=False))
+def _unpriced(request: Request) -> Request:
+    return replace(request, shape=replace(request.shape, with_cost=False))
 
 
 def _basis(near_limit: float) -> str:
@@ -238,7 +238,7 @@ _SHARED: Final = (
 )
 
 
-def _table(known: pl.DataFrame, ledger: Ledger, shape: Shape, title: Column) -> Section:
+def _table(known: pl.DataFrame, ledger: Ledger, shape: Layout, title: Column) -> Section:
     """Return the gauges that are *known*, each with the *title* of its session after the ids."""
     session, *others = _COLUMNS
     columns = (session, title, *others)

@@ -12,15 +12,15 @@ import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit.ledger import Ledger, measures
+from tokenaudit.analysis.cache_rebuilds import write_costs
+from tokenaudit.analysis.effects import Effect, Effects, Spent, effects_of
+from tokenaudit.ledger.frame import Ledger, measures
+from tokenaudit.model.units import format_cost
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.caching import write_costs
-from tokenaudit.reports.effects import Effect, Effects, Spent, effects_of
-from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble
-from tokenaudit.units import format_cost
 
 __all__ = ["Period", "diff"]
 
@@ -65,19 +65,19 @@ class Period(Struct, frozen=True):
     until: date
 
 
-def diff(ledger: Ledger, question: Question, first: Period, second: Period) -> Report:
-    """Return why *second* cost more or less than *first*, of the responses that *question* selects.
+def diff(ledger: Ledger, request: Request, first: Period, second: Period) -> Report:
+    """Return why *second* cost more or less than *first*, of the responses that *request* selects.
 
     Sections: the effects, which sum exactly to the difference; the two periods in figures; the models
     and the sessions behind, each with its part of every effect. Unpriced responses have no part in it.
     """
-    before, after = (_rows(ledger, question, period) for period in (first, second))
+    before, after = (_rows(ledger, request, period) for period in (first, second))
     effects = effects_of(_spent(ledger, before), _spent(ledger, after))
     titles = ledger.sessions.select("session_id", "title")
     session = Column("session_id", Unit.ID, "Session")
     sessions = _parts(effects, "session_id")
     models = _parts(effects, "model")
-    limit = question.shape.limit or _MOST_SHOWN
+    limit = request.shape.limit or _MOST_SHOWN
     words = _words(effects.difference, first, second)
     sections = (
         _effects(effects, sessions, words),
@@ -94,7 +94,7 @@ def diff(ledger: Ledger, question: Question, first: Period, second: Period) -> R
     both = pl.concat([before, after]).unique(
         ["response_id", "request_id", "source_path", "source_line"], maintain_order=True
     )
-    return assemble(ledger, question, both, sections, title=words)
+    return assemble(ledger, request, both, sections, title=words)
 
 
 def _words(difference: Decimal, first: Period, second: Period) -> str:
@@ -104,8 +104,8 @@ def _words(difference: Decimal, first: Period, second: Period) -> str:
     return f"Why {second.name} cost {format_cost(abs(difference))} {more} than {first.name}"
 
 
-def _rows(ledger: Ledger, question: Question, period: Period) -> pl.DataFrame:
-    selection = replace(question.selection, since=period.since, until=period.until)
+def _rows(ledger: Ledger, request: Request, period: Period) -> pl.DataFrame:
+    selection = replace(request.selection, since=period.since, until=period.until)
     return select(ledger.frame, selection).collect()
 
 

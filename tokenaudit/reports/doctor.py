@@ -4,11 +4,11 @@ from typing import Final
 
 import polars as pl
 
-from tokenaudit.audit.doctor import Circumstances, State, symptoms
-from tokenaudit.model import Intake, Quality
+from tokenaudit.audit.doctor.diagnosis import Circumstances, State, symptoms
+from tokenaudit.model.terms import Intake, Quality
 from tokenaudit.pricing.card import RateCard
-from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.usage import selected
 
 __all__ = ["doctor", "is_ill"]
@@ -23,7 +23,7 @@ _WELL: Final = "No problem; notes say what may be less than you expect. `tokenau
 _ILL: Final = "What is marked as a problem explains why nothing, or less than there is, is seen."
 
 
-def doctor(circumstances: Circumstances, card: RateCard, question: Question) -> Report:
+def doctor(circumstances: Circumstances, card: RateCard, request: Request) -> Report:
     """Return what *circumstances* say of why there is nothing, or less than expected."""
     rows = [
         (each.topic, each.state.value, each.found, each.next_step)
@@ -32,11 +32,11 @@ def doctor(circumstances: Circumstances, card: RateCard, question: Question) -> 
     frame = pl.DataFrame(rows, {column.name: pl.String for column in _COLUMNS}, orient="row")
     ledger, chosen = circumstances.ledger, circumstances.rows
     meta = Meta(
-        command=question.command,
-        version=question.version,
-        generated_at=question.now,
-        timezone=question.selection.timezone,
-        filters=question.selection.filters(),
+        command=request.command,
+        version=request.version,
+        generated_at=request.now,
+        timezone=request.selection.timezone,
+        filters=request.selection.filters(),
         pricing=card.basis,
         intake=Intake() if ledger is None else ledger.intake,
         selected=Selected(0, 0, {quality.value: 0 for quality in Quality})

@@ -11,20 +11,20 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.ledger import TOKENS, Ledger
-from tokenaudit.lineage import Lineage
-from tokenaudit.model import Kind, Quality
+from tokenaudit.ledger.frame import TOKENS, Ledger
+from tokenaudit.ledger.lineage import Lineage
+from tokenaudit.ledger.verdict import Observation, Verdict, judge
+from tokenaudit.model.terms import Kind, Quality
 from tokenaudit.pricing.cost import COSTS
 from tokenaudit.pricing.rates import ALWAYS
-from tokenaudit.reports import decisions
+from tokenaudit.reports import rule_trace
+from tokenaudit.reports.counting_methods import all_rules
 from tokenaudit.reports.prices import TERM_SCHEMA, TERMS, Term, grounds, tariff_of, terms, terms_of
-from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import WARNING, Column, Report, Section, Unit
-from tokenaudit.reports.rules import all_rules
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.subject import Subject
 from tokenaudit.reports.usage import assemble
-from tokenaudit.transcripts.usage_lines import UsageLine, Voice
-from tokenaudit.verdict import Said, Verdict, judge
+from tokenaudit.transcripts.usage_lines import LineOrigin, UsageLine
 
 __all__ = ["explain"]
 
@@ -63,7 +63,7 @@ _TRANSCRIPTS: Final = (
 
 def explain(
     ledger: Ledger,
-    question: Question,
+    request: Request,
     subject: Subject,
     lineage: Lineage,
     *,
@@ -78,11 +78,11 @@ def explain(
     if subject.is_one:
         sections, doubts = _one(ledger, subject, lineage)
     else:
-        sections, doubts = _many(ledger, question, subject, lineage), []
+        sections, doubts = _many(ledger, request, subject, lineage), []
     if with_all_rules:
         sections = (*sections, all_rules(rows, lineage, ledger.card))
     kept = rows.clear() if is_refused else rows
-    report = assemble(ledger, question, kept, sections, title=_title(subject))
+    report = assemble(ledger, request, kept, sections, title=_title(subject))
     notes = (*doubts, *_gone(lineage), *report.notes)
     return Report(report.title, report.sections, report.meta, notes)
 
@@ -113,7 +113,7 @@ def _one(
     paths += sorted({line.path for line in told} - {*paths})
     sections = (
         _lines(said, told, verdict, paths),
-        decisions.section(
+        rule_trace.section(
             row, said, told, verdict=verdict, paths=paths, inferences=ledger.inferences
         ),
         _transcripts(said, told, verdict, paths),
@@ -158,7 +158,7 @@ def _gone(lineage: Lineage) -> Iterator[str]:
 
 
 def _lines(
-    said: Sequence[Said], told: Sequence[UsageLine], verdict: Verdict, paths: Sequence[str]
+    said: Sequence[Observation], told: Sequence[UsageLine], verdict: Verdict, paths: Sequence[str]
 ) -> Section:
     found = [(line, _voice(each, line)) for each in said for line in each.lines]
     found += [(line, "tool result") for line in told]
@@ -183,8 +183,8 @@ def _lines(
     return Section("lines", "What the lines say", _LINES, frame)
 
 
-def _voice(said: Said, line: UsageLine) -> str:
-    if line.voice is Voice.PROGRESS:
+def _voice(said: Observation, line: UsageLine) -> str:
+    if line.voice is LineOrigin.PROGRESS:
         return "progress copy"
     return "sidechain" if said.is_sidechain else "own line"
 
@@ -192,13 +192,13 @@ def _voice(said: Said, line: UsageLine) -> str:
 def _verdict(line: UsageLine, verdict: Verdict, paths: Sequence[str]) -> str:
     if line is verdict.best:
         return "counts"
-    if line.voice is Voice.RESULT:
+    if line.voice is LineOrigin.RESULT:
         return "repairs"
     return "merged" if line.path == paths[0] else "copy, merged"
 
 
 def _transcripts(
-    said: Sequence[Said], told: Sequence[UsageLine], verdict: Verdict, paths: Sequence[str]
+    said: Sequence[Observation], told: Sequence[UsageLine], verdict: Verdict, paths: Sequence[str]
 ) -> Section:
     """Return where the copies lie: every transcript that says the response, its owner first."""
     rows = []
@@ -218,7 +218,7 @@ def _transcripts(
     return Section("transcripts", "Where they lie", _TRANSCRIPTS, frame)
 
 
-def _role(here: Sequence[Said]) -> str:
+def _role(here: Sequence[Observation]) -> str:
     if not here:
         return "parent's tool result"
     return "progress copy" if all(each.is_progress for each in here) else "copy"
@@ -246,9 +246,9 @@ _SUM_COLUMNS: Final = (
 
 
 def _many(
-    ledger: Ledger, question: Question, subject: Subject, lineage: Lineage
+    ledger: Ledger, request: Request, subject: Subject, lineage: Lineage
 ) -> tuple[Section, ...]:
-    most = question.shape.limit or _MOST_SHOWN
+    most = request.shape.limit or _MOST_SHOWN
     return (
         _arithmetic(ledger, subject.rows),
         _standing(subject),

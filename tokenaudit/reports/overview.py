@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from msgspec.structs import replace
 
-from tokenaudit.ledger import Ledger, measures
+from tokenaudit.ledger.frame import Ledger, measures
 from tokenaudit.reports.budgets import standing
-from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import CUTS, DIMENSIONS, Selection, period_start, select
 from tokenaudit.reports.usage import assemble, measure_columns, more, table
 
@@ -19,17 +19,17 @@ __all__ = ["overview"]
 _TOP: Final = 5
 
 
-def overview(ledger: Ledger, question: Question) -> Report:
+def overview(ledger: Ledger, request: Request) -> Report:
     """Return today, this week, this month and all of *selection*, and its costliest parts.
 
-    The periods are those in which `question.now` lies; they overlap, so they have no total.
+    The periods are those in which `request.now` lies; they overlap, so they have no total.
     """
-    rows = select(ledger.frame, question.selection).drop(CUTS - {"day"}).collect()
-    selection, shape = question.selection, question.shape
-    today = question.now.astimezone(ZoneInfo(selection.timezone)).date()
+    rows = select(ledger.frame, request.selection).drop(CUTS - {"day"}).collect()
+    selection, shape = request.selection, request.shape
+    today = request.now.astimezone(ZoneInfo(selection.timezone)).date()
     top = replace(shape, sort=None, descending=None, limit=shape.limit or _TOP, breakdown=False)
     titles = ledger.sessions.select("session_id", "title")
-    budgets = standing(ledger, question)
+    budgets = standing(ledger, request)
     sections = (
         _periods(rows, selection, today, shape),
         *((budgets,) if budgets is not None else ()),
@@ -45,10 +45,10 @@ def overview(ledger: Ledger, question: Question) -> Report:
         table(rows, [DIMENSIONS["project"]], top, name="projects", title="Top projects"),
         table(rows, [DIMENSIONS["model"]], top, name="models", title="Top models"),
     )
-    return assemble(ledger, question, rows, sections, title="Overview")
+    return assemble(ledger, request, rows, sections, title="Overview")
 
 
-def _periods(rows: pl.DataFrame, selection: Selection, today: date, shape: Shape) -> Section:
+def _periods(rows: pl.DataFrame, selection: Selection, today: date, shape: Layout) -> Section:
     names = ("day", "week", "month")
     starts = {name: period_start(name, today, selection) for name in names}
     frames = [

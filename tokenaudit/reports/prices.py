@@ -7,18 +7,18 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.errors import UsageError
-from tokenaudit.ledger import TOKENS, Ledger
-from tokenaudit.model import Intake, Quality
+from tokenaudit.ledger.frame import TOKENS, Ledger
+from tokenaudit.model.errors import UsageError
+from tokenaudit.model.terms import Intake, Quality
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.compare import Difference, cells, differences
 from tokenaudit.pricing.cost import USD, is_long, parts_of
 from tokenaudit.pricing.library import Library
 from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Origin, Rate, Tariff
 from tokenaudit.pricing.windows import facts_of
-from tokenaudit.reports.foot import pricing_line
-from tokenaudit.reports.question import Question
+from tokenaudit.reports.notes import pricing_line
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.request import Request
 
 __all__ = [
     "TERMS",
@@ -60,11 +60,11 @@ _RATE_SCHEMA: Final[Mapping[str, Any]] = {
 _PER_MILLION: Final = "US dollars per million tokens, at list price."
 
 
-def card_prices(card: RateCard, question: Question) -> Report:
-    """Return all rates in force on the day of *question*, user rates first."""
-    today = question.now.date()
+def card_prices(card: RateCard, request: Request) -> Report:
+    """Return all rates in force on the day of *request*, user rates first."""
+    today = request.now.date()
     rates = [rate for rate in card.rates if rate.holds_on(today)]
-    return _rates_report(card, question, rates, f"Prices on {today}", *_deprecated(rates, today))
+    return _rates_report(card, request, rates, f"Prices on {today}", *_deprecated(rates, today))
 
 
 def _deprecated(rates: Sequence[Rate], today: date) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _end_of_life(key: str) -> date | None:
     return facts.end_of_life if facts is not None else None
 
 
-def model_prices(card: RateCard, question: Question, model: str, day: date | None) -> Report:
+def model_prices(card: RateCard, request: Request, model: str, day: date | None) -> Report:
     """Return the rates of *model*, past ones too, or those in force on *day*.
 
     Raises UsageError for a model that has none.
@@ -96,7 +96,7 @@ def model_prices(card: RateCard, question: Question, model: str, day: date | Non
         held = {tariff.rate.id: tariff.rate for tariff in found if tariff is not None}
         rates = list(held.values())
     title = f"Prices of {key}" + (f" on {day}" if day else "")
-    return _rates_report(card, question, rates, title, *_about(key, question.now.date()))
+    return _rates_report(card, request, rates, title, *_about(key, request.now.date()))
 
 
 def _about(key: str, today: date) -> Iterator[str]:
@@ -116,12 +116,12 @@ def _about(key: str, today: date) -> Iterator[str]:
 
 
 def _rates_report(
-    card: RateCard, question: Question, rates: Sequence[Rate], title: str, *more: str
+    card: RateCard, request: Request, rates: Sequence[Rate], title: str, *more: str
 ) -> Report:
     rows = [row for rate in rates for row in _rate_rows(rate)]
     frame = pl.DataFrame(rows, schema=_RATE_SCHEMA, orient="row")
     section = Section("prices", title, _COLUMNS, frame)
-    return _report(card, question, (section, _sources(rates)), _PER_MILLION, *more)
+    return _report(card, request, (section, _sources(rates)), _PER_MILLION, *more)
 
 
 def _rate_rows(rate: Rate) -> Iterator[tuple[Any, ...]]:
@@ -147,15 +147,13 @@ def _sources(rates: Sequence[Rate]) -> Section:
     return Section("sources", "Sources", columns, frame)
 
 
-def _report(
-    card: RateCard, question: Question, sections: tuple[Section, ...], *notes: str
-) -> Report:
+def _report(card: RateCard, request: Request, sections: tuple[Section, ...], *notes: str) -> Report:
     """Put a report together that is about prices alone: it has read no transcript."""
     meta = Meta(
-        command=question.command,
-        version=question.version,
-        generated_at=question.now,
-        timezone=question.selection.timezone,
+        command=request.command,
+        version=request.version,
+        generated_at=request.now,
+        timezone=request.selection.timezone,
         filters={},
         pricing=card.basis,
         intake=Intake(),
@@ -193,7 +191,7 @@ Term = tuple[str, int | None, int | None, Decimal | None, str | None, Decimal | 
 """A row of TERMS."""
 
 
-def explained(ledger: Ledger, question: Question, start: str) -> Report:
+def explained(ledger: Ledger, request: Request, start: str) -> Report:
     """Return the arithmetic of the response whose id is, or uniquely begins with, *start*.
 
     Counts times price times multiplier are the terms; they sum exactly to its cost. Raises UsageError
@@ -206,7 +204,7 @@ def explained(ledger: Ledger, question: Question, start: str) -> Report:
             hint="`tokenaudit prices` lists the models that have one; --rates adds your own.",
         )
     sections = (terms(ledger, row, f"Response {row['response_id']}"), grounds(row))
-    return _report(ledger.card, question, sections)
+    return _report(ledger.card, request, sections)
 
 
 def terms(ledger: Ledger, row: Mapping[str, Any], title: str) -> Section:
@@ -342,14 +340,14 @@ def grounds(row: Mapping[str, Any]) -> Section:
 # comparisons
 
 
-def checked(card: RateCard, question: Question, library: Library) -> Report:
+def checked(card: RateCard, request: Request, library: Library) -> Report:
     """Return where the shipped card and *library* differ, and how old both are."""
     shipped = [rate for rate in card.rates if rate.origin is Origin.CARD]
     found = differences(shipped, library.rates)
     compared = sum(1 for rate in shipped for _ in cells(rate))
     known = {rate.model for rate in shipped}
     only = sorted({rate.model for rate in library.rates} - known)
-    age = (question.now.date() - card.verified_through).days
+    age = (request.now.date() - card.verified_through).days
     notes = [
         f"{compared} prices compared: {compared - len(found)} equal, {len(found)} differ or are missing.",
         f"Only in genai-prices: {', '.join(only)}." if only else "",
@@ -357,11 +355,11 @@ def checked(card: RateCard, question: Question, library: Library) -> Report:
         f"It was checked against genai-prices {card.checked_against}; here: {library.basis}.",
     ]
     section = _differences(found, "Card and genai-prices", ("card", "library"))
-    return _report(card, question, (section,), *filter(None, notes))
+    return _report(card, request, (section,), *filter(None, notes))
 
 
 def updated(
-    card: RateCard, question: Question, new: Library, old: Library, notes: Sequence[str]
+    card: RateCard, request: Request, new: Library, old: Library, notes: Sequence[str]
 ) -> Report:
     """Return what changed from the *old* rows of the library to the *new* ones."""
     before = {rate.id for rate in old.rates}
@@ -373,7 +371,7 @@ def updated(
         for at, one in enumerate(found)
     ]
     section = _differences(turned, "Changes in genai-prices", ("before", "after"))
-    return _report(card, question, (section,), *notes)
+    return _report(card, request, (section,), *notes)
 
 
 def _differences(found: Sequence[Difference], title: str, names: tuple[str, str]) -> Section:

@@ -22,11 +22,11 @@ from typing import Final, Literal
 import polars as pl
 from msgspec.structs import replace
 
-from tokenaudit.errors import UsageError
-from tokenaudit.ledger import Ledger
+from tokenaudit.ledger.frame import Ledger
+from tokenaudit.model.errors import UsageError
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble
 
@@ -45,27 +45,27 @@ _MOST_CELLS: Final = 10_000_000
 """How much an answer may hold, unless it has no more rows than one of the tables."""
 
 
-def query(ledger: Ledger, question: Question, sql: str) -> Report:
-    """Return the answer to *sql*, a query over TABLES of what *question* selects.
+def query(ledger: Ledger, request: Request, sql: str) -> Report:
+    """Return the answer to *sql*, a query over TABLES of what *request* selects.
 
     `usage` has the columns of the ledger and `hour`, `day`, `week`, `month`; `sessions`, `agents` and
     `rejects` are what is known of these. With filters, sessions and agents are those of the responses
     that are left. Raises UsageError for anything but a query, and for one that cannot be answered.
     """
-    rows = select(ledger.frame, question.selection).collect()
-    answer = _answer(sql, _tables(ledger, question, rows))
+    rows = select(ledger.frame, request.selection).collect()
+    answer = _answer(sql, _tables(ledger, request, rows))
     columns, frame = _readable(answer)
-    limit = question.shape.limit
+    limit = request.shape.limit
     shown = frame if limit is None else frame.head(limit)
     section = Section("query", "Query", columns, shown, cut_rows=frame.height - shown.height)
-    report = assemble(ledger, question, rows, (section,), title="Query")
+    report = assemble(ledger, request, rows, (section,), title="Query")
     filters = {**report.meta.filters, "sql": sql}
     return replace(report, meta=replace(report.meta, filters=filters))
 
 
-def _tables(ledger: Ledger, question: Question, rows: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
+def _tables(ledger: Ledger, request: Request, rows: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
     sessions, agents = ledger.sessions, ledger.agents
-    if question.selection.filters():
+    if request.selection.filters():
         sessions = sessions.join(rows, on="session_id", how="semi", nulls_equal=True)
         agents = agents.join(rows, on=["session_id", "agent_id"], how="semi", nulls_equal=True)
     frames = (rows, sessions, agents, ledger.rejects)

@@ -7,16 +7,16 @@ from typing import Any, Final
 import polars as pl
 from msgspec.structs import replace
 
-from tokenaudit.audit.bridge import Basis, Bridge, Figure
-from tokenaudit.audit.earlier import Choose
-from tokenaudit.audit.evidence import Evidence
-from tokenaudit.audit.provenance import Filters
-from tokenaudit.audit.reconcile import reconciled
-from tokenaudit.claims import Claim
-from tokenaudit.ledger import Ledger
+from tokenaudit.audit.check.evidence import Evidence
+from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Figure
+from tokenaudit.audit.reconcile.claims import Claim
+from tokenaudit.audit.reconcile.comparison import reconciled
+from tokenaudit.audit.reconcile.export_diff import Choose
+from tokenaudit.audit.verify.provenance import Filters
+from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.question import Question
 from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import Selection, select
 from tokenaudit.reports.usage import assemble
 from tokenaudit.store.facts import Facts
@@ -50,7 +50,7 @@ _NOTES: Final = (
 def reconcile(
     ledger: Ledger,
     facts: Facts,
-    question: Question,
+    request: Request,
     claims: Sequence[Claim],
     others: Sequence[str] = (),
 ) -> Report:
@@ -58,16 +58,16 @@ def reconcile(
 
     *others* says why further files are no claims; it goes to the foot.
     """
-    rows = select(ledger.frame, question.selection).collect()
-    zone = question.selection.timezone
-    evidence = Evidence(facts, ledger, rows, question.now, zone)
+    rows = select(ledger.frame, request.selection).collect()
+    zone = request.selection.timezone
+    evidence = Evidence(facts, ledger, rows, request.now, zone)
     bridges = [reconciled(claim, evidence, chooser(ledger)) for claim in claims]
     found = [row for bridge in bridges for row in _rows(bridge)]
     columns = tuple(_column(each, len(bridges)) for each in _COLUMNS)
     frame = pl.DataFrame(found, {each.name: _TYPES[each.unit] for each in _COLUMNS}, orient="row")
     title = f"From {claims[0].shape} to ours" if len(claims) == 1 else "From theirs to ours"
     sections = (Section("bridge", title, columns, frame), _explained(found, len(claims)))
-    report = assemble(ledger, question, rows, sections, title=title)
+    report = assemble(ledger, request, rows, sections, title=title)
     notes = [
         f"{PurePath(each.claim.source).name}: {note}" for each in bridges for note in each.notes
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from tokenaudit.model import Intake
+from tokenaudit.model.terms import Intake
 
 if TYPE_CHECKING:
     import polars as pl

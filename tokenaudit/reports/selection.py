@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from tokenaudit.errors import UsageError
+from tokenaudit.model.errors import UsageError
 from tokenaudit.reports.report import Column, Unit
 
 if TYPE_CHECKING:  # options are checked before anything is read, and that must not wait for Polars
     import polars as pl
 
-    from tokenaudit.audit.provenance import Filters
+    from tokenaudit.audit.verify.provenance import Filters
 
 __all__ = [
     "DIMENSIONS",

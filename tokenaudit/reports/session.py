@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import polars as pl
 from msgspec.structs import replace
 
-from tokenaudit.errors import UsageError
-from tokenaudit.ledger import Ledger
-from tokenaudit.reports.question import Question, Shape, discounted
+from tokenaudit.ledger.frame import Ledger
+from tokenaudit.model.errors import UsageError
 from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.request import Layout, Request, discounted
 from tokenaudit.reports.selection import DIMENSIONS, select
 from tokenaudit.reports.usage import assemble, table
 
@@ -41,7 +41,7 @@ def _named(ids: Iterable[str]) -> str:
     return ", ".join(list(ids)[:_MOST_CANDIDATES])
 
 
-def session(ledger: Ledger, question: Question, start: str) -> Report:
+def session(ledger: Ledger, request: Request, start: str) -> Report:
     """Return the report of the session whose id begins with *start*.
 
     Its sections: its agents, whose rows add up to the session; its models; its hours, with the
@@ -49,25 +49,23 @@ def session(ledger: Ledger, question: Question, start: str) -> Report:
     """
     session_id = find_session(ledger, start)
     rows = (
-        select(ledger.frame, question.selection)
-        .filter(pl.col("session_id") == session_id)
-        .collect()
+        select(ledger.frame, request.selection).filter(pl.col("session_id") == session_id).collect()
     )
     facts = ledger.sessions.filter(pl.col("session_id") == session_id)
-    question = discounted(ledger, question)
-    shape = question.shape
+    request = discounted(ledger, request)
+    shape = request.shape
     plain = replace(shape, sort=None, descending=None, limit=None, breakdown=False)
     sections = (
         _agents(ledger, rows, session_id, shape),
         table(rows, [DIMENSIONS["model"]], plain, name="models", title="By model"),
-        _timeline(ledger, rows, question.selection.timezone, session_id, plain),
+        _timeline(ledger, rows, request.selection.timezone, session_id, plain),
         _facts(facts),
     )
     title = facts["title"].item() or "untitled"
-    return assemble(ledger, question, rows, sections, title=f"Session {session_id}: {title}")
+    return assemble(ledger, request, rows, sections, title=f"Session {session_id}: {title}")
 
 
-def _agents(ledger: Ledger, rows: pl.DataFrame, session_id: str, shape: Shape) -> Section:
+def _agents(ledger: Ledger, rows: pl.DataFrame, session_id: str, shape: Layout) -> Section:
     facts = ledger.agents.filter(pl.col("session_id") == session_id).drop(
         "session_id", "transcripts"
     )
@@ -86,7 +84,7 @@ def _agents(ledger: Ledger, rows: pl.DataFrame, session_id: str, shape: Shape) -
 
 
 def _timeline(
-    ledger: Ledger, rows: pl.DataFrame, timezone: str, session_id: str, shape: Shape
+    ledger: Ledger, rows: pl.DataFrame, timezone: str, session_id: str, shape: Layout
 ) -> Section:
     compactions = (
         ledger.compactions.filter(

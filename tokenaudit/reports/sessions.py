@@ -4,9 +4,9 @@ from typing import Final
 
 import polars as pl
 
-from tokenaudit.ledger import Ledger
-from tokenaudit.reports.question import Question
+from tokenaudit.ledger.frame import Ledger
 from tokenaudit.reports.report import Column, Report, Unit
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import CUTS, DIMENSIONS, select
 from tokenaudit.reports.usage import assemble, grouped, table
 
@@ -18,12 +18,12 @@ _TITLE: Final = Column("title", Unit.TEXT, "Title")
 _PROJECT: Final = Column("project", Unit.TEXT, "Project", essential=False)
 
 
-def sessions(ledger: Ledger, question: Question) -> Report:
+def sessions(ledger: Ledger, request: Request) -> Report:
     """Return the usage of each session that has any in *selection*, the latest first.
 
     A session's figures are the sum of its agents'; `agents` counts those with usage.
     """
-    rows = select(ledger.frame, question.selection).drop(CUTS).collect()
+    rows = select(ledger.frame, request.selection).drop(CUTS).collect()
     agents = pl.col("agent_id").n_unique().cast(pl.Int64).alias("agents")
     subagents = grouped(rows, ["session_id"], [agents])
     known = ledger.sessions.select("session_id", "title", "project", "start", "end")
@@ -31,7 +31,7 @@ def sessions(ledger: Ledger, question: Question) -> Report:
     section = table(
         rows,
         [DIMENSIONS["session_id"]],
-        question.shape,
+        request.shape,
         name="sessions",
         title="Usage by session",
         facts=facts,
@@ -44,19 +44,19 @@ def sessions(ledger: Ledger, question: Question) -> Report:
         ),
         order=("end", True),
     )
-    return assemble(ledger, question, rows, (section,), title=section.title)
+    return assemble(ledger, request, rows, (section,), title=section.title)
 
 
-def agents(ledger: Ledger, question: Question) -> Report:
+def agents(ledger: Ledger, request: Request) -> Report:
     """Return the usage of each agent: of every session's own (`main`) and of every subagent."""
-    rows = select(ledger.frame, question.selection).drop(CUTS).collect()
+    rows = select(ledger.frame, request.selection).drop(CUTS).collect()
     facts = ledger.agents.drop("transcripts").join(
         ledger.sessions.select("session_id", "project"), on="session_id", nulls_equal=True
     )
     section = table(
         rows,
         [DIMENSIONS["session_id"], DIMENSIONS["agent_id"]],
-        question.shape,
+        request.shape,
         name="agents",
         title="Usage by agent",
         facts=facts,
@@ -68,4 +68,4 @@ def agents(ledger: Ledger, question: Question) -> Report:
             _END,
         ),
     )
-    return assemble(ledger, question, rows, (section,), title=section.title)
+    return assemble(ledger, request, rows, (section,), title=section.title)

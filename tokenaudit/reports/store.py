@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from tokenaudit.merge import merge
-from tokenaudit.model import Intake, Quality
-from tokenaudit.reports.question import Question
+from tokenaudit.model.terms import Intake, Quality
+from tokenaudit.model.units import format_bytes, format_count
 from tokenaudit.reports.report import WARNING, Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.request import Request
 from tokenaudit.store import PRESENT, Version
-from tokenaudit.store.holdings import Holdings
 from tokenaudit.store.rows import written
-from tokenaudit.units import format_bytes, format_count
+from tokenaudit.store.status import StoreStatus
 
 __all__ = ["forgotten", "status", "told"]
 
@@ -53,38 +53,38 @@ _KEPT: Final = (
 
 
 def status(
-    holdings: Holdings, question: Question, notes: Sequence[str], *, most: int | None
+    holdings: StoreStatus, request: Request, notes: Sequence[str], *, most: int | None
 ) -> Report:
     """Return what the store holds; below it, what became of transcripts, the latest first.
 
     Of those at *most* so many are listed. *notes* say what of the store cannot be used.
     """
     former = [version for version in holdings.versions if version.fate != PRESENT]
-    sections = [_table("store", "Store", _STORE, [_summary(holdings, question)])]
+    sections = [_table("store", "Store", _STORE, [_summary(holdings, request)])]
     said = _warnings(notes)
     if holdings.is_damaged:
         said.append("The next report sets it aside, and reads anew what is on disk.")
     if not holdings.is_there:
         said.append("There is no store yet: the first report makes it.")
     if former:
-        sections.append(_versions(former, question, "Known from the store alone", most))
+        sections.append(_versions(former, request, "Known from the store alone", most))
         said.append(
             "Reports count what is gone or was rewritten, unless --only-present leaves it out;"
             " tokenaudit store forget lets go of it."
         )
-    return _report(question, sections, [*said, _KEPT])
+    return _report(request, sections, [*said, _KEPT])
 
 
 def forgotten(
-    versions: Sequence[Version], question: Question, notes: Sequence[str], *, most: int | None
+    versions: Sequence[Version], request: Request, notes: Sequence[str], *, most: int | None
 ) -> Report:
     """Return which *versions* of transcripts are no longer known."""
     title = "Forgotten" if versions else "Nothing was forgotten"
     said = [f"Forgotten: {told(versions)}."] if versions else []
     if any(version.fate == PRESENT for version in versions):
         said.append("What is on disk is read anew by the next report.")
-    section = _versions(versions, question, title, most)
-    return _report(question, [section], [*_warnings(notes), *said])
+    section = _versions(versions, request, title, most)
+    return _report(request, [section], [*_warnings(notes), *said])
 
 
 def _warnings(notes: Sequence[str]) -> list[str]:
@@ -111,7 +111,7 @@ def told(versions: Sequence[Version]) -> str:
     )
 
 
-def _summary(holdings: Holdings, question: Question) -> tuple[Any, ...]:
+def _summary(holdings: StoreStatus, request: Request) -> tuple[Any, ...]:
     """Return the row of _STORE; what a damaged index leaves unknown is null."""
     place = written(str(holdings.folder))
     if holdings.is_damaged:
@@ -127,22 +127,22 @@ def _summary(holdings: Holdings, question: Question) -> tuple[Any, ...]:
         fates[PRESENT] + fates["gone"],
         holdings.facts.records.height,
         merge(holdings.facts).responses.height,
-        _day(min(firsts, default=None), question),
-        _day(max(lasts, default=None), question),
+        _day(min(firsts, default=None), request),
+        _day(max(lasts, default=None), request),
         *(fates[fate] for fate in ("gone", "rewritten", "shrank")),
     )
 
 
 def _versions(
-    versions: Sequence[Version], question: Question, title: str, most: int | None
+    versions: Sequence[Version], request: Request, title: str, most: int | None
 ) -> Section:
     latest = sorted(versions, key=lambda version: (-(version.found_ns or 0), version.path))
     rows = [
         (
             version.path,
             version.fate,
-            _day(_moment(version.found_ns), question),
-            _day(version.last_time, question),
+            _day(_moment(version.found_ns), request),
+            _day(version.last_time, request),
             version.bytes,
             version.records,
         )
@@ -155,9 +155,9 @@ def _moment(nanoseconds: int | None) -> datetime | None:
     return None if nanoseconds is None else datetime.fromtimestamp(nanoseconds // 10**9, UTC)
 
 
-def _day(moment: datetime | None, question: Question) -> date | None:
+def _day(moment: datetime | None, request: Request) -> date | None:
     """Return the day of *moment* in the user's zone (R8)."""
-    return moment and moment.astimezone(ZoneInfo(question.selection.timezone)).date()
+    return moment and moment.astimezone(ZoneInfo(request.selection.timezone)).date()
 
 
 def _table(
@@ -173,13 +173,13 @@ def _table(
     return Section(name, title, columns, frame, cut_rows=cut_rows)
 
 
-def _report(question: Question, sections: Sequence[Section], notes: Sequence[str]) -> Report:
+def _report(request: Request, sections: Sequence[Section], notes: Sequence[str]) -> Report:
     """Put a report together that is about the store alone: it prices nothing."""
     meta = Meta(
-        command=question.command,
-        version=question.version,
-        generated_at=question.now,
-        timezone=question.selection.timezone,
+        command=request.command,
+        version=request.version,
+        generated_at=request.now,
+        timezone=request.selection.timezone,
         filters={},
         pricing={},
         intake=Intake(),

@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 import polars as pl
 from msgspec import Struct
 
-from tokenaudit.errors import UsageError
-from tokenaudit.ledger import Ledger
-from tokenaudit.model import MAIN_AGENT
-from tokenaudit.reports.question import Question
+from tokenaudit.ledger.frame import Ledger
+from tokenaudit.model.errors import UsageError
+from tokenaudit.model.terms import MAIN_AGENT
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 
 __all__ = ["Subject", "find_subject"]
@@ -46,15 +46,15 @@ class Subject(Struct, frozen=True):
         return self.rows.height == 1
 
 
-def find_subject(ledger: Ledger, question: Question, text: str | None) -> Subject:
-    """Return what *text* means: an id, or how one begins; without it all that *question* selects.
+def find_subject(ledger: Ledger, request: Request, text: str | None) -> Subject:
+    """Return what *text* means: an id, or how one begins; without it all that *request* selects.
 
     An agent may be written as `SESSION/AGENT`. Raises UsageError, naming candidates, where nothing or
-    more than one thing fits, or where the filters of *question* leave nothing of it.
+    more than one thing fits, or where the filters of *request* leave nothing of it.
     """
-    chosen = select(ledger.frame, question.selection).collect()
+    chosen = select(ledger.frame, request.selection).collect()
     if text is None:
-        return Subject(_cell(question), chosen)
+        return Subject(_cell(request), chosen)
     name = _find(ledger, text)
     rows = _rows(chosen, ledger, name)
     if rows.is_empty():
@@ -65,8 +65,8 @@ def find_subject(ledger: Ledger, question: Question, text: str | None) -> Subjec
     return Subject(f"{name.sort.capitalize()} {name.id}", rows)
 
 
-def _cell(question: Question) -> str:
-    filters = question.selection.filters()
+def _cell(request: Request) -> str:
+    filters = request.selection.filters()
     since, until = filters.pop("since", None), filters.pop("until", None)
     days = since if since == until else f"{since or 'the first day'} to {until or 'the last'}"
     parts = [days] if since or until else []

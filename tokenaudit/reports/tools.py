@@ -12,12 +12,12 @@ from typing import Final
 import polars as pl
 from msgspec.structs import replace
 
-from tokenaudit.ledger import Ledger
+from tokenaudit.analysis.context_growth import AGENT, growth, placed, prompts
+from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.question import Question, Shape
 from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import select
-from tokenaudit.reports.steps import AGENT, growth, placed, prompts
 from tokenaudit.reports.usage import assemble, column_named
 from tokenaudit.transcripts import Cause
 
@@ -49,20 +49,20 @@ _BASIS: Final = (
 )
 
 
-def tools(ledger: Ledger, question: Question, pieces: pl.DataFrame) -> Report:
+def tools(ledger: Ledger, request: Request, pieces: pl.DataFrame) -> Report:
     """Return what the results of each tool, MCP server and skill put into contexts, and its cost.
 
     *pieces* are what the transcripts of the selected agents hold. A call counts with the response
-    that made it, which *question* selects or not.
+    that made it, which *request* selects or not.
     """
-    rows = select(ledger.frame, question.selection).collect()
+    rows = select(ledger.frame, request.selection).collect()
     results = carried(ledger, pieces).join(
         rows.select("response_id", "request_id", *AGENT),
         on=["response_id", "request_id", *AGENT],
         how="semi",
         nulls_equal=True,
     )
-    shape = question.shape
+    shape = request.shape
     plain = replace(shape, sort=None, descending=None, limit=None)
     sections = [_section(results, Column("tool", Unit.TEXT, "Tool"), shape, name="tools")]
     for column, name in (
@@ -72,7 +72,7 @@ def tools(ledger: Ledger, question: Question, pieces: pl.DataFrame) -> Report:
         said = results.filter(pl.col(column.name).is_not_null())
         if not said.is_empty():
             sections.append(_section(said, column, plain, name=name))
-    report = assemble(ledger, question, rows, tuple(sections), title=sections[0].title)
+    report = assemble(ledger, request, rows, tuple(sections), title=sections[0].title)
     return replace(report, notes=(_BASIS, *_doubts(results), *report.notes))
 
 
@@ -195,7 +195,7 @@ def _each(amount: pl.Expr, tokens: pl.Expr, otherwise: pl.Expr | None = None) ->
     )
 
 
-def _section(results: pl.DataFrame, column: Column, shape: Shape, *, name: str) -> Section:
+def _section(results: pl.DataFrame, column: Column, shape: Layout, *, name: str) -> Section:
     columns = (column, *(each for each in _MEASURES if shape.with_cost or each.unit != Unit.USD))
     grouped = results.group_by(column.name).agg(_measures())
     sort = column_named(shape.sort, columns) if shape.sort else columns[-1].name

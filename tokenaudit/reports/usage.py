@@ -7,13 +7,13 @@ from typing import Final
 
 import polars as pl
 
-from tokenaudit.errors import UsageError
-from tokenaudit.ledger import TOKENS, Ledger, measures, totals
-from tokenaudit.model import Quality
+from tokenaudit.ledger.frame import TOKENS, Ledger, measures, totals
+from tokenaudit.model.errors import UsageError
+from tokenaudit.model.terms import Quality
 from tokenaudit.pricing.cost import COSTS
-from tokenaudit.reports.foot import notes
-from tokenaudit.reports.question import Question, Shape
+from tokenaudit.reports.notes import notes
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import CUTS, Dimension, dimension, select
 
 __all__ = [
@@ -67,9 +67,9 @@ Measured = Callable[..., list[pl.Expr]]
 
 
 def by(
-    ledger: Ledger, question: Question, dimensions: Sequence[str], *, title: str | None = None
+    ledger: Ledger, request: Request, dimensions: Sequence[str], *, title: str | None = None
 ) -> Report:
-    """Return the usage that *question* selects by *dimensions*, one row per combination that occurs.
+    """Return the usage that *request* selects by *dimensions*, one row per combination that occurs.
 
     Rows add up exactly to the totals (R11), which are those of the whole selection.
     """
@@ -77,22 +77,22 @@ def by(
     if not named:
         raise UsageError("nothing to group by", hint="Name one dimension or more: project,model.")
     names = [entry.name for entry in named]
-    wanted = {*asked(question, names), *names}
-    rows = select(ledger.frame, question.selection).select(sorted(wanted)).collect()
+    wanted = {*asked(request, names), *names}
+    rows = select(ledger.frame, request.selection).select(sorted(wanted)).collect()
     heading = title or f"Usage by {', '.join(entry.label.lower() for entry in named)}"
-    section = table(rows, named, question.shape, name="usage", title=heading)
-    return assemble(ledger, question, rows, (section,), title=heading)
+    section = table(rows, named, request.shape, name="usage", title=heading)
+    return assemble(ledger, request, rows, (section,), title=heading)
 
 
-def asked(question: Question, dimensions: Iterable[str] = ()) -> frozenset[str]:
+def asked(request: Request, dimensions: Iterable[str] = ()) -> frozenset[str]:
     """Return the columns of the ledger that usage by *dimensions* and the foot below it take."""
-    filters = (_SELECTED_BY.get(name, ()) for name in question.selection.filters())
+    filters = (_SELECTED_BY.get(name, ()) for name in request.selection.filters())
     return frozenset(
         {
             *("time", "session_id", "model", "quality", "list_cost_usd", "cost_usd"),
             *(*TOKENS, "total_tokens"),
             *chain.from_iterable(filters),
-            *more(question.shape),
+            *more(request.shape),
             *(entry.name for entry in map(dimension, dimensions) if entry.name not in CUTS),
         }
     )
@@ -100,22 +100,22 @@ def asked(question: Question, dimensions: Iterable[str] = ()) -> frozenset[str]:
 
 def assemble(
     ledger: Ledger,
-    question: Question,
+    request: Request,
     rows: pl.DataFrame,
     sections: tuple[Section, ...],
     *,
     title: str,
 ) -> Report:
     """Put a report together from its *sections*, which are about *rows* of the ledger."""
-    selection, chosen = question.selection, selected(rows)
+    selection, chosen = request.selection, selected(rows)
     refused = select(ledger.refused, selection).collect().join(rows, on="session_id", how="semi")
     return Report(
         title=title,
         sections=sections,
         meta=Meta(
-            command=question.command,
-            version=question.version,
-            generated_at=question.now,
+            command=request.command,
+            version=request.version,
+            generated_at=request.now,
             timezone=selection.timezone,
             filters=selection.filters(),
             pricing=ledger.pricing,
@@ -127,8 +127,8 @@ def assemble(
             rows,
             refused,
             chosen,
-            today=question.now.date(),
-            with_cost=question.shape.with_cost,
+            today=request.now.date(),
+            with_cost=request.shape.with_cost,
         ),
         cost_usd=totals(rows).cost_usd,
     )
@@ -137,7 +137,7 @@ def assemble(
 def table(
     rows: pl.DataFrame,
     dimensions: Sequence[Dimension],
-    shape: Shape,
+    shape: Layout,
     *,
     name: str,
     title: str,
@@ -174,7 +174,7 @@ def table(
     )
 
 
-def measure_columns(shape: Shape) -> tuple[Column, ...]:
+def measure_columns(shape: Layout) -> tuple[Column, ...]:
     """Return the columns of the measures that *shape* asks for."""
     columns = [Column("responses", Unit.COUNT, "Resp.")]
     columns += [Column(name, Unit.TOKENS, label) for name, label in _LABELS.items()]
@@ -190,14 +190,14 @@ def measure_columns(shape: Shape) -> tuple[Column, ...]:
     return (*columns, *_estimates(shape))
 
 
-def _estimates(shape: Shape) -> Iterator[Column]:
+def _estimates(shape: Layout) -> Iterator[Column]:
     """Yield the columns of estimates, if *shape* asks for them."""
     for column in _ESTIMATE_COLUMNS if shape.with_estimate else ():
         if shape.with_cost or column.unit is not Unit.USD:
             yield column
 
 
-def more(shape: Shape) -> tuple[str, ...]:
+def more(shape: Layout) -> tuple[str, ...]:
     """Return the columns that *shape* asks to be summed beside the measures."""
     estimates = tuple(column.name for column in _estimates(shape))
     if not shape.with_cost:
@@ -210,7 +210,7 @@ def more(shape: Shape) -> tuple[str, ...]:
 
 
 def summed(
-    rows: pl.DataFrame, shape: Shape, measured: Measured = measures
+    rows: pl.DataFrame, shape: Layout, measured: Measured = measures
 ) -> Mapping[str, int | Decimal | None]:
     """Return the totals of *rows* for the columns that *shape* asks for."""
     names = [column.name for column in measure_columns(shape)]
@@ -236,7 +236,7 @@ def _ordered(
     groups: pl.DataFrame,
     columns: Sequence[Column],
     dimensions: Sequence[Dimension],
-    shape: Shape,
+    shape: Layout,
     order: tuple[str, bool] | None,
 ) -> pl.DataFrame:
     keys = [entry.name for entry in dimensions]
@@ -280,7 +280,7 @@ def _breakdown(
     rows: pl.DataFrame,
     shown: pl.DataFrame,
     keys: Sequence[str],
-    shape: Shape,
+    shape: Layout,
     measured: Measured,
 ) -> pl.DataFrame:
     """Split the *shown* groups by model, in their order."""

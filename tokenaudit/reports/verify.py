@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tokenaudit.audit.provenance import Change, Verdict, frame_of
-from tokenaudit.ledger import Ledger
-from tokenaudit.reports.question import Question
+from tokenaudit.audit.verify.provenance import Change, Verdict, frame_of
+from tokenaudit.ledger.frame import Ledger
 from tokenaudit.reports.report import Column, Meta, Report, Section, Unit
+from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import selected
 
@@ -19,16 +19,16 @@ _COLUMNS: Final = (
 )
 
 
-def verified(ledger: Ledger, question: Question, changes: Sequence[Change], path: str) -> Report:
+def verified(ledger: Ledger, request: Request, changes: Sequence[Change], path: str) -> Report:
     """Return what *changes* say of the export at *path*."""
     section = Section("verify", f"Verification of {path}", _COLUMNS, frame_of(changes))
-    rows = select(ledger.frame, question.selection).collect()
+    rows = select(ledger.frame, request.selection).collect()
     meta = Meta(
-        command=question.command,
-        version=question.version,
-        generated_at=question.now,
-        timezone=question.selection.timezone,
-        filters=question.selection.filters(),
+        command=request.command,
+        version=request.version,
+        generated_at=request.now,
+        timezone=request.selection.timezone,
+        filters=request.selection.filters(),
         pricing=ledger.pricing,
         intake=ledger.intake,
         selected=selected(rows),

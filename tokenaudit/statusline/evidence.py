@@ -11,8 +11,8 @@ import os
 import time
 
 from tokenaudit.limits import ASIDE, FOLDER, FORMAT, SETTLED, read
-from tokenaudit.statusline.kept import folders, keep, made, remove
-from tokenaudit.statusline.told import number, part, plain
+from tokenaudit.statusline.files import folders, keep, made, remove
+from tokenaudit.statusline.input import number, part, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

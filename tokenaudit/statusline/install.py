@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from tokenaudit.errors import ConfigError, OutputError
+from tokenaudit.model.errors import ConfigError, OutputError
 
 __all__ = ["install", "setting", "write"]
 

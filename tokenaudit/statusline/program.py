@@ -6,10 +6,10 @@ import os
 import time
 
 from tokenaudit.statusline.evidence import record
-from tokenaudit.statusline.figures import fields_of, fields_of_sample
-from tokenaudit.statusline.kept import folders, keep_line, last_line, made
+from tokenaudit.statusline.fields import fields_of, fields_of_sample
+from tokenaudit.statusline.files import folders, keep_line, last_line, made
+from tokenaudit.statusline.input import read_stdin, session_id, told_by
 from tokenaudit.statusline.line import DEFAULT_FORMAT, NAME, filled, painted
-from tokenaudit.statusline.told import read_stdin, session_id, told_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from tokenaudit.pricing.picodollars import cost
-from tokenaudit.statusline.glance import glance
+from tokenaudit.statusline.line_reader import glance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from tokenaudit.statusline.glance import Said
-    from tokenaudit.statusline.places import Place
+    from tokenaudit.statusline.discovery import Place
+    from tokenaudit.statusline.line_reader import LineUsage
 
     Tariffs = Callable[[Iterable[tuple[Any, ...]]], Iterable[Mapping[str, Any]]]
 
@@ -45,7 +45,7 @@ class Responses:
             else:
                 self._add(said, place)
 
-    def _add(self, said: Said, place: Place) -> None:
+    def _add(self, said: LineUsage, place: Place) -> None:
         place.session = place.session or said.session
         if not place.keeps_all and said.time is not None and said.time < place.horizon:
             place.is_whole = False
@@ -75,7 +75,7 @@ class Responses:
         ).fetchone()
         return _Known(row) if row else None
 
-    def _linked(self, said: Said) -> str | None:
+    def _linked(self, said: LineUsage) -> str | None:
         """Return the key of the same response where an id is missing: by its uuid or its time (R3)."""
         row = self._db.execute(
             "select key from response where message = ? and (uuid = ? or ? in (time, said_time))"
@@ -92,7 +92,7 @@ class Responses:
             (*owner.row(), key),
         )
 
-    def _is_replay(self, said: Said, key: str) -> bool:
+    def _is_replay(self, said: LineUsage, key: str) -> bool:
         """Tell whether a sidechain repeats a response under another request id (R3)."""
         others = self._db.execute(
             "select key, is_sidechain from response where message = ? and key != ? and key = base",
@@ -110,7 +110,7 @@ class Responses:
     def _remove(self, key: str) -> None:
         self._db.execute("delete from response where base = ?", (key,))
 
-    def _put(self, key: str, said: Said, place: Place, owner: _Owner) -> None:
+    def _put(self, key: str, said: LineUsage, place: Place, owner: _Owner) -> None:
         """Write the best line of a response in, and what of its iterations stands for itself (R6)."""
         self._remove(key)
         served = "message"
@@ -145,7 +145,7 @@ class Responses:
     def _insert(
         self,
         base: str,
-        said: Said,
+        said: LineUsage,
         place: Place,
         owner: _Owner,
         model: str | None,
@@ -270,7 +270,7 @@ class _Owner:
         self.uuid: str | None = row[7]
 
     @classmethod
-    def of(cls, said: Said, place: Place) -> _Owner:
+    def of(cls, said: LineUsage, place: Place) -> _Owner:
         """Return who is the owner if this line says it."""
         facts = (place.first, place.path, place.session, _speaker(said, place))
         return cls((said.is_progress, said.is_sidechain, *facts, said.time, said.uuid))
@@ -305,14 +305,14 @@ class _Known:
         self.owner = _Owner(row[4:])
 
 
-def _speaker(said: Said, place: Place) -> str:
+def _speaker(said: LineUsage, place: Place) -> str:
     """Return the agent that a line is of: in a session's own transcript, perhaps a subagent."""
     if place.agent == "main" and said.is_sidechain:
         return said.agent or "sidechain"
     return place.agent
 
 
-def _key(said: Said, place: Place) -> str:
+def _key(said: LineUsage, place: Place) -> str:
     """Return what is equal for all lines of one response (R3), as far as one line can tell."""
     if said.message and said.request:
         return json.dumps([said.message, said.request])
@@ -322,7 +322,7 @@ def _key(said: Said, place: Place) -> str:
     return json.dumps([None, None, said.uuid])
 
 
-def _beats(said: Said, known: _Known, path: str) -> bool:
+def _beats(said: LineUsage, known: _Known, path: str) -> bool:
     """Tell whether a line is worth more than the one that is known (R4)."""
     if path == known.path:  # within a transcript the later one counts
         if said.is_final:

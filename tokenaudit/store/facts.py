@@ -13,8 +13,8 @@ from typing import Any, Final
 import polars as pl
 from msgspec.structs import replace
 
-from tokenaudit.model import Reject
-from tokenaudit.store.kept import Kept, meeting
+from tokenaudit.model.terms import Reject
+from tokenaudit.store.merge_cache import MergeCache, meeting
 from tokenaudit.store.rows import TABLES, LazyRows, Rows, written
 from tokenaudit.store.segments import Tables
 
@@ -121,7 +121,7 @@ class Facts:
     compactions: WhenAsked = WhenAsked()
     rejects: WhenAsked = WhenAsked()
     results: WhenAsked = WhenAsked()
-    kept: Kept | None = field(default=None, init=False)
+    kept: MergeCache | None = field(default=None, init=False)
     """What was merged of these facts before; None where nothing was, or it is of no use."""
     some: Callable[[Collection[str]], pl.DataFrame] | None = field(default=None, init=False)
     """Returns some columns of the records, where that takes less than to have them all."""
@@ -132,7 +132,7 @@ class Facts:
             return self.records.select(columns)
         return self.some(columns)
 
-    def with_kept(self, kept: Kept | None) -> "Facts":
+    def with_kept(self, kept: MergeCache | None) -> "Facts":
         """Return the same facts with what was merged of them."""
         same = copy(self)
         vars(same)["kept"] = kept
@@ -188,7 +188,7 @@ def facts_of(
 
 def _kept(
     rows: LazyRows, transcripts: pl.DataFrame, tables: Tables, merged: Collection[int]
-) -> Kept | None:
+) -> MergeCache | None:
     """Return *tables*, what was *merged* of some parts, and the facts that are to be merged anew.
 
     None where some of these parts are not among *rows*: then all is.
@@ -197,7 +197,7 @@ def _kept(
     is_old = parts["part"].is_in(pl.Series(merged, dtype=pl.Int64).implode())
     if is_old.sum() < len(merged):
         return None
-    kept = Kept.of(tables)
+    kept = MergeCache.of(tables)
     if is_old.all():
         return kept
     touched = parts.filter(~is_old)["path"].unique().implode()

@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit import __version__, files
-from tokenaudit.errors import StoreError
+from tokenaudit import __version__
+from tokenaudit.files import atomic as files
+from tokenaudit.model.errors import StoreError
 from tokenaudit.transcripts import Digests
 
 __all__ = [

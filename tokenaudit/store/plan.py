@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from tokenaudit.model import Transcript
+from tokenaudit.model.terms import Transcript
 from tokenaudit.store.index import FileState, Index
 from tokenaudit.transcripts import Discovery, Extent, extents_of, fate_of, is_session_id
 

@@ -13,7 +13,7 @@ import polars as pl
 from msgspec import Struct
 from msgspec.structs import fields
 
-from tokenaudit.model import Transcript
+from tokenaudit.model.terms import Transcript
 from tokenaudit.store.plan import Base
 from tokenaudit.transcripts import Columns, Digests, Reading, micros
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tokenaudit import files
-from tokenaudit.errors import StoreError
+from tokenaudit.files import atomic as files
+from tokenaudit.model.errors import StoreError
 from tokenaudit.store.index import Segment
 
 if TYPE_CHECKING:

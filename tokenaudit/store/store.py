@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit.errors import StoreError
+from tokenaudit.model.errors import StoreError
 from tokenaudit.store import compact, segments
 from tokenaudit.store import index as indexes
-from tokenaudit.store.advance import Advance
 from tokenaudit.store.index import MADE_BY, FileState, Index, Merged, Segment, without_segments
 from tokenaudit.store.plan import Plan, plan
 from tokenaudit.store.segments import Tables
+from tokenaudit.store.snapshot import StoreSnapshot
 from tokenaudit.store.versions import Version, versions, without
 from tokenaudit.transcripts import Discovery, Reading
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tokenaudit.store.facts import Facts
-    from tokenaudit.store.holdings import Holdings
     from tokenaudit.store.rows import LazyRows, Rows
+    from tokenaudit.store.status import StoreStatus
 
 __all__ = ["Gathered", "Store"]
 
@@ -168,9 +168,9 @@ class Store:
             for reading in readings:
                 collector.add(reading)
         except BaseException:
-            self._keep(made, Advance(made, collector, now_ns, is_interrupted=True))
+            self._keep(made, StoreSnapshot(made, collector, now_ns, is_interrupted=True))
             raise
-        advance = Advance(made, collector, now_ns)
+        advance = StoreSnapshot(made, collector, now_ns)
         first = self.index.next_part
         states = [
             state for state in advance.states(first) if state.gone_ns is None or not only_present
@@ -212,12 +212,12 @@ class Store:
         """
         if facts.kept is not None and not facts.kept.is_stale:
             return facts
-        from tokenaudit.store.kept import Kept
+        from tokenaudit.store.merge_cache import MergeCache
 
         frames = merged(facts)
         with suppress(OSError, StoreError):  # the next run may have more luck
             self._keep_merged(frames)
-        return facts.with_kept(Kept(lambda name, schema: frames[name].select(schema.keys())))
+        return facts.with_kept(MergeCache(lambda name, schema: frames[name].select(schema.keys())))
 
     def _keep_merged(self, frames: "Mapping[str, pl.DataFrame]") -> None:
         from filelock import FileLock
@@ -235,14 +235,14 @@ class Store:
             segments.remove_others(index.names(), self.folder)
             self._generation = index.generation
 
-    def holdings(self) -> "Holdings":
+    def holdings(self) -> "StoreStatus":
         """Return what is kept, and on how much room. Raises StoreError where rows make no sense."""
         from tokenaudit.store.facts import facts_of
-        from tokenaudit.store.holdings import Holdings, with_rows
+        from tokenaudit.store.status import StoreStatus, with_rows
 
         rows = self._rows()
         gone = [state.path for state in self.index.files if state.gone_ns is not None]
-        return Holdings(
+        return StoreStatus(
             folder=self.folder,
             format=indexes.FORMAT,
             bytes=segments.size_of(self.folder),
@@ -294,7 +294,7 @@ class Store:
         segments.remove_others(index.names(), self.folder)
         return same
 
-    def _keep(self, made: Plan, advance: Advance) -> None:
+    def _keep(self, made: Plan, advance: StoreSnapshot) -> None:
         """Write down what a run has found out, if anything; what hinders it is a note."""
         if not advance.is_needed and not self._damaged:
             return
@@ -310,7 +310,7 @@ class Store:
             reason = getattr(error, "strerror", None) or error
             self.notes.append(f"{self.folder}: nothing was kept of this run: {reason}")
 
-    def _commit(self, made: Plan, advance: Advance) -> None:
+    def _commit(self, made: Plan, advance: StoreSnapshot) -> None:
         """Write a segment, then the index that names it: a stop in between leaves the old store."""
         latest = indexes.load(self.folder) or Index()
         index = without_segments(latest, self._damaged)

@@ -2,7 +2,6 @@
 
 from tokenaudit.transcripts.columns import Columns, Reading
 from tokenaudit.transcripts.content import Cause, Content, Follower, Piece, read_content
-from tokenaudit.transcripts.digests import REWRITTEN, SHRANK, Digests, fate_of
 from tokenaudit.transcripts.discover import (
     DEMO,
     Discovery,
@@ -11,6 +10,7 @@ from tokenaudit.transcripts.discover import (
     is_session_id,
 )
 from tokenaudit.transcripts.parse import Extent, folder_name
+from tokenaudit.transcripts.prefix_digest import REWRITTEN, SHRANK, Digests, fate_of
 from tokenaudit.transcripts.read import Progress, extents_of, read
 from tokenaudit.transcripts.values import micros
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from tokenaudit.model import MAIN_AGENT, Transcript
+from tokenaudit.model.terms import MAIN_AGENT, Transcript
 
 __all__ = ["AgentFacts", "agent_facts"]
 

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct, field
 
 from tokenaudit.transcripts.agents import agent_facts
-from tokenaudit.transcripts.format import CacheCreation, Iteration, OutputDetails, ServerToolUse
 from tokenaudit.transcripts.parse import Parsed, Record
+from tokenaudit.transcripts.wire import CacheCreation, Iteration, OutputDetails, ServerToolUse
 
 __all__ = ["Columns", "Reading"]
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import msgspec
 from msgspec import Struct, field
 
-from tokenaudit.model import MAIN_AGENT
+from tokenaudit.model.terms import MAIN_AGENT
 from tokenaudit.transcripts.lines import lines_with
 
 __all__ = ["Cause", "Content", "Follower", "Piece", "read_content"]

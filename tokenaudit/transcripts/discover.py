@@ -10,8 +10,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from tokenaudit.errors import NoTranscriptsError
-from tokenaudit.model import MAIN_AGENT, Reject, Transcript
+from tokenaudit.model.errors import NoTranscriptsError
+from tokenaudit.model.terms import MAIN_AGENT, Reject, Transcript
 
 __all__ = ["DEMO", "Discovery", "default_roots", "discover", "is_session_id"]
 

@@ -11,21 +11,21 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import msgspec
 from msgspec import Struct, field
 
-from tokenaudit.model import MAIN_AGENT, Reject, Transcript
+from tokenaudit.model.terms import MAIN_AGENT, Reject, Transcript
 from tokenaudit.transcripts import tolerant, values
-from tokenaudit.transcripts.digests import Digests, digests_of, fate_of
-from tokenaudit.transcripts.format import (
+from tokenaudit.transcripts.lines import LineReader, Sort, lines_back, lines_from
+from tokenaudit.transcripts.prefix_digest import Digests, digests_of, fate_of
+from tokenaudit.transcripts.results import AgentResult, result_of, results_on
+from tokenaudit.transcripts.tolerant import UnreadableError
+from tokenaudit.transcripts.wire import (
     Assistant,
     Message,
-    Note,
     ProgressLine,
+    SessionLine,
     decode_assistant,
     decode_note,
     decode_progress,
 )
-from tokenaudit.transcripts.lines import LineReader, Sort, lines_back, lines_from
-from tokenaudit.transcripts.results import AgentResult, result_of, results_on
-from tokenaudit.transcripts.tolerant import UnreadableError
 
 __all__ = ["Compaction", "Extent", "Parsed", "Record", "Title", "parse"]
 
@@ -317,7 +317,7 @@ class _Parsing:
         else:
             known.fold(line, number)
 
-    def _add_note(self, note: Note, number: int) -> None:
+    def _add_note(self, note: SessionLine, number: int) -> None:
         if title := _title(note):
             self.parsed.titles.append(title)
         elif note.type == "system" and note.subtype in {
@@ -358,7 +358,7 @@ class _Parsing:
                 parsed.forked_from = parsed.forked_from or line.forked_from.session_id
             parsed.session_id = parsed.session_id or line.session_id
 
-    def _take_head(self, notes: Iterable[Note]) -> None:
+    def _take_head(self, notes: Iterable[SessionLine]) -> None:
         parsed = self.parsed
         for note in notes:
             parsed.session_id = parsed.session_id or note.session_id
@@ -384,7 +384,7 @@ def folder_name(cwd: str) -> str:
     return "".join(char if char.isascii() and char.isalnum() else "-" for char in cwd)
 
 
-def _title(note: Note) -> Title | None:
+def _title(note: SessionLine) -> Title | None:
     if note.type == "custom-title" and note.custom_title:
         return Title(2, note.custom_title, None)
     if note.type == "ai-title" and note.ai_title:
@@ -394,7 +394,7 @@ def _title(note: Note) -> Title | None:
     return None
 
 
-def _notes(lines: Iterable[bytes]) -> Iterator[Note]:
+def _notes(lines: Iterable[bytes]) -> Iterator[SessionLine]:
     """Take *lines* for notes as far as they can be read; what cannot is counted elsewhere."""
     for line in lines:
         try:

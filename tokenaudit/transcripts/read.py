@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from tokenaudit.model import MAIN_AGENT, Transcript
+from tokenaudit.model.terms import MAIN_AGENT, Transcript
 from tokenaudit.transcripts.columns import Reading
 from tokenaudit.transcripts.lines import LONGEST_LINE
 from tokenaudit.transcripts.parse import Extent, parse

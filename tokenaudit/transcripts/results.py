@@ -4,8 +4,8 @@ import json
 from typing import Any, NamedTuple
 
 from tokenaudit.transcripts import values
-from tokenaudit.transcripts.format import decode_second_look
 from tokenaudit.transcripts.values import BadCountError
+from tokenaudit.transcripts.wire import decode_second_look
 
 __all__ = ["AgentResult", "result_of", "results_on"]
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from tokenaudit.errors import NoTranscriptsError
-from tokenaudit.model import Reject
+from tokenaudit.model.errors import NoTranscriptsError
+from tokenaudit.model.terms import Reject
 from tokenaudit.transcripts import values
 from tokenaudit.transcripts.discover import discover
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from tokenaudit.transcripts import values
-from tokenaudit.transcripts.format import (
+from tokenaudit.transcripts.values import BadCountError
+from tokenaudit.transcripts.wire import (
     AgentProgress,
     Assistant,
     CacheCreation,
@@ -19,13 +20,12 @@ from tokenaudit.transcripts.format import (
     ForkedFrom,
     Iteration,
     Message,
-    Note,
     OutputDetails,
     ProgressLine,
     ServerToolUse,
+    SessionLine,
     Usage,
 )
-from tokenaudit.transcripts.values import BadCountError
 
 __all__ = ["UnreadableError", "note", "objects", "understand"]
 
@@ -72,7 +72,7 @@ def objects(line: bytes) -> tuple[list[Object], str | None]:
     return found, None
 
 
-def understand(value: Object) -> Assistant | ProgressLine | Note | None:
+def understand(value: Object) -> Assistant | ProgressLine | SessionLine | None:
     """Build the typed line that *value* is; None if nothing of it is of interest (R2).
 
     Raises UnreadableError when a count of usage is no count (R9).
@@ -287,9 +287,9 @@ def _forked_from(value: object, odd: list[str]) -> ForkedFrom | None:
     return None
 
 
-def note(value: Object) -> Note:
+def note(value: Object) -> SessionLine:
     """Build the note that *value* is, whatever else it may be."""
-    return Note(
+    return SessionLine(
         type=values.text(value.get("type")),
         subtype=values.text(value.get("subtype")),
         uuid=values.text(value.get("uuid")),

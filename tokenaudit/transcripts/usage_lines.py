@@ -13,7 +13,10 @@ from msgspec import Struct
 
 from tokenaudit.transcripts import tolerant
 from tokenaudit.transcripts.columns import Columns
-from tokenaudit.transcripts.format import (
+from tokenaudit.transcripts.lines import LONGEST_LINE
+from tokenaudit.transcripts.tolerant import UnreadableError
+from tokenaudit.transcripts.values import micros
+from tokenaudit.transcripts.wire import (
     Assistant,
     CacheCreation,
     Iteration,
@@ -22,11 +25,8 @@ from tokenaudit.transcripts.format import (
     decode_assistant,
     decode_progress,
 )
-from tokenaudit.transcripts.lines import LONGEST_LINE
-from tokenaudit.transcripts.tolerant import UnreadableError
-from tokenaudit.transcripts.values import micros
 
-__all__ = ["Counts", "UsageLine", "Voice", "as_columns", "read_lines", "read_results"]
+__all__ = ["Counts", "LineOrigin", "UsageLine", "as_columns", "read_lines", "read_results"]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _SYNTHETIC: Final = "<synthetic>"
@@ -38,7 +38,7 @@ _SAID: Final = (
 """What of a line becomes a column, beside its counts."""
 
 
-class Voice(StrEnum):
+class LineOrigin(StrEnum):
     """Who says what a line says of a response."""
 
     OWN = "own"
@@ -75,7 +75,7 @@ class UsageLine(Struct, frozen=True):
     """Its number, from 1; blank lines are counted too."""
     byte_offset: int
     """Where the line begins in the file, from 0."""
-    voice: Voice
+    voice: LineOrigin
     message_id: str | None
     request_id: str | None
     uuid: str | None
@@ -128,7 +128,7 @@ def read_results(path: str, agent_id: str) -> Iterator[UsageLine]:
                 said = _result(value.get("toolUseResult"), agent_id)
                 if said is not None:
                     place = Place(path, number, offset)
-                    yield _evidence(place, said, Voice.RESULT, agent_id)
+                    yield _evidence(place, said, LineOrigin.RESULT, agent_id)
 
 
 def as_columns(paths: Iterable[str]) -> Columns:
@@ -152,7 +152,7 @@ def _append(columns: Columns, line: UsageLine) -> None:
         columns[name].append(getattr(line, name))
     for name in Counts.__struct_fields__:
         columns[name].append(getattr(line.counts, name))
-    columns["is_progress"].append(line.voice is Voice.PROGRESS)
+    columns["is_progress"].append(line.voice is LineOrigin.PROGRESS)
 
 
 def _needles(message_ids: Collection[str] | None) -> list[bytes]:
@@ -204,7 +204,7 @@ def _line(place: Place, said: Assistant | ProgressLine) -> UsageLine | None:
         if said.message.model == _SYNTHETIC:
             return None
         agent_id = said.agent_id if said.is_sidechain else None
-        return _evidence(place, said, Voice.OWN, agent_id)
+        return _evidence(place, said, LineOrigin.OWN, agent_id)
     repeated = said.data.message
     if said.data.type != "agent_progress" or repeated.type != "assistant":
         return None
@@ -212,10 +212,10 @@ def _line(place: Place, said: Assistant | ProgressLine) -> UsageLine | None:
         return None
     repeated.is_sidechain = True
     agent_id = said.data.agent_id or "unknown"
-    return _evidence(place, repeated, Voice.PROGRESS, agent_id)
+    return _evidence(place, repeated, LineOrigin.PROGRESS, agent_id)
 
 
-def _evidence(place: Place, said: Assistant, voice: Voice, agent_id: str | None) -> UsageLine:
+def _evidence(place: Place, said: Assistant, voice: LineOrigin, agent_id: str | None) -> UsageLine:
     usage = said.message.usage
     counts = _counts(usage)
     tools = usage.server_tool_use

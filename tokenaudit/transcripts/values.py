@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tokenaudit.transcripts.format import LARGEST_COUNT
+from tokenaudit.transcripts.wire import LARGEST_COUNT
 
 __all__ = ["BadCountError", "count", "micros", "text"]
 

@@ -1,0 +1,1 @@
+"""What is worked out from a ledger for several reports: caching, context growth, effects, estimates."""

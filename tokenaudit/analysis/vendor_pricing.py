@@ -1,0 +1,71 @@
+"""Claude Code's own pricing formula, by version, where it differs from the price list.
+
+Measured on 4,414 costs that Claude Code stated (see the README, Accuracy): 1-hour cache writes at
+the price of 5-minute ones up to 2.1.159, and models at another model's price in some versions.
+"""
+
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from tokenaudit.analysis.versions import up_to
+from tokenaudit.ledger.frame import TOKENS
+from tokenaudit.pricing.card import RateCard
+from tokenaudit.pricing.cost import price
+
+__all__ = ["MISPRICED", "mispriced", "repriced", "with_cheap_hours"]
+
+_Version = tuple[int, int, int]
+_LAST_CHEAP_HOUR: Final[_Version] = (2, 1, 159)
+"""The last version seen to price 1-hour writes as 5-minute ones; from 2.1.176 on it did not."""
+
+
+class Mispriced(NamedTuple):
+    """A model that some versions priced as another."""
+
+    model: str
+    """How the names of the model begin."""
+    first: _Version
+    last: _Version
+    priced_as: str
+
+
+MISPRICED: Final = (
+    Mispriced("claude-sonnet-4-5", (2, 1, 38), (2, 1, 68), "claude-opus-4-6"),
+    Mispriced("claude-sonnet-4-6", (2, 1, 38), (2, 1, 68), "claude-opus-4-6"),
+    Mispriced("claude-opus-4-6", (2, 1, 29), (2, 1, 29), "claude-opus-4-1"),
+)
+_KEPT: Final = (
+    *("model", "speed", "time", "inference_geo", "service_tier", "web_searches", "version"),
+    *TOKENS,
+)
+
+
+def repriced(rows: pl.DataFrame, card: RateCard) -> pl.DataFrame:
+    """Return *rows* of a ledger, as far as prices need them, priced anew by *card*."""
+    return price(rows.select(*(name for name in _KEPT if name in rows.columns)), card)
+
+
+def with_cheap_hours(rows: pl.DataFrame, *, always: bool = False) -> pl.DataFrame:
+    """Return *rows* with the 1-hour writes of early versions, or all of them, as 5-minute ones."""
+    is_cheap = pl.lit(True) if always else up_to(pl.col("version"), _LAST_CHEAP_HOUR)
+    moved = pl.when(is_cheap.fill_null(value=False)).then("cache_write_1h_tokens").otherwise(0)
+    return rows.with_columns(
+        cache_write_5m_tokens=pl.col("cache_write_5m_tokens") + moved,
+        cache_write_1h_tokens=pl.col("cache_write_1h_tokens") - moved,
+    )
+
+
+def mispriced(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return *rows* under the models that Claude Code priced them as."""
+    model = pl.col("model")
+    for each in MISPRICED:
+        one, two, three = each.first
+        before = up_to(pl.col("version"), (one, two, three - 1))
+        holds = up_to(pl.col("version"), each.last) & ~before
+        model = (
+            pl.when(holds.fill_null(value=False) & pl.col("model").str.starts_with(each.model))
+            .then(pl.lit(each.priced_as))
+            .otherwise(model)
+        )
+    return rows.with_columns(model=model)

@@ -1,0 +1,1 @@
+"""Why there is nothing, or less than expected; looks at causes, repairs nothing."""

@@ -1,0 +1,1 @@
+"""Bridges from totals that others state to ours, in named steps that sum exactly."""

@@ -1,0 +1,181 @@
+"""Claims of Claude Code itself: results of `claude -p`, status lines, stats-cache.json."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from tokenaudit.audit.reconcile.claims.claim import (
+    Claim,
+    ClaimError,
+    ClaimKind,
+    Counts,
+    Line,
+    count,
+    money,
+    summed,
+)
+
+__all__ = ["result", "stats_cache", "status_line"]
+
+_KNOWN_STATS: Final = 3
+Value = Mapping[str, Any]
+
+
+def result(values: Sequence[Value], source: str) -> Claim | None:
+    """Read the results in *values*: of each session the last, for they are cumulative.
+
+    None where nothing here belongs to `claude -p`. Raises ClaimError for a stream that was cut
+    before its result.
+    """
+    results = [value for value in values if value.get("type") == "result"]
+    replies = [value for value in values if value.get("type") == "assistant"]
+    inits = [value for value in values if value.get("type") == "system"]
+    if not results:
+        if replies and all("session_id" in value for value in replies):
+            raise ClaimError(
+                f"{source}: stream-json of claude -p with {len(replies):,} assistant lines, but without"
+                " its closing result: the total is not there",
+                hint="Was it cut, or interrupted? The result is the last line of a whole stream.",
+            )
+        return None
+    last = {str(value.get("session_id")): value for value in results}
+    models = {str(value["message"].get("model")) for value in replies if _is_reply(value)}
+    lines = [line for value in last.values() for line in _result_lines(value, models, source)]
+    costs = [money(_cost(value), f"{source}: total_cost_usd") for value in last.values()]
+    versions = [value.get("claude_code_version") for value in inits]
+    notes = [] if len(last) == len(results) else [_CUMULATIVE]
+    return Claim(
+        ClaimKind.RESULT,
+        source,
+        summed(lines),
+        cost_usd=None if None in costs else sum((each for each in costs if each), Decimal(0)),
+        sessions=frozenset(name for name in last if name != "None"),
+        is_of_claude_code=True,
+        version=next((each for each in versions if isinstance(each, str)), None),
+        notes=tuple(notes),
+    )
+
+
+_CUMULATIVE: Final = (
+    "Several results of one session: the last one counts, for each holds all before it."
+)
+
+
+def _is_reply(value: Value) -> bool:
+    return isinstance(value.get("message"), Mapping)
+
+
+def _cost(value: Value) -> Any:
+    return value.get("total_cost_usd", value.get("total_cost"))
+
+
+def _result_lines(value: Value, models: set[str], source: str) -> list[Line]:
+    usage_by_model = value.get("modelUsage")
+    if isinstance(usage_by_model, Mapping):
+        return [_model_line(name, each, source) for name, each in usage_by_model.items()]
+    usage = value.get("usage")
+    if not isinstance(usage, Mapping):
+        raise ClaimError(f"{source}: a result of claude -p without usage and without modelUsage")
+    # before modelUsage there was, of one model, the main loop alone
+    model = next(iter(models)) if len(models) == 1 else None
+    tools = usage.get("server_tool_use")
+    counts = Counts(
+        count(usage, "input_tokens", source),
+        count(usage, "output_tokens", source),
+        count(usage, "cache_read_input_tokens", source),
+        count(usage, "cache_creation_input_tokens", source),
+    )
+    searches = count(tools, "web_search_requests", source) if isinstance(tools, Mapping) else 0
+    return [Line(model, counts, money(_cost(value), source), searches)]
+
+
+def _model_line(name: str, usage: Any, source: str) -> Line:
+    if not isinstance(usage, Mapping):
+        raise ClaimError(f"{source}: modelUsage of {name}: is no object")
+    where = f"{source}: {name}"
+    return Line(
+        name,
+        Counts(
+            count(usage, "inputTokens", where),
+            count(usage, "outputTokens", where),
+            count(usage, "cacheReadInputTokens", where),
+            count(usage, "cacheCreationInputTokens", where),
+        ),
+        money(usage.get("costUSD"), f"{where}: costUSD"),
+        count(usage, "webSearchRequests", where),
+    )
+
+
+def status_line(values: Sequence[Value], source: str) -> Claim | None:
+    """Read what a status line was given, or what ours kept of it: of each session the last.
+
+    Costs are cumulative. What ours kept may have come back after what was gathered of it.
+    """
+    found = [value for value in values if _is_status(value)]
+    if not found:
+        return None
+    if all(_is_kept(value) for value in found):
+        found.sort(key=lambda value: value["recorded_at"])
+    last = {str(value.get("session_id")): value for value in found}
+    lines = [
+        Line(None, None, money(_total(value), f"{source}: total_cost_usd"))
+        for value in last.values()
+    ]
+    versions = [value.get("version") for value in found]
+    (line,) = summed(lines)
+    return Claim(
+        ClaimKind.STATUS_LINE,
+        source,
+        (line,),
+        cost_usd=line.cost_usd,
+        sessions=frozenset(name for name in last if name != "None"),
+        is_of_claude_code=True,
+        version=next((each for each in reversed(versions) if isinstance(each, str)), None),
+        notes=("Before 2.1.211 the cost went on over /clear: it may hold sessions before these.",),
+    )
+
+
+def _is_status(value: Value) -> bool:
+    cost = value.get("cost")
+    is_told = isinstance(cost, Mapping) and "total_cost_usd" in cost and "session_id" in value
+    return is_told or (_is_kept(value) and _total(value) is not None)
+
+
+def _is_kept(value: Value) -> bool:
+    """Tell whether it is what `tokenaudit statusline` keeps; see `limits.FORMAT`."""
+    names = {"format", "session_id", "total_cost_usd", "rate_limits"}
+    return value.keys() >= names and type(value.get("recorded_at")) is int
+
+
+def _total(value: Value) -> Any:
+    cost = value.get("cost")
+    return (cost if isinstance(cost, Mapping) else value).get("total_cost_usd")
+
+
+def stats_cache(value: Value, source: str) -> Claim | None:
+    """Read `stats-cache.json`: tokens by model of all days up to its last one.
+
+    Raises ClaimError for a version that is not known.
+    """
+    usage, last = value.get("modelUsage"), value.get("lastComputedDate")
+    if not isinstance(usage, Mapping) or "dailyActivity" not in value:
+        return None
+    version = value.get("version")
+    if not isinstance(version, int) or not 1 <= version <= _KNOWN_STATS:
+        raise ClaimError(
+            f"{source}: stats-cache.json of version {version}; known are 1 to {_KNOWN_STATS}",
+            hint="A newer Claude Code wrote it: its figures may mean something else now.",
+        )
+    try:
+        until = date.fromisoformat(str(last)[:10])
+    except ValueError:
+        raise ClaimError(f"{source}: stats-cache.json: lastComputedDate: is no day") from None
+    lines = [_model_line(name, each, source) for name, each in usage.items()]
+    return Claim(
+        ClaimKind.STATS_CACHE,
+        source,
+        # its costs are zeros: it does not know them
+        tuple(Line(line.model, line.counts, None, line.web_searches) for line in lines),
+        until=until,
+    )

@@ -1,0 +1,1 @@
+"""What an export stands on, and whether that is still so."""

@@ -1,0 +1,1 @@
+"""The commands, by topic; each is a few lines between its options and a report."""

@@ -1,0 +1,1 @@
+"""What the user has set, and where the platform keeps it; reads no transcript."""

@@ -1,0 +1,1 @@
+"""Places that programs read and nightly jobs add to: lakes, databases, metrics."""

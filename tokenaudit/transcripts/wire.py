@@ -1,0 +1,187 @@
+"""What Claude Code writes, as types: the only place that spells its camelCase field names.
+
+The types are strict, and msgspec checks them while it decodes; a line that they refuse is not lost
+but goes to `tolerant`, which builds the same types value by value (rules R8 and R9).
+
+Fields stand in the order in which Claude Code writes them: msgspec looks for the next key behind the
+last, and finds it at once.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+__all__ = [
+    "AgentProgress",
+    "Assistant",
+    "CacheCreation",
+    "Count",
+    "Iteration",
+    "Message",
+    "OutputDetails",
+    "ProgressLine",
+    "SecondLook",
+    "ServerToolUse",
+    "SessionLine",
+    "Usage",
+    "decode_assistant",
+    "decode_note",
+    "decode_progress",
+    "decode_second_look",
+]
+
+LARGEST_COUNT = 2**53 - 1
+"""The largest whole number that every JSON writer keeps exactly; a larger count is not a count."""
+
+Count = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
+
+
+class CacheCreation(Struct, gc=False):
+    """How the cache writes split by their time to live."""
+
+    ephemeral_5m_input_tokens: Count | None = None
+    ephemeral_1h_input_tokens: Count | None = None
+
+
+class ServerToolUse(Struct, gc=False):
+    """What the API's own tools did."""
+
+    web_search_requests: Count | None = None
+    web_fetch_requests: Count | None = None
+
+
+class OutputDetails(Struct, gc=False):
+    """What the output tokens were for; part of them, never beside them."""
+
+    thinking_tokens: Count | None = None
+
+
+class Iteration(Struct, gc=False):
+    """One of the inferences behind a response."""
+
+    type: str | None = None
+    model: str | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    cache_creation: CacheCreation | None = None
+
+
+class Usage(Struct, gc=False, kw_only=True):
+    """`message.usage`: the counts of one response."""
+
+    input_tokens: Count
+    cache_creation_input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    output_tokens: Count
+    server_tool_use: ServerToolUse | None = None
+    service_tier: str | None = None
+    cache_creation: CacheCreation | None = None
+    inference_geo: str | None = None
+    iterations: list[Iteration] | None = None
+    speed: str | None = None
+    output_tokens_details: OutputDetails | None = None
+
+
+class Message(Struct, gc=False, kw_only=True):
+    """What the API answered, without its content."""
+
+    model: str | None = None
+    id: str | None = None
+    stop_reason: str | None = None
+    usage: Usage
+
+
+class ForkedFrom(Struct, gc=False, rename="camel"):
+    """Where a branched session comes from."""
+
+    session_id: str | None = None
+
+
+class Assistant(Struct, gc=False, rename="camel", kw_only=True):
+    """A line of type `assistant` with usage; also what an `agent_progress` line repeats."""
+
+    is_sidechain: bool | None = None
+    agent_id: str | None = None
+    message: Message
+    request_id: str | None = None
+    type: str
+    uuid: str | None = None
+    timestamp: str | None = None
+    effort: str | None = None
+    entrypoint: str | None = None
+    cwd: str | None = None
+    session_id: str | None = None
+    version: str | None = None
+    git_branch: str | None = None
+    forked_from: ForkedFrom | None = None
+    attribution_skill: str | None = None
+    attribution_plugin: str | None = None
+    attribution_agent: str | None = None
+    attribution_mcp_server: str | None = None
+    attribution_mcp_tool: str | None = None
+    cost_usd: float | None = msgspec.field(default=None, name="costUSD")
+    odd: tuple[str, ...] = msgspec.field(default=(), name="(odd)")
+    """Names of the values whose form was odd; filled by `tolerant` alone."""
+
+
+class AgentProgress(Struct, gc=False, rename="camel"):
+    """`data` of a progress line that repeats a subagent's message."""
+
+    type: str
+    message: Assistant
+    agent_id: str | None = None
+
+
+class ProgressLine(Struct, gc=False, rename="camel"):
+    """A line of type `progress`."""
+
+    type: str
+    data: AgentProgress
+    session_id: str | None = None
+    cwd: str | None = None
+    git_branch: str | None = None
+    version: str | None = None
+    entrypoint: str | None = None
+
+
+class CompactMetadata(Struct, gc=False, rename="camel"):
+    """What a `compact_boundary` line says of the compaction."""
+
+    trigger: str | None = None
+    pre_tokens: Count | None = None
+    post_tokens: Count | None = None
+
+
+class SessionLine(Struct, gc=False, rename="camel"):
+    """Any other line, as far as a session's facts need it: titles, compactions, first and last times."""
+
+    type: str | None = None
+    subtype: str | None = None
+    uuid: str | None = None
+    timestamp: str | None = None
+    session_id: str | None = None
+    cwd: str | None = None
+    forked_from: ForkedFrom | None = None
+    custom_title: str | None = None
+    ai_title: str | None = None
+    summary: str | None = None
+    leaf_uuid: str | None = None
+    compact_metadata: CompactMetadata | None = None
+
+
+class SecondLook(Struct, gc=False, rename="camel"):
+    """What a second look at a line may ask: the result of a tool, still as it is written, and the chain."""
+
+    tool_use_result: msgspec.Raw = msgspec.Raw()
+    is_sidechain: bool | None = None
+    uuid: str | None = None
+    parent_uuid: str | None = None
+
+
+decode_assistant = msgspec.json.Decoder(Assistant).decode
+decode_progress = msgspec.json.Decoder(ProgressLine).decode
+decode_note = msgspec.json.Decoder(SessionLine).decode
+decode_second_look = msgspec.json.Decoder(SecondLook).decode
