@@ -140,11 +140,20 @@ def test_versions_beyond_the_fifth_are_told_together(tmp_path: Path) -> None:
     assert [("2 more versions", 3)] == [(each.subject, each.count) for each in every[5:]]
 
 
-def test_an_interrupted_response_of_a_new_version_asks_for_no_update(tmp_path: Path) -> None:
-    """Claude Code 2.1.200 writes final counts already."""
-    write(session_file(tmp_path), reply(output=3, stop=None))
+def test_unfinished_responses_of_new_versions_are_told_by_thread(tmp_path: Path) -> None:
+    """2.1.200 writes final counts in main threads; in subagents a part stays unfinished, and is known."""
+    write(session_file(tmp_path), reply(output=3, stop=None, version="2.1.200"))
+    last = [reply(f"msg_{n}", f"req_{n}", 2, stop=None, version="2.1.200") for n in (2, 3)]
+    write(agent_file(tmp_path), *(sidechain(line, "a1b2c3d") for line in last))
+    every = [each for each in findings(evidence(tmp_path)) if each.name == "placeholder_output"]
+    of_subagents, of_main = every
 
-    assert "interrupted" in found(tmp_path)["placeholder_output"].action
+    assert ("2.1.200 (subagents)", 2) == (of_subagents.subject, of_subagents.count)
+    assert "13.4% in 2.1.150 to 2.1.199" in of_subagents.action
+    assert "interrupted" not in of_subagents.action
+    assert ("2.1.200", 1) == (of_main.subject, of_main.count)
+    assert "0.23%" in of_main.action
+    assert "interrupted" in of_main.action
 
 
 def test_counts_near_the_limit_of_placeholders(tmp_path: Path) -> None:
@@ -353,13 +362,13 @@ def test_prompts_near_the_threshold_of_a_price(
 @pytest.mark.parametrize(
     ("now", "severity"),
     [
-        (datetime(2027, 1, 5, tzinfo=UTC), Severity.INFO),
-        (datetime(2027, 1, 6, tzinfo=UTC), Severity.WARNING),
+        (datetime(2027, 1, 14, tzinfo=UTC), Severity.INFO),
+        (datetime(2027, 1, 15, tzinfo=UTC), Severity.WARNING),
     ],
 )
 def test_a_stale_card(tmp_path: Path, now: datetime, severity: Severity) -> None:
     """Usage of the day after the check; a warning from the 46th day on."""
-    line = reply(model="claude-opus-5") | {"timestamp": "2026-11-22T09:00:00.000Z"}
+    line = reply(model="claude-opus-5") | {"timestamp": "2026-12-01T09:00:00.000Z"}
     write(session_file(tmp_path), line)
 
     assert severity is found(tmp_path, now=now)["stale_rate_card"].severity
