@@ -28,7 +28,7 @@ from transcripts_builder import (
 )
 
 from tokenaudit.audit.check.evidence import Evidence
-from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Figure, Step, bridged
+from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Cause, Figure, Step, bridged
 from tokenaudit.audit.reconcile.claims import Claim, ClaimKind, Counts, read_claims
 from tokenaudit.audit.reconcile.claims import Line as ClaimLine
 from tokenaudit.audit.reconcile.comparison import reconciled
@@ -743,7 +743,14 @@ figures = st.builds(
     st.none() | st.builds(Counts, whole, whole, whole, whole),
     st.none() | st.decimals(-(10**9), 10**9, places=12),
 )
-steps = st.builds(Step, st.text(max_size=3), st.just(Basis.MEASURED), figures, st.just(""))
+steps = st.builds(
+    Step,
+    st.text(max_size=3),
+    st.just(Basis.MEASURED),
+    figures,
+    st.just(""),
+    st.sampled_from([cause for cause in Cause if cause is not Cause.UNEXPLAINED]),
+)
 
 
 @given(figures, st.lists(steps, max_size=6), figures)
@@ -755,6 +762,8 @@ def test_the_steps_of_every_bridge_sum_exactly(
     found = bridged(claim, theirs, given_steps, ours)
 
     assert total(found) == found.ours
+    assert sum((found.of(cause) for cause in Cause), found.theirs) == found.ours
+    assert found.of(Cause.UNEXPLAINED) == found.unexplained
     assert (found.theirs.counts is None) == (theirs.counts is None or ours.counts is None)
     assert (found.ours.cost_usd is None) == (theirs.cost_usd is None or ours.cost_usd is None)
     if found.ours.counts is not None:

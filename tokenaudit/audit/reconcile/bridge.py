@@ -10,11 +10,12 @@ from typing import Final
 
 import polars as pl
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.audit.reconcile.claims import Claim, Counts
 from tokenaudit.ledger.frame import TOKENS
 
-__all__ = ["ROUNDING", "Basis", "Bridge", "Figure", "Step", "bridged", "figure_of"]
+__all__ = ["ROUNDING", "Basis", "Bridge", "Cause", "Figure", "Step", "bridged", "figure_of"]
 
 ROUNDING: Final = Decimal("1e-6")
 """US dollars: what sums of binary floats, as others keep costs, may be off by."""
@@ -32,6 +33,22 @@ class Basis(StrEnum):
     UNEXPLAINED = "unexplained"
     """The rest."""
     OURS = "ours"
+
+
+class Cause(StrEnum):
+    """Why two totals differ, as far as a step of a bridge tells."""
+
+    UNRECORDED_CALLS = "unrecorded calls"
+    """Theirs holds calls that no transcript does."""
+    LOST_OUTPUT = "lost output"
+    """Lines hold a placeholder, or a part, of what was put out."""
+    PRICES = "prices"
+    """The same tokens, at another price."""
+    SCOPE = "scope"
+    """Theirs is about more, or less."""
+    COUNTING = "counting"
+    """The same lines, counted otherwise."""
+    UNEXPLAINED = "unexplained"
 
 
 class Figure(Struct, frozen=True):
@@ -90,6 +107,7 @@ class Step(Struct, frozen=True):
     basis: Basis
     change: Figure
     note: str
+    cause: Cause
 
 
 class Bridge(Struct, frozen=True):
@@ -106,6 +124,11 @@ class Bridge(Struct, frozen=True):
     def unexplained(self) -> Figure:
         """The rest."""
         return self.steps[-1].change
+
+    def of(self, cause: Cause) -> Figure:
+        """Return the sum of the steps of one *cause*: what to add to theirs for it."""
+        nothing = Figure(Counts(), Decimal(0)).like(self.theirs)
+        return sum((step.change for step in self.steps if step.cause is cause), nothing)
 
 
 def bridged(
@@ -124,10 +147,16 @@ def bridged(
         rest = rest - step.change
     if _is_rounding(rest):
         taken.append(
-            Step("rounding", Basis.MEASURED, rest, "Their costs are sums of binary floats.")
+            Step(
+                "rounding",
+                Basis.MEASURED,
+                rest,
+                "Their costs are sums of binary floats.",
+                Cause.PRICES,
+            )
         )
         rest = rest - rest
-    last = Step("unexplained", Basis.UNEXPLAINED, rest, "What no step explains.")
+    last = Step("unexplained", Basis.UNEXPLAINED, rest, "What no step explains.", Cause.UNEXPLAINED)
     return Bridge(claim, start, (*taken, last), both, tuple(notes))
 
 
@@ -143,4 +172,4 @@ def _narrowed(steps: Sequence[Step], told: Figure) -> Iterator[Step]:
             None if told.cost_usd is None else step.change.cost_usd or Decimal(0),
         )
         if not change.is_nothing:
-            yield Step(step.name, step.basis, change, step.note)
+            yield replace(step, change=change)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tokenaudit.analysis import vendor_pricing
 from tokenaudit.audit.check.evidence import Evidence
-from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Figure, Step, bridged, figure_of
+from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Cause, Figure, Step, bridged, figure_of
 from tokenaudit.audit.reconcile.claims import Claim, ClaimKind, Counts, Line
 from tokenaudit.audit.reconcile.export_diff import Choose, earlier_bridge
 from tokenaudit.audit.reconcile.recount import in_days, merging_bridge
@@ -81,6 +81,7 @@ class _Calls:
                 Basis.MEASURED,
                 zone,
                 "Its days are those of UTC, ours those of your zone.",
+                Cause.SCOPE,
             )
         )
         return bridged(self.claim, _theirs(self.claim), steps, figure_of(self.rows), self.notes)
@@ -100,6 +101,7 @@ class _Calls:
                 Basis.MEASURED,
                 change,
                 "They are in transcripts, but telemetry has no event of their request.",
+                Cause.SCOPE,
             )
 
     def _hidden(self) -> Iterator[Step]:
@@ -145,7 +147,9 @@ class _Calls:
         if signs.is_absent and line.cost_usd is not None:
             # all that they say of the model: their own figure of its cost, without the searches
             cost = line.cost_usd - line.web_searches * self.card.web_search_usd
-        return Step(hidden.name, Basis.INFERRED, -Figure(hidden.counts, cost), hidden.note)
+        return Step(
+            hidden.name, Basis.INFERRED, -Figure(hidden.counts, cost), hidden.note, hidden.cause
+        )
 
     def _cost_of(self, model: str, counts: Counts) -> Decimal:
         """Price tokens that no line holds: at the last day of the scope, writes as 5-minute ones."""
@@ -181,6 +185,7 @@ class _Calls:
                 Basis.MEASURED,
                 Figure(Counts(), -more * self.card.web_search_usd),
                 f"{more:,} searches that transcripts do not count, at ${self.card.web_search_usd} each.",
+                Cause.UNRECORDED_CALLS,
             )
 
     def _prices(self) -> Iterator[Step]:
@@ -197,12 +202,14 @@ class _Calls:
             Basis.MEASURED,
             Figure(Counts(), costs[0] - costs[1]),
             "Claude Code up to 2.1.159 priced them at 1.25 times the input; the price list says 2 times.",
+            Cause.PRICES,
         )
         yield Step(
             "models that Claude Code mispriced",
             Basis.MEASURED,
             Figure(Counts(), costs[1] - costs[2]),
             "Sonnet 4.5 and 4.6 at $5/$25 in 2.1.38 to 2.1.68, Opus 4.6 at $15/$75 in 2.1.29.",
+            Cause.PRICES,
         )
         paid = figure_of(self._matched).cost_usd or Decimal(0)
         yield Step(
@@ -210,6 +217,7 @@ class _Calls:
             Basis.MEASURED,
             Figure(Counts(), paid - costs[0]),
             "Costs are at your rates; theirs are at list price.",
+            Cause.PRICES,
         )
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tokenaudit.analysis.vendor_pricing import repriced
-from tokenaudit.audit.reconcile.bridge import ROUNDING, Basis, Figure, Step, figure_of
+from tokenaudit.audit.reconcile.bridge import ROUNDING, Basis, Cause, Figure, Step, figure_of
 from tokenaudit.ledger.frame import TOKENS
 from tokenaudit.model.terms import Kind, Quality
 from tokenaudit.pricing.card import RateCard
@@ -190,7 +190,7 @@ def _every(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _measured(name: str, note: str, change: Figure) -> Step:
-    return Step(name, Basis.MEASURED, change, note)
+    return Step(name, Basis.MEASURED, change, note, Cause.COUNTING)
 
 
 _PROGRESS: Final = (

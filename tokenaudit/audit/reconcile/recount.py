@@ -14,6 +14,7 @@ from tokenaudit.audit.reconcile.bridge import (
     ROUNDING,
     Basis,
     Bridge,
+    Cause,
     Figure,
     Step,
     bridged,
@@ -103,7 +104,9 @@ def _view(claim: Claim, rows: pl.DataFrame, lines: pl.DataFrame, zone: str) -> _
 
 
 def _between(one: _View, other: _View, name: str, note: str) -> Step:
-    return Step(name, Basis.MEASURED, figure_of(other.rows) - figure_of(one.rows), note)
+    return Step(
+        name, Basis.MEASURED, figure_of(other.rows) - figure_of(one.rows), note, Cause.SCOPE
+    )
 
 
 def _lines_of(rows: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
@@ -146,12 +149,14 @@ def _stats_steps(rows: pl.DataFrame, lines: pl.DataFrame, card: RateCard) -> Ite
         Basis.MEASURED,
         ours - every,
         "It adds up every line of the sessions' own files: a response of three lines counts three times.",
+        Cause.COUNTING,
     )
     yield Step(
         "subagents",
         Basis.MEASURED,
         figure_of(rows) - ours,
         "It leaves the files of subagents out.",
+        Cause.COUNTING,
     )
 
 
@@ -185,6 +190,7 @@ def _of_listed(
             Basis.MEASURED,
             figure_of(rows) - figure_of(listed),
             "They are in these transcripts, within the same days.",
+            Cause.SCOPE,
         )
         for way in ways(listed, lines.filter(is_listed), card):
             yield replace(way, steps=(*way.steps, others))
@@ -200,6 +206,7 @@ def _foreign(claim: Claim, rows: pl.DataFrame, card: RateCard) -> Iterator[Step]
                 Basis.STATED,
                 -Figure(line.counts, line.cost_usd or Decimal(0)),
                 "No response of it is in these transcripts: another program's, perhaps, or another root's.",
+                Cause.SCOPE,
             )
 
 
@@ -257,16 +264,22 @@ def _prices_of(line: Line, rows: pl.DataFrame, card: RateCard) -> Iterator[Step]
         return
     if rows["cost_usd"].null_count() == rows.height:
         note = "They price it; no rate is known here, and nothing of it is in our cost."
-        yield Step(f"unpriced here{of_model}", Basis.STATED, Figure(Counts(), -theirs), note)
+        yield Step(
+            f"unpriced here{of_model}", Basis.STATED, Figure(Counts(), -theirs), note, Cause.PRICES
+        )
         return
     if not theirs:
         note = "They have no price of it, and count it as free."
-        yield Step(f"unpriced there{of_model}", Basis.STATED, Figure(Counts(), ours), note)
+        yield Step(
+            f"unpriced there{of_model}", Basis.STATED, Figure(Counts(), ours), note, Cause.PRICES
+        )
         return
     recorded = _recorded(rows)
     if recorded is not None and abs(recorded - theirs) < ROUNDING:
         note = "They take the cost that old transcripts recorded; ours is the price list's."
-        yield Step("recorded costs", Basis.MEASURED, Figure(Counts(), ours - theirs), note)
+        yield Step(
+            "recorded costs", Basis.MEASURED, Figure(Counts(), ours - theirs), note, Cause.PRICES
+        )
         return
     short = _cost(vendor_pricing.repriced(vendor_pricing.with_cheap_hours(rows, always=True), card))
     is_nearer = 2 * abs(short - theirs) <= abs(ours - theirs)
@@ -275,11 +288,11 @@ def _prices_of(line: Line, rows: pl.DataFrame, card: RateCard) -> Iterator[Step]
         note = (
             "Theirs are priced as 5-minute ones; the price list says 2 times the input for an hour."
         )
-        yield Step("1-hour cache writes", basis, Figure(Counts(), ours - short), note)
+        yield Step("1-hour cache writes", basis, Figure(Counts(), ours - short), note, Cause.PRICES)
     rest = (short if is_nearer else ours) - theirs
     if abs(rest) >= ROUNDING:
         note = "The same tokens at the price list of their days, against their prices."
-        yield Step(f"prices{of_model}", Basis.MEASURED, Figure(Counts(), rest), note)
+        yield Step(f"prices{of_model}", Basis.MEASURED, Figure(Counts(), rest), note, Cause.PRICES)
 
 
 def _cost(rows: pl.DataFrame) -> Decimal:

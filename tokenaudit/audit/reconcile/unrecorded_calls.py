@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from tokenaudit.audit.reconcile.bridge import Cause
 from tokenaudit.audit.reconcile.claims import Counts
 
 __all__ = ["Hidden", "Signs", "hidden_calls"]
@@ -44,6 +45,7 @@ class Hidden(NamedTuple):
     name: str
     counts: Counts
     note: str
+    cause: Cause = Cause.UNRECORDED_CALLS
 
 
 def hidden_calls(model: str, residual: Counts, signs: Signs) -> Iterator[Hidden]:
@@ -76,6 +78,7 @@ def _lost(model: str, output: int) -> Hidden:
         f"output that no line tells ({model})",
         Counts(output=output),
         "Responses whose lines hold a placeholder or a part of their output count; input and cache agree.",
+        Cause.LOST_OUTPUT,
     )
 
 
