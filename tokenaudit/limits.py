@@ -9,6 +9,8 @@ Standard library only, and little of it: the status line has 30 milliseconds.
 import json
 import os
 
+from tokenaudit.files import inputs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,15 +62,14 @@ def read_all(folder: str) -> "Iterator[Mapping[str, Any]]":
     for name in names:
         path = os.path.join(folder, name)  # noqa: PTH118 - no pathlib here
         if name == SETTLED:
-            yield from filter(None, map(_evidence, _content(path).splitlines()))
+            yield from filter(None, map(_evidence, _content(path, inputs.GIBIBYTE).splitlines()))
         elif name.endswith((".json", ASIDE)) and (found := read(path)):
             yield found
 
 
-def _content(path: str, most: int = -1) -> bytes:
+def _content(path: str, most: int) -> bytes:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
-            return file.read(most)
+        return inputs.read(path, most, follow_links=False)
     except OSError:
         return b""
 

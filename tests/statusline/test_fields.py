@@ -135,7 +135,7 @@ def test_templates_and_colours(home: Path) -> None:
 
 
 def test_a_name_cannot_command_the_terminal(home: Path) -> None:
-    """Escapes in what Claude Code repeats come out as blanks."""
+    """Escapes in what Claude Code repeats can be seen, and do nothing."""
     data = told(model={"display_name": "Evil\x1b]0;title\x07\nmodel"})
 
-    assert shown(home, data, "--format", "{model}") == "Evil ]0;title model"
+    assert shown(home, data, "--format", "{model}") == r"Evil\x1b]0;title\x07\nmodel"

@@ -343,6 +343,20 @@ def test_the_last_line_of_another_session_is_not_shown(home: Path) -> None:
     assert lines == [f"{good}\n", "tokenaudit\n"]
 
 
+def test_only_a_transcript_is_read_as_one(home: Path) -> None:
+    """No folder that is named in its place, whatever lies there; no pipe is waited for."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = reply("msg_9", "req_9", counts=usage(100, read=10**6), timestamp=now, sessionId=OTHER)
+    for place in ("elsewhere", "elsewhere.jsonl"):
+        write(session_file(home / place, OTHER), line)
+    os.mkfifo(home / "pipe.jsonl")
+    (home / "device.jsonl").symlink_to("/dev/zero")
+    others = ("elsewhere", "elsewhere.jsonl", "pipe.jsonl", "device.jsonl", "")
+
+    said = [shown(home, told(home / other), "--format", "{today}") for other in others]
+    assert said == ["$1.01"] * len(others)
+
+
 def test_names_that_are_no_text_are_counted(home: Path) -> None:
     """A folder whose name is not UTF-8, and an id that is half a character."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

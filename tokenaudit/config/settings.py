@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import Struct
 from msgspec.structs import fields, replace
 
+from tokenaudit.files import inputs
 from tokenaudit.model import budgets
 from tokenaudit.model.errors import ConfigError
 
@@ -87,8 +88,7 @@ def _split(value: str) -> list[str]:
 
 def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(inputs.read(path, inputs.MEBIBYTE).decode())
     except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not must_exist:
             return {}

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import OutputError, UsageError
 from tokenaudit.pricing.models import normalise
 from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Origin, Prices, Rate
@@ -97,7 +98,7 @@ def from_file(path: Path, now: datetime) -> Library:
     from genai_prices import types
 
     try:
-        raw = msgspec.json.decode(path.read_bytes())
+        raw = msgspec.json.decode(inputs.read(path, 64 * inputs.MEBIBYTE))
         providers = types._providers_from_raw(raw)  # noqa: SLF001 - as its own fetch does
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
@@ -156,7 +157,9 @@ def cached(folder: Path) -> Library | None:
     if version is None:
         return None
     try:
-        cache = msgspec.json.decode(_path(folder, version).read_bytes(), type=_Cache)
+        cache = msgspec.json.decode(
+            inputs.read(_path(folder, version), 64 * inputs.MEBIBYTE), type=_Cache
+        )
     except (OSError, msgspec.MsgspecError):
         return None
     if (cache.adapter, cache.version) != (ADAPTER, version):

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import ConfigError
 from tokenaudit.pricing.models import normalise
 from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Origin, Prices, Rate
@@ -81,7 +82,7 @@ def read_user_rates(path: Path, *, must_exist: bool) -> UserRates | None:
     Raises ConfigError, naming file, line, table and key, for anything that cannot be used.
     """
     try:
-        data = path.read_bytes()
+        data = inputs.read(path, inputs.MEBIBYTE)
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not must_exist:
             return None

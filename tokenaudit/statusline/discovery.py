@@ -5,6 +5,8 @@ from __future__ import annotations
 import binascii
 import os
 
+from tokenaudit.files import inputs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,7 +73,7 @@ def mark(path: str, offset: int) -> int | None:
     """Return a checksum of what stands just before *offset*; None where it cannot be read."""
     start = max(offset - _MARKED, 0)
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - no pathlib here
+        with inputs.opened(path) as file:
             file.seek(start)
             return binascii.crc32(file.read(offset - start))
     except OSError:

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 
+from tokenaudit.files import inputs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,8 +93,8 @@ def last_line(folder: str, session: str) -> str:
     if not folder:
         return ""
     try:
-        with open(os.path.join(folder, _LINE), "rb") as file:  # noqa: PTH118, PTH123 - no pathlib here
-            text = file.read(_MOST_BYTES).decode("utf-8", "replace")
+        path = os.path.join(folder, _LINE)  # noqa: PTH118 - no pathlib here
+        text = inputs.read(path, _MOST_BYTES, follow_links=False).decode("utf-8", "replace")
     except OSError:
         return ""
     of, _, line = text.partition("\n")
@@ -103,8 +105,7 @@ def basis_of(folder: str, now: int) -> dict[str, Any]:
     """Return settings, roots and the bounds of today: kept, or worked out where something changed."""
     path = os.path.join(folder, BASIS)  # noqa: PTH118 - no pathlib here
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
-            basis: dict[str, Any] = json.loads(file.read())
+        basis: dict[str, Any] = json.loads(inputs.read(path, _MOST_BYTES, follow_links=False))
         if basis["stamp"] == _stamp(basis["files"]) and basis["day"][0] <= now < basis["day"][1]:
             return basis
     except (OSError, ValueError, TypeError, LookupError):

@@ -16,6 +16,7 @@ __all__ = ["number", "part", "path_of", "plain", "read_stdin", "session_id", "to
 
 _WAIT_S = 1.0
 _MOST_BYTES = 1 << 20
+_MOST_CHARACTERS = 80
 
 
 def read_stdin() -> bytes:
@@ -71,18 +72,24 @@ def number(value: Any) -> float | None:
 
 
 def plain(text: Any) -> str:
-    """Return the beginning of *text* without what commands a terminal; nothing for what is no text."""
-    return (
-        "".join(each if each.isprintable() else " " for each in text)[:80]
-        if isinstance(text, str)
-        else ""
-    )
+    """Return the beginning of *text*, what would command a terminal made visible; nothing for no text."""
+    if not isinstance(text, str):
+        return ""
+    begins = text[:_MOST_CHARACTERS]
+    if begins.isprintable():
+        return begins
+    from tokenaudit.render.clean import visible
+
+    return visible(begins)
 
 
 def path_of(text: Any) -> str | None:
-    """Return *text* where it can be a path."""
+    """Return *text* where it can be the path of a transcript, which is there or may come."""
+    if not isinstance(text, str) or not text.endswith(".jsonl"):
+        return None
     try:
-        is_path = isinstance(text, str) and text and b"\0" not in os.fsencode(text)
+        is_path = b"\0" not in os.fsencode(text)
     except ValueError:
         return None
-    return text if is_path else None
+    is_other = os.path.exists(text) and not os.path.isfile(text)  # noqa: PTH110, PTH113 - no pathlib here
+    return text if is_path and not is_other else None

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import ConfigError, OutputError
 
 __all__ = ["install", "setting", "write"]
@@ -42,7 +43,7 @@ def write() -> str:
 
     path = _settings_path()
     try:
-        former = path.read_bytes()
+        former = inputs.read(path, 16 * inputs.MEBIBYTE)
     except FileNotFoundError:
         former = None
     except OSError as error:

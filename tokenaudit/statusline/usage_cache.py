@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import time as clock
 
+from tokenaudit.files import inputs
 from tokenaudit.model.blocks import HOURS, starts
 from tokenaudit.statusline.discovery import Place, agent_of, mark, session_of, storable, transcripts
 from tokenaudit.statusline.line_reader import first_time
@@ -240,7 +241,7 @@ class Tally:
 
     def _read_lines(self, path: str, place: Place, offset: int, deadline: float) -> int:
         """Take in the whole lines at *path* from *offset* on; return where the last of them ends."""
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - no pathlib here
+        with inputs.opened(path) as file:
             file.seek(offset)
             rest = b""
             while block := file.read(_BLOCK):

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from tokenaudit import __version__
 from tokenaudit.files import atomic as files
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import StoreError
 from tokenaudit.transcripts import Digests
 
@@ -142,7 +143,7 @@ def load(folder: Path) -> Index | None:
     """
     path = folder / NAME
     try:
-        data = path.read_bytes()
+        data = inputs.read(path, 4 * inputs.GIBIBYTE, follow_links=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
     first, _, body = data.partition(b"\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenaudit.files import atomic as files
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import StoreError
 from tokenaudit.store.index import Segment
 
@@ -84,7 +85,7 @@ def load(name: str, folder: Path) -> Tables:
     """
     path = folder / name
     try:
-        with zipfile.ZipFile(path) as archive:
+        with inputs.opened(path, follow_links=False) as file, zipfile.ZipFile(file) as archive:
             return {name.removesuffix(_TABLE): archive.read(name) for name in archive.namelist()}
     except FileNotFoundError:
         raise StoreError(f"{path}: is missing") from None

@@ -90,7 +90,8 @@ class Store:
         try:
             store = cls(folder, indexes.load(folder) or Index())
         except OSError as error:
-            raise StoreError(f"{folder}: cannot be read: {error.strerror}") from None
+            where = error.filename or folder
+            raise StoreError(f"{where}: cannot be read: {error.strerror}") from None
         except StoreError as error:
             if error.is_newer:
                 raise

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from tokenaudit.files import inputs
 from tokenaudit.model.terms import MAIN_AGENT, Transcript
 
 __all__ = ["AgentFacts", "agent_facts"]
@@ -39,7 +40,6 @@ def agent_facts(transcript: Transcript) -> AgentFacts:
 
 def _read(path: str) -> AgentFacts:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return _decode(file.read(1 << 20))
+        return _decode(inputs.read(path, inputs.MEBIBYTE))
     except (OSError, msgspec.MsgspecError, UnicodeError):
         return AgentFacts()  # a label is missing, never a figure

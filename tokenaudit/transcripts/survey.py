@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import NoTranscriptsError
 from tokenaudit.model.terms import Reject
 from tokenaudit.transcripts import values
@@ -157,8 +158,7 @@ def _cleanup_days(root: Path) -> tuple[int | None, bool]:
     """Return what the settings of *root* say of `cleanupPeriodDays`, and whether it is no number."""
     for name in ("settings.local.json", "settings.json"):
         try:
-            with (root / name).open("rb") as file:
-                settings = json.loads(file.read(_LARGEST_SETTINGS))
+            settings = json.loads(inputs.read(root / name, _LARGEST_SETTINGS))
         except (OSError, ValueError, RecursionError):
             continue
         if isinstance(settings, Mapping) and "cleanupPeriodDays" in settings:

@@ -1,5 +1,6 @@
 """Exports into a lake: only what is new, never less than before, whole whatever happens."""
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ import polars as pl
 import pytest
 from lake_evidence import Copy, rows
 from polars.testing import assert_frame_equal
+from rights import run_under_permissions
 
 from tokenaudit.export.lake.dedupe import unite
 from tokenaudit.export.lake.host import Host
@@ -209,3 +211,49 @@ def test_every_damage_of_a_part_is_named(tmp_path: Path) -> None:
     reasons = {Path(damage.name).stem: damage.reason for damage in found.damages}
     assert reasons.pop("0" * 32) == "damaged: the file is empty"
     assert reasons == {files[key][0]: reason for key, reason in expected.items()}
+
+
+def test_odd_folders_and_files_of_a_lake_are_named(tmp_path: Path) -> None:
+    """A link that leads back, a pipe, a device, links to nowhere."""
+    lake = Folder(tmp_path)
+    (part,) = publish(rows([ONE]), lake, HOST, NOW).written
+    day = tmp_path / "date=2026-03-02"
+    (day / "back").symlink_to(tmp_path)
+    (day / "circle").symlink_to("circle")
+    folder = day / "host=h2"
+    folder.mkdir()
+    os.mkfifo(folder / f"{'0' * 32}.parquet")
+    (folder / f"{'1' * 32}.parquet").symlink_to("/dev/zero")
+    (folder / f"{'2' * 32}.parquet").symlink_to("nowhere")
+
+    parts, foreign = find(lake)
+    found = read(lake, parts)
+
+    assert [one.name for one in found.whole] == [part.part]
+    assert [damage.name for damage in foreign] == [f"{day.name}/back/", f"{day.name}/circle"]
+    assert [damage.reason for damage in found.damages] == [
+        "cannot be read: it is a pipe, not a file",
+        "cannot be read: it is a device, not a file",
+        "cannot be read: No such file or directory",
+    ]
+
+
+def test_folders_of_a_lake_that_cannot_be_listed_are_named(tmp_path: Path) -> None:
+    """What the others hold counts; a lake that cannot be listed at all is no lake."""
+    lake, locked = tmp_path / "lake", tmp_path / "lake" / "date=2026-03-03"
+    publish(rows([ONE]), Folder(lake), HOST, NOW)
+    locked.mkdir()
+    locked.chmod(0)
+    done = run_under_permissions("rollup", str(lake), "--json", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    (damage,) = report["meta"]["lake"]["damages"]
+    assert (damage["name"], report["totals"]["responses"]) == ("date=2026-03-03/", 1)
+    assert damage["reason"].startswith("a folder that cannot be listed")
+
+    lake.chmod(0)
+    done = run_under_permissions("rollup", str(lake), home=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"tokenaudit: error: {lake}: cannot be listed: Permission denied\n"
+    locked.chmod(0o700)
+    lake.chmod(0o700)

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from tokenaudit.audit.check.evidence import Evidence, at_stake, place_of
 from tokenaudit.audit.check.finding import Finding, Severity
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import ConfigError
 
 __all__ = ["Rule", "broken", "read_rules"]
@@ -24,7 +25,6 @@ __all__ = ["Rule", "broken", "read_rules"]
 _TABLES: Final = ("usage", "sessions", "agents", "rejects")
 _KEYS: Final = ("name", "expression", "limit", "severity", "table", "where", "message")
 _REQUIRED: Final = ("name", "expression", "limit")
-_LARGEST_FILE: Final = 1 << 20
 _QUERY: Final = re.compile(r"\b(select|table|values|with)\b", re.IGNORECASE)
 """What could begin a query inside an expression, and with it a function that reads files."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -51,12 +51,9 @@ def read_rules(path: Path) -> list[Rule]:
     Raises ConfigError, naming the file, the rule and the key, for what cannot be used.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
+        content = inputs.read(path, inputs.MEBIBYTE)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > _LARGEST_FILE:
-        raise ConfigError(f"{path}: larger than 1 MiB: not a file of rules")
     try:
         found = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:

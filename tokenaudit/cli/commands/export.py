@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 
 from tokenaudit.cli.options import Options, command
 from tokenaudit.export.database import is_database
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import ConfigError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ def secret_of(target: Target) -> bytes | None:
         return None
     where = str(target.secret_file or f"environment: {_SECRET}")
     try:
-        said = target.secret_file.read_bytes() if target.secret_file else None
+        said = inputs.read(target.secret_file, inputs.MEBIBYTE) if target.secret_file else None
     except OSError as error:
         raise ConfigError(f"{where}: cannot be read: {error.strerror}") from error
     secret = (os.environ.get(_SECRET, "").encode() if said is None else said).strip()

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tokenaudit.audit.reconcile.claims.parquet import is_parquet, opened
 from tokenaudit.cli.options import Options, Source
+from tokenaudit.files import inputs
 from tokenaudit.files.seal import is_intact
 from tokenaudit.model.errors import TokenauditError
 from tokenaudit.render import Format, Style, render
@@ -106,7 +107,7 @@ class Exported(Struct, frozen=True):
 def read_export(path: Path) -> Exported:
     """Read the export at *path*; raises TokenauditError for what cannot be verified."""
     try:
-        data = path.read_bytes()
+        data = inputs.read(path, 4 * inputs.GIBIBYTE)
     except OSError as error:
         raise ExportError(f"{path}: cannot be read: {error.strerror}") from None
     if not data:

@@ -19,6 +19,7 @@ from tokenaudit.export.lake.parts import Part, are_whole, parse
 from tokenaudit.export.lake.schema import FORMAT
 from tokenaudit.export.lake.storage import Storage
 from tokenaudit.files import atomic as files
+from tokenaudit.files import inputs
 from tokenaudit.store.facts import Facts
 
 __all__ = ["Last", "mark_of"]
@@ -62,7 +63,9 @@ class Last(Struct, frozen=True):
     def responses(self, mark: str) -> int | None:
         """Return how many responses were exported under *mark*; None where there may be work to do."""
         try:
-            note = msgspec.json.decode(self.file.read_bytes(), type=_Note)
+            note = msgspec.json.decode(
+                inputs.read(self.file, inputs.GIBIBYTE, follow_links=False), type=_Note
+            )
         except (OSError, msgspec.MsgspecError):
             return None
         parts = self._parts()

@@ -13,6 +13,7 @@ from typing import Any, Final
 import polars as pl
 from msgspec import Struct
 
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import ConfigError
 
 __all__ = ["NAMES", "Groups", "read_groups"]
@@ -64,8 +65,7 @@ def read_groups(path: Path | None) -> Groups:
     if path is None:
         return Groups()
     try:
-        with path.open("rb") as file:
-            found = tomllib.load(file)
+        found = tomllib.loads(inputs.read(path, inputs.MEBIBYTE).decode())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

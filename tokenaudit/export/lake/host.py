@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import ConfigError, OutputError
 
 __all__ = ["VARIABLE", "Host", "this_host"]
@@ -52,7 +53,9 @@ def this_host(folder: Path, environ: Mapping[str, str], label: str | None) -> Ho
 
 def _kept(path: Path) -> Host | None:
     try:
-        host = msgspec.json.decode(path.read_bytes(), type=Host)
+        host = msgspec.json.decode(
+            inputs.read(path, inputs.MEBIBYTE, follow_links=False), type=Host
+        )
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -74,6 +74,8 @@ def place(day: date | None, host: str) -> str:
 def parse(name: str) -> Part | Damage:
     """Return the part that *name* names; a damage where it names none."""
     found = _NAME.fullmatch(name)
+    if name.endswith("/"):
+        return Damage(name, "a folder that cannot be listed, or leads back to one above it")
     if found is None:
         return Damage(name, "foreign: its name is not that of a part")
     try:

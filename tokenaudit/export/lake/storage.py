@@ -9,6 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tokenaudit.export.lake.bucket import SCHEME, open_bucket
+from tokenaudit.files import inputs
 from tokenaudit.model.errors import OutputError, UsageError
 from tokenaudit.render import target as targets
 
@@ -19,7 +20,11 @@ class Storage(Protocol):
     """A tree of immutable files, named by paths relative to its top, with `/`."""
 
     def names(self, under: str = "") -> list[str]:
-        """Return the names of all files below *under*, sorted; hidden ones are no part of a lake."""
+        """Return the names of all files below *under*, sorted; hidden ones are no part of a lake.
+
+        A name that ends in `/` is a folder that cannot be listed, or that leads back to one above it.
+        Raises UsageError where that is the lake itself.
+        """
 
     def read(self, name: str) -> bytes:
         """Return what *name* holds; raises OSError."""
@@ -44,11 +49,14 @@ class Folder(Struct, frozen=True):
 
     def names(self, under: str = "") -> list[str]:
         """Return the names of all files below *under*, sorted."""
-        return sorted(_names(self.top / under, under and f"{under}/"))
+        try:
+            return sorted(_names(self.top / under, under and f"{under}/"))
+        except OSError as error:
+            raise UsageError(f"{self.top}: cannot be listed: {error.strerror}") from error
 
     def read(self, name: str) -> bytes:
         """Return what the file holds."""
-        return (self.top / name).read_bytes()
+        return inputs.read(self.top / name, 4 * inputs.GIBIBYTE)
 
     def read_all(self, names: Sequence[str]) -> Iterator[bytes | OSError]:
         """Yield what each file holds."""
@@ -76,18 +84,50 @@ class Folder(Struct, frozen=True):
         (self.top / name).unlink(missing_ok=True)
 
 
-def _names(folder: Path, prefix: str) -> Iterator[str]:
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.name.startswith((".", "_")):
+def _names(top: Path, start: str) -> Iterator[str]:
+    """Yield the names below the folder *top*, each with *start* before it. Raises OSError."""
+    pending: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(top), start, frozenset())]
+    while pending:
+        folder, prefix, above = pending.pop()
+        try:
+            identity = _identity(folder)
+            entries = [] if identity in above else _entries(folder)
+        except FileNotFoundError:
             continue
-        if entry.is_dir():
-            yield from _names(Path(entry.path), f"{prefix}{entry.name}/")
-        else:
-            yield f"{prefix}{entry.name}"
+        except OSError:
+            if not prefix:
+                raise
+            yield prefix
+            continue
+        if identity in above:
+            yield prefix
+        for path, name, is_folder in entries:
+            if is_folder:
+                pending.append((path, f"{prefix}{name}/", above | {identity}))
+            else:
+                yield prefix + name
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    found = os.stat(folder)  # noqa: PTH116 - a lake may have a million of them
+    return found.st_dev, found.st_ino
+
+
+def _entries(folder: str) -> list[tuple[str, str, bool]]:
+    """Return path, name and whether it is a folder of each that is not hidden. Raises OSError."""
+    with os.scandir(folder) as entries:
+        return [
+            (entry.path, entry.name, _is_folder(entry))
+            for entry in entries
+            if not entry.name.startswith((".", "_"))
+        ]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle: whoever reads it is told
+        return False
 
 
 def open_storage(lake: str, *, must_exist: bool) -> Storage:

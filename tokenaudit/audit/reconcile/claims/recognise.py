@@ -8,10 +8,10 @@ import msgspec
 
 from tokenaudit.audit.reconcile.claims import ccusage, claude_code, console, own, parquet, telemetry
 from tokenaudit.audit.reconcile.claims.claim import Claim, ClaimError
+from tokenaudit.files import inputs
 
 __all__ = ["read_claims"]
 
-_LARGEST: Final = 1 << 30
 _ENDINGS: Final = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".log", ".txt"})
 _KNOWN: Final = (
     "Known are: results of claude -p (JSON or stream-json), status-line input, stats-cache.json,"
@@ -69,9 +69,7 @@ def _of_file(path: Path) -> Claim:
 
 def _content(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise ClaimError(f"{path}: larger than 1 GiB")
-        return path.read_bytes()
+        return inputs.read(path, inputs.GIBIBYTE)
     except OSError as error:
         raise ClaimError(f"{path}: cannot be read: {error.strerror}") from None
 
