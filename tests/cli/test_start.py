@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from tokenaudit.cli import app
-from tokenaudit.cli.commands.prices import app as prices
+from tokenaudit.cli.commands.prices import prices
 from tokenaudit.cli.start import command_line
 
 IMPORTS = """
@@ -83,7 +83,7 @@ def test_a_group_that_is_named_is_made_with_its_commands() -> None:
     line = command_line(app, ["prices", "show", "claude-opus-5"])
 
     assert {"prices"} == {*line.commands}
-    assert {command.callback.__name__ for command in prices.registered_commands} == {  # type: ignore[union-attr]
+    assert {command.name for command in prices.registered_commands} == {
         *line.commands["prices"].commands
     }
 
@@ -221,9 +221,9 @@ def test_what_cannot_be_a_value_is_refused_in_typers_words(
 def test_plain_values_are_not_converted_by_pydantic() -> None:
     """Which would take longer to import than most reports take."""
     code = (
-        "import contextlib, sys, typer; from tokenaudit.cli.options import Options, command;"
+        "import contextlib, sys, typer; from tokenaudit.cli.options import Options, with_options;"
         "from tokenaudit.cli.start import command_line; app = typer.Typer();"
-        "app.callback()(lambda: None); app.command('take')(command(lambda options: None));"
+        "app.callback()(lambda: None); app.command('take')(with_options(lambda options: None));"
         "line = command_line(app, sys.argv[1:]);"
         "\nwith contextlib.suppress(typer.BadParameter):"
         " line.main(args=sys.argv[1:], prog_name='x', standalone_mode=False)"

@@ -17,16 +17,20 @@ from msgspec import Struct
 from tokenaudit.render import Format
 
 __all__ = [
+    "OF_REPORTS",
     "Display",
     "Filter",
+    "Group",
     "Options",
     "Order",
     "Output",
+    "Parts",
     "Pricing",
+    "Rows",
     "Source",
     "Thresholds",
     "Workers",
-    "command",
+    "with_options",
 ]
 
 
@@ -251,6 +255,39 @@ class Display(Struct, frozen=True):
     ] = False
 
 
+class Rows(Struct, frozen=True):
+    """How many rows of a report are shown, where that is all there is to choose."""
+
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            min=1,
+            metavar="N",
+            help="Show the first N rows.",
+            rich_help_panel=_SHOW,
+        ),
+    ] = None
+
+
+class Parts(Struct, frozen=True):
+    """How many rows of each part of a report are shown."""
+
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            min=1,
+            metavar="N",
+            help="List the first N rows of each part; totals stay whole.",
+            rich_help_panel=_SHOW,
+            show_default="10, of explain 20",
+        ),
+    ] = None
+
+
 class Pricing(Struct, frozen=True):
     """At which rates responses are priced."""
 
@@ -402,40 +439,39 @@ class Options(Struct, frozen=True):
         }
 
 
-Group = Source | Filter | Display | Pricing | Thresholds | Output | Workers
+Group = Source | Filter | Display | Rows | Parts | Pricing | Thresholds | Output | Workers
 _FIELDS: Final[Mapping[type[Group], str]] = {
     Source: "source",
     Filter: "filters",
     Display: "display",
+    Rows: "display",
+    Parts: "display",
     Pricing: "pricing",
     Thresholds: "thresholds",
     Output: "output",
     Workers: "workers",
 }
-_OF_REPORTS: Final = (Source, Filter, Display, Pricing, Thresholds, Output)
+OF_REPORTS: Final = (Source, Filter, Display, Pricing, Thresholds, Output)
 """The groups that a command has unless it names its own."""
 
 
-def command(
-    function: Callable[..., None], groups: tuple[type[Group], ...] = _OF_REPORTS
+def with_options(
+    function: Callable[..., None], groups: tuple[type[Group], ...] = OF_REPORTS
 ) -> Callable[..., None]:
-    """Let *function*, whose first parameter is `options: Options`, be a command of Typer's.
+    """Let *function*, whose first parameter takes `Options`, be a command of Typer's.
 
     In its signature, as Typer sees it, every field of every one of *groups* is an option.
     """
-    hints = get_type_hints(function, include_extras=True)
-    own = [
-        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if name != "options"
-    ]
+    _, *parameters = inspect.signature(function).parameters.values()
+    own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
 
     @wraps(function)
     def run(**values: Any) -> None:
-        def taken(group: type[Group]) -> Group:
-            return group(**{name: values.pop(name) for name in group.__struct_fields__})
+        def taken(group: type[Group]) -> Any:
+            given = group(**{name: values.pop(name) for name in group.__struct_fields__})
+            return Display(limit=given.limit) if isinstance(given, Rows | Parts) else given
 
-        function(Options(**{_FIELDS[group]: taken(group) for group in groups}), **values)  # type: ignore[arg-type]
+        function(Options(**{_FIELDS[group]: taken(group) for group in groups}), **values)
 
     parameters = [*own, *_shared(groups)]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tokenaudit import transcripts
 from tokenaudit.cli.options import Options, Source
 from tokenaudit.cli.progress import progress_bar
-from tokenaudit.cli.settings import rate_card, store_folder
+from tokenaudit.cli.settings import store_folder
 from tokenaudit.config.settings import Settings
 from tokenaudit.model.errors import NoTranscriptsError, StoreError, UsageError
 from tokenaudit.render.clean import visible
@@ -27,39 +27,30 @@ if TYPE_CHECKING:
 
 __all__ = [
     "built",
-    "columns_of",
     "gather",
-    "load",
     "read_both_ways",
     "read_facts",
+    "read_for",
     "roots_of",
 ]
 
 
-def load(
-    options: Options,
-    settings: Settings,
-    columns: Callable[[], Collection[str] | None] | None = None,
+def read_for(
+    options: Options, settings: Settings, card: "RateCard", request: "Request", report: str
 ) -> "Ledger":
-    """Read the transcripts that *options* name, and price them.
+    """Read the transcripts that *options* name, and price them by *card*.
 
-    The ledger has the *columns* that are asked for once all is read, or all of them.
+    The ledger has the columns that the report called *report* takes, or all of them.
     """
-    card = rate_card(options.pricing)  # first: a mistake in it must not wait for the reading
     facts, store = _read(options, settings)
-    wanted = columns() if columns else None
+    from tokenaudit.reports import registry
+
+    wanted = registry.columns_of(request, report)
     if wanted is not None and store is not None:
         from tokenaudit.merge import kept_frames
 
         facts = store.settled(facts, kept_frames)
     return built(facts, card, with_estimate=options.display.estimate, columns=wanted)
-
-
-def columns_of(request: "Request", name: str) -> Collection[str] | None:
-    """Return the columns of the ledger that the report called *name* takes; None: all of them."""
-    from tokenaudit.reports import registry
-
-    return registry.columns_of(request, name)
 
 
 def built(

@@ -19,8 +19,8 @@ from transcripts_builder import reply, session_file, write
 import tokenaudit
 from tokenaudit.__main__ import main
 from tokenaudit.cli import app
-from tokenaudit.cli.commands.prices import app as prices
-from tokenaudit.cli.run import spoken
+from tokenaudit.cli.commands.prices import prices
+from tokenaudit.cli.pipeline import spoken
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.render import Format
 from tokenaudit.reports.prices import card_prices, explained, model_prices

@@ -12,8 +12,8 @@ from stories import FIXTURES
 from transcripts_builder import facts_of, reply, session_file, write
 
 from tokenaudit.__main__ import main
+from tokenaudit.audit.verify.export_file import read_export
 from tokenaudit.audit.verify.provenance import Verdict, changes_of_inputs, inputs_of
-from tokenaudit.cli.commands.verify import read_export
 from tokenaudit.files.seal import UNSEALED, is_intact, sealed
 from tokenaudit.model.errors import ConfigError, TokenauditError
 from tokenaudit.pricing import card, windows

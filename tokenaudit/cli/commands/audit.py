@@ -3,22 +3,21 @@
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from tokenaudit.cli.options import Filter, Options, Output, Pricing, Source, command
+from tokenaudit.cli.app import AUDIT, command, report, show
+from tokenaudit.cli.options import Filter, Options, Output, Pricing, Source
 from tokenaudit.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from tokenaudit.config.settings import Settings
+    from tokenaudit.cli.pipeline import Run
     from tokenaudit.reports.report import Report
-    from tokenaudit.reports.request import Request
-    from tokenaudit.store.facts import Facts
 
-__all__ = ["register"]
+__all__: list[str] = []
 
-_about_usage = partial(command, groups=(Source, Filter, Pricing, Output))
+_GROUPS: Final = (Source, Filter, Pricing, Output)
 
 
 class FailOn(StrEnum):
@@ -30,30 +29,14 @@ class FailOn(StrEnum):
     NEVER = "never"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to *app*."""
-    app.command(
-        "check",
-        epilog="Examples: tokenaudit check; tokenaudit check --fail-on never --json;"
-        " tokenaudit check --format sarif -o tokenaudit.sarif",
-    )(check)
-    app.command(
-        "doctor",
-        epilog="Examples: tokenaudit doctor; tokenaudit doctor --project webshop; tokenaudit doctor --json",
-    )(doctor)
-    app.command(
-        "reconcile",
-        epilog="Examples: tokenaudit export --json -o export.json; tokenaudit reconcile export.json;"
-        " tokenaudit reconcile . --json",
-    )(reconcile)
-    app.command(
-        "verify",
-        epilog="Examples: tokenaudit export -o usage.json; tokenaudit verify usage.json;"
-        " tokenaudit verify usage.json --json",
-    )(verify)
-
-
-@_about_usage
+@command(
+    "check",
+    "check",
+    "check --fail-on never --json",
+    "check --format sarif -o tokenaudit.sarif",
+    panel=AUDIT,
+    groups=_GROUPS,
+)
 def check(
     options: Options,
     *,
@@ -71,63 +54,68 @@ def check(
     ] = None,
 ) -> None:
     """Audit the figures: what is missing, doubtful or merged, how much is at stake, and what to do."""
-    from tokenaudit.cli.reading import read_facts
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.settings import rate_card
+    show(options, "check", partial(_checked, rules=rules), fails=partial(_is_as_grave, fail_on))
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        from tokenaudit.audit.check.assertions import read_rules
-        from tokenaudit.ledger import frame as ledger
-        from tokenaudit.reports import check as reports
 
-        own = read_rules(rules) if rules else []
-        card = rate_card(options.pricing)
-        facts = read_facts(options, settings)
-        return reports.check(ledger.build(facts, card), facts, request, own)
+def _checked(run: "Run", *, rules: Path | None) -> "Report":
+    from tokenaudit.audit.check.assertions import read_rules
 
-    report = write(options, make, name="check")
+    own = read_rules(rules) if rules else []
+    ledger = run.ledger
+    from tokenaudit.reports.check import check
+
+    return check(ledger, run.facts, run.request, own)
+
+
+def _is_as_grave(fail_on: FailOn, report: "Report") -> bool:
     from tokenaudit.audit.check.finding import Severity
     from tokenaudit.reports.check import worst
 
     found = worst(report)
-    if fail_on is not FailOn.NEVER and found and found.rank <= Severity(fail_on.value).rank:
-        raise typer.Exit(1)
+    return bool(
+        fail_on is not FailOn.NEVER and found and found.rank <= Severity(fail_on.value).rank
+    )
 
 
-@partial(command, groups=(Source, Filter, Output))
-def doctor(options: Options) -> None:
-    """Why do I see nothing, or less than I expect? Where it looked, what it found, and the next step."""
-    from tokenaudit.cli.environment import gathered
-    from tokenaudit.cli.reading import read_facts
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.settings import rate_card
-    from tokenaudit.model.errors import NoTranscriptsError
-
-    def facts(settings: "Settings") -> "Facts | None":
-        try:
-            return read_facts(options, settings)
-        except NoTranscriptsError:
-            return None
-
-    def make(request: "Request", settings: "Settings") -> "Report":
-        from tokenaudit.ledger import frame as ledger
-        from tokenaudit.reports import doctor as reports
-
-        card = rate_card(options.pricing)
-        found = facts(settings)
-        built = None if found is None else ledger.build(found, card)
-        return reports.doctor(gathered(options, settings, request, built), card, request)
-
-    report = write(options, make, name="doctor")
+def _is_ill(report: "Report") -> bool:
     from tokenaudit.reports.doctor import is_ill
 
-    if is_ill(report):
-        raise typer.Exit(1)
+    return is_ill(report)
 
 
-@_about_usage
+@report(
+    "doctor",
+    "doctor",
+    "doctor --project webshop",
+    "doctor --json",
+    fails=_is_ill,
+    panel=AUDIT,
+    groups=(Source, Filter, Output),
+)
+def doctor(run: "Run") -> "Report":
+    """Why do I see nothing, or less than I expect? Where it looked, what it found, and the next step."""
+    from tokenaudit.cli.environment import gathered
+    from tokenaudit.model.errors import NoTranscriptsError
+
+    try:
+        ledger = run.ledger
+    except NoTranscriptsError:
+        ledger = None
+    from tokenaudit.reports.doctor import doctor
+
+    found = gathered(run.options, run.settings, run.request, ledger)
+    return doctor(found, run.card, run.request)
+
+
+@report(
+    "reconcile",
+    "export --json -o export.json; tokenaudit reconcile export.json",
+    "reconcile . --json",
+    panel=AUDIT,
+    groups=_GROUPS,
+)
 def reconcile(
-    options: Options,
+    run: "Run",
     path: Annotated[
         Path | None,
         typer.Argument(
@@ -136,23 +124,15 @@ def reconcile(
             show_default=False,
         ),
     ] = None,
-) -> None:
+) -> "Report":
     """Bridge from another total to ours: claude -p, status line, telemetry, Console, ccusage, exports."""
     from tokenaudit.audit.reconcile.claims import read_claims
-    from tokenaudit.cli.reading import read_facts
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.settings import rate_card
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        claims, others = read_claims(_claimed(options, path))
-        from tokenaudit.ledger import frame as ledger
-        from tokenaudit.reports import reconcile as reports
+    claims, others = read_claims(_claimed(run.options, path))
+    ledger = run.ledger
+    from tokenaudit.reports.reconcile import reconcile
 
-        card = rate_card(options.pricing)
-        facts = read_facts(options, settings)
-        return reports.reconcile(ledger.build(facts, card), facts, request, claims, others)
-
-    write(options, make, name="reconcile")
+    return reconcile(ledger, run.facts, run.request, claims, others)
 
 
 def _claimed(options: Options, path: Path | None) -> Path:
@@ -167,19 +147,28 @@ def _claimed(options: Options, path: Path | None) -> Path:
     )
 
 
-@partial(command, groups=(Source, Pricing, Output))
+def _is_changed(report: "Report") -> bool:
+    from tokenaudit.reports.verify import is_identical
+
+    return not is_identical(report)
+
+
+@report(
+    "verify",
+    "export -o usage.json; tokenaudit verify usage.json",
+    "verify usage.json --json",
+    fails=_is_changed,
+    panel=AUDIT,
+    groups=(Source, Pricing, Output),
+)
 def verify(
-    options: Options,
+    run: "Run",
     path: Annotated[
         Path,
         typer.Argument(metavar="EXPORT", help="JSON or Parquet that `tokenaudit export` wrote."),
     ],
-) -> None:
+) -> "Report":
     """Make an export anew from its inputs, and say identical, or what changed and why."""
-    from tokenaudit.cli.commands.verify import verify as compare
+    from tokenaudit.cli.verification import verified
 
-    report = compare(path, options)
-    from tokenaudit.reports.verify import is_identical
-
-    if not is_identical(report):
-        raise typer.Exit(1)
+    return verified(run, path)

@@ -5,20 +5,15 @@ import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from tokenaudit.cli.options import Options, Source, command
+from tokenaudit.cli.app import OTHER_PROGRAMS, command
+from tokenaudit.cli.options import Options, Source
 from tokenaudit.model.errors import UsageError
 
-__all__ = ["register"]
-
-_EXAMPLES: Final = (
-    "cron --to /mnt/usage",
-    "cron --to /mnt/usage --for systemd",
-    "cron --to /mnt/usage --for launchd --at 02:30",
-)
+__all__: list[str] = []
 
 
 class Scheduler(StrEnum):
@@ -29,12 +24,14 @@ class Scheduler(StrEnum):
     LAUNCHD = "launchd"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to *app*."""
-    epilog = "Examples: " + "; ".join(f"tokenaudit {example}" for example in _EXAMPLES)
-    app.command("cron", epilog=epilog)(command(cron, groups=(Source,)))
-
-
+@command(
+    "cron",
+    "cron --to /mnt/usage",
+    "cron --to /mnt/usage --for systemd",
+    "cron --to /mnt/usage --for launchd --at 02:30",
+    panel=OTHER_PROGRAMS,
+    groups=(Source,),
+)
 def cron(
     options: Options,
     to: Annotated[str, typer.Option(metavar="PLACE", help="Where to export to.")],

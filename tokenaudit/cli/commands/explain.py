@@ -1,70 +1,39 @@
-"""The commands of the auditor that question figures: explain, cache, diff, query."""
+"""The commands that say why a figure is what it is: explain, cache, diff."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec.structs import replace
 
-from tokenaudit.cli.options import Display, Filter, Options, Output, Pricing, Source, command
+from tokenaudit.cli.app import WHY, command, report, show
+from tokenaudit.cli.options import Filter, Options, Output, Parts, Pricing, Source
 from tokenaudit.model.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from tokenaudit.config.settings import Settings
+    from tokenaudit.cli.pipeline import Run
     from tokenaudit.reports.report import Report
     from tokenaudit.reports.request import Request
 
-__all__ = ["register"]
+__all__: list[str] = []
 
-_GROUPS = (Source, Filter, Pricing, Output)
-_questioning = partial(command, groups=_GROUPS)
-
-_PERIOD = (
+_GROUPS: Final = (Source, Filter, Parts, Pricing, Output)
+_PERIOD: Final = (
     "The period to compare with: 2026-02, 2026-W09, 2026-03-02, 2026-03-01..2026-03-07, today,"
     " this-week, last-month, 7d."
 )
-_Limit = Annotated[
-    int | None,
-    typer.Option(
-        "--limit",
-        "-n",
-        min=1,
-        metavar="N",
-        help="List the first N rows of each part; totals stay whole.",
-        rich_help_panel="What to show",
-        show_default="10, of explain 20",
-    ),
-]
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to *app*."""
-    app.command(
-        "explain",
-        epilog="Examples: tokenaudit explain msg_01Z6n; tokenaudit explain 0cf1 --all-rules;"
-        " tokenaudit explain --day 2026-10-08 --model claude-sonnet-5-5",
-    )(explain)
-    app.command(
-        "cache",
-        epilog="Examples: tokenaudit cache; tokenaudit cache --since this-month --project webshop;"
-        " tokenaudit cache --session 0cf1 -n 50",
-    )(cache)
-    app.command(
-        "diff",
-        epilog="Examples: tokenaudit diff 2026-10 2026-11; tokenaudit diff last-week this-week;"
-        " tokenaudit diff 2026-10-05 2026-10-08..2026-10-09 --project webshop",
-    )(diff)
-    app.command(
-        "query",
-        epilog="Examples: tokenaudit query 'SELECT project, SUM(cost_usd) AS cost_usd FROM usage GROUP BY project';"
-        " tokenaudit query 'SELECT title, versions FROM sessions' --json;"
-        " tokenaudit query 'SHOW TABLES'",
-    )(query)
-
-
-@_questioning
+@command(
+    "explain",
+    "explain msg_01Z6n",
+    "explain 0cf1 --all-rules",
+    "explain --day 2026-10-08 --model claude-sonnet-5-5",
+    panel=WHY,
+    groups=_GROUPS,
+)
 def explain(
     options: Options,
     what: Annotated[
@@ -91,111 +60,69 @@ def explain(
             rich_help_panel="What to show",
         ),
     ] = False,
-    limit: _Limit = None,
 ) -> None:
     """Show what stands behind a figure: its lines, which count by which rule, and the sum of its cost."""
-    from tokenaudit.cli.reading import read_facts
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.settings import rate_card
-
-    options = replace(options, filters=_on(options.filters, day), display=Display(limit=limit))
-
-    def make(request: "Request", settings: "Settings") -> "Report":
-        card = rate_card(options.pricing)
-        facts = read_facts(options, settings)
-        from tokenaudit.ledger import frame as ledger
-        from tokenaudit.ledger import lineage
-        from tokenaudit.reports import explain as report
-        from tokenaudit.reports.subject import find_subject
-
-        built = ledger.build(facts, card)
-        request, name = _narrowed(request, what)
-        subject = find_subject(built, request, name)
-        with_lines = subject.is_one or all_rules
-        found = lineage.gather(facts, built.frame, subject.rows, with_lines=with_lines)
-        return report.explain(built, request, subject, found, with_all_rules=all_rules)
-
-    write(options, make, name="explain")
+    options = replace(options, filters=_on(options.filters, day))
+    show(options, "explain", partial(_explained, what=what, all_rules=all_rules))
 
 
-@_questioning
-def cache(options: Options, *, limit: _Limit = None) -> None:
+def _explained(run: "Run", *, what: str | None, all_rules: bool) -> "Report":
+    ledger = run.ledger
+    from tokenaudit.ledger import lineage
+    from tokenaudit.reports.explain import explain
+    from tokenaudit.reports.subject import find_subject
+
+    request, name = _narrowed(run.request, what)
+    subject = find_subject(ledger, request, name)
+    with_lines = subject.is_one or all_rules
+    found = lineage.gather(run.facts, ledger.frame, subject.rows, with_lines=with_lines)
+    return explain(ledger, request, subject, found, with_all_rules=all_rules)
+
+
+@report(
+    "cache",
+    "cache",
+    "cache --since this-month --project webshop",
+    "cache --session 0cf1 -n 50",
+    panel=WHY,
+    groups=_GROUPS,
+)
+def cache(run: "Run") -> "Report":
     """Show how well prompt caching worked: what it saved, and what was built again, and why."""
-    from tokenaudit.cli.reading import load
-    from tokenaudit.cli.run import write
+    ledger = run.ledger
+    from tokenaudit.reports.cache import cache
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        from tokenaudit.reports.cache import cache as report
-
-        return report(load(options, settings), request)
-
-    write(replace(options, display=Display(limit=limit)), make, name="cache")
+    return cache(ledger, run.request)
 
 
-@_questioning
+@report(
+    "diff",
+    "diff 2026-10 2026-11",
+    "diff last-week this-week",
+    "diff 2026-10-05 2026-10-08..2026-10-09 --project webshop",
+    panel=WHY,
+    groups=_GROUPS,
+)
 def diff(
-    options: Options,
+    run: "Run",
     first: Annotated[str, typer.Argument(metavar="PERIOD", help=_PERIOD)],
     second: Annotated[
         str, typer.Argument(metavar="PERIOD", help="The period to explain.", show_default=False)
     ],
-    *,
-    limit: _Limit = None,
-) -> None:
+) -> "Report":
     """Show why the second period cost more or less than the first: effects that sum to the difference."""
     from tokenaudit.cli.periods import parse_span
-    from tokenaudit.cli.reading import load
-    from tokenaudit.cli.run import write
 
-    if options.filters.since or options.filters.until or options.filters.last:
+    filters = run.options.filters
+    if filters.since or filters.until or filters.last:
         raise UsageError("diff: the periods say the days: --since, --until and --last do not")
+    texts = (first, second)
+    spans = [parse_span(text, *_day(run.request), option="diff") for text in texts]
+    ledger = run.ledger
+    from tokenaudit.reports.diff import Period, diff
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        today, start = _day(request)
-        spans = [parse_span(text, today, start, option="diff") for text in (first, second)]
-        from tokenaudit.reports.diff import Period
-        from tokenaudit.reports.diff import diff as report
-
-        periods = [Period(text, *span) for text, span in zip((first, second), spans, strict=True)]
-        return report(load(options, settings), request, *periods)
-
-    write(replace(options, display=Display(limit=limit)), make, name="diff")
-
-
-@_questioning
-def query(
-    options: Options,
-    sql: Annotated[
-        str,
-        typer.Argument(metavar="SQL", help="A query, such as SELECT ...; - reads it from stdin."),
-    ],
-    *,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit",
-            "-n",
-            min=1,
-            metavar="N",
-            help="Show the first N rows.",
-            rich_help_panel="What to show",
-        ),
-    ] = None,
-) -> None:
-    """Answer a query in SQL over the tables usage, sessions, agents and rejects. Read-only."""
-    import sys
-
-    from tokenaudit.cli.reading import load
-    from tokenaudit.cli.run import write
-
-    parse_request = sys.stdin.read() if sql == "-" else sql
-
-    def make(request: "Request", settings: "Settings") -> "Report":
-        from tokenaudit.reports.query import query as report
-
-        return report(load(options, settings), request, parse_request)
-
-    write(replace(options, display=Display(limit=limit)), make, name="query")
+    periods = [Period(text, *span) for text, span in zip(texts, spans, strict=True)]
+    return diff(ledger, run.request, *periods)
 
 
 def _day(request: "Request") -> "tuple[date, int]":

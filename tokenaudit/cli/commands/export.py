@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -11,17 +12,18 @@ import typer
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from tokenaudit.cli.options import Options, command
+from tokenaudit.cli.app import OTHER_PROGRAMS, command, show
+from tokenaudit.cli.options import Options
 from tokenaudit.export.database import is_database
 from tokenaudit.files import inputs
 from tokenaudit.model.errors import ConfigError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from tokenaudit.config.settings import Settings
+    from tokenaudit.cli.pipeline import Run
     from tokenaudit.export.lake.parts import Damage
-    from tokenaudit.reports.request import Request
+    from tokenaudit.reports.report import Report
 
-__all__ = ["Target", "alone", "export_sample", "register", "say", "secret_of", "warn"]
+__all__ = ["Target", "alone", "export_sample", "say", "secret_of", "warn"]
 
 _PLACE: Final = "Where a nightly job adds to"
 _SECRET: Final = "TOKENAUDIT_SECRET"  # noqa: S105 - the name of a variable
@@ -39,18 +41,13 @@ class Target(Struct, frozen=True):
     secret_file: Path | None
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to *app*."""
-    examples = (
-        "export -o responses.parquet",
-        "export daily -o daily.csv",
-        "export --to usage-lake --host build-7",
-    )
-    app.command(
-        "export", epilog="Examples: " + "; ".join(f"tokenaudit {example}" for example in examples)
-    )(command(export))
-
-
+@command(
+    "export",
+    "export -o responses.parquet",
+    "export daily -o daily.csv",
+    "export --to usage-lake --host build-7",
+    panel=OTHER_PROGRAMS,
+)
 def export(
     options: Options,
     report: Annotated[
@@ -105,9 +102,13 @@ def export(
         return
     if host is not None or redact or secret_file is not None:
         raise UsageError("--host, --redact and --secret-file need --to")
-    from tokenaudit.cli.commands.verify import export as write
+    show(options, report, partial(_exported, name=report), command=f"export {report}")
 
-    write(report, options)
+
+def _exported(run: "Run", *, name: str) -> "Report":
+    from tokenaudit.cli.verification import exported
+
+    return exported(run, name)
 
 
 def _add(options: Options, target: Target, report: str) -> None:
@@ -116,22 +117,18 @@ def _add(options: Options, target: Target, report: str) -> None:
         raise UsageError(f"--to takes the responses themselves, not {report}")
     if options.output.output is not None:
         raise UsageError("--to and --output exclude each other")
-    from tokenaudit.cli.request import parse_request
+    from tokenaudit.cli.pipeline import Run
 
-    request, settings = parse_request(options, name="ledger", command="export --to")
+    run = Run.of(options, name="ledger", command="export --to")
     if is_database(target.to):
-        _add_to_database(options, settings, request, target)
-        return
-    if target.to.endswith(".prom"):
-        _write_metrics(options, settings, request, target)
-        return
-    _add_to_lake(options, settings, request, target)
+        _add_to_database(run, target)
+    elif target.to.endswith(".prom"):
+        _write_metrics(run, target)
+    else:
+        _add_to_lake(run, target)
 
 
-def _add_to_lake(
-    options: Options, settings: "Settings", request: "Request", target: Target
-) -> None:
-    from tokenaudit.cli.reading import read_facts
+def _add_to_lake(run: "Run", target: Target) -> None:
     from tokenaudit.config.directories import data_folder
     from tokenaudit.export.lake.host import this_host
     from tokenaudit.export.lake.storage import open_storage
@@ -139,25 +136,25 @@ def _add_to_lake(
     secret = secret_of(target)
     storage = open_storage(target.to, must_exist=False)
     host = this_host(data_folder(), os.environ, target.label)
-    facts = read_facts(options, settings)
+    facts = run.facts
     from tokenaudit.export.lake.export_state import Last, mark_of
     from tokenaudit.export.lake.publish import Published, publish
 
     last = Last.of(data_folder(), target.to, storage, host)
-    mark = mark_of(facts, host, request.selection, secret)
+    mark = mark_of(facts, host, run.request.selection, secret)
     published, responses = Published((), (), ()), last.responses(mark)
     if responses is None:
         from tokenaudit.export.lake.rows import rows_of
         from tokenaudit.reports.selection import select
 
         rows = rows_of(facts, host=host.id, label=host.label)
-        filters = select(rows, request.selection).collect().select(rows.columns)
-        responses = filters.height
+        chosen = select(rows, run.request.selection).collect().select(rows.columns)
+        responses = chosen.height
         with alone(target.to, host.id):
-            published = publish(filters, storage, host, request.now, secret=secret)
+            published = publish(chosen, storage, host, run.request.now, secret=secret)
             if not published.damages:
                 last.note(mark, responses)
-    if options.output.json:
+    if run.options.output.json:
         say(
             {
                 "to": target.to,
@@ -171,9 +168,7 @@ def _add_to_lake(
     warn(published.damages)
 
 
-def _add_to_database(
-    options: Options, settings: "Settings", request: "Request", target: Target
-) -> None:
+def _add_to_database(run: "Run", target: Target) -> None:
     if target.redact or target.secret_file is not None:
         raise UsageError("--redact is for a lake")
     try:
@@ -182,22 +177,21 @@ def _add_to_database(
         raise ConfigError(
             "--to: SQLAlchemy is not installed", hint="pip install 'tokenaudit-cli[databases]'"
         ) from None
-    from tokenaudit.cli.reading import load
     from tokenaudit.config.directories import data_folder
     from tokenaudit.export.lake.host import this_host
     from tokenaudit.reports.selection import select
 
     host = this_host(data_folder(), os.environ, target.label)
-    ledger = load(options, settings)
-    filters = select(ledger.frame, request.selection).collect().select(ledger.frame.columns)
-    added = add(ledger, filters, target.to, host.id)
-    if options.output.json:
+    ledger = run.ledger
+    chosen = select(ledger.frame, run.request.selection).collect().select(ledger.frame.columns)
+    added = add(ledger, chosen, target.to, host.id)
+    if run.options.output.json:
         say(
             {
                 "to": shown(target.to),
                 "host": host.id,
                 "host_label": host.label,
-                "responses": filters.height,
+                "responses": chosen.height,
                 "rejects": ledger.intake.rejects,
                 "added": added.responses,
                 "tables": added.tables,
@@ -205,24 +199,21 @@ def _add_to_database(
         )
 
 
-def _write_metrics(
-    options: Options, settings: "Settings", request: "Request", target: Target
-) -> None:
+def _write_metrics(run: "Run", target: Target) -> None:
     """Replace a file of metrics: it says what is, not what was."""
     if target.redact or target.secret_file is not None or target.label is not None:
         raise UsageError("--host, --redact and --secret-file are not for metrics")
-    from tokenaudit.cli.reading import load
     from tokenaudit.render import target as targets
 
     targets.check(target.to)
-    ledger = load(options, settings)
+    ledger = run.ledger
     from tokenaudit.export.openmetrics import metrics
     from tokenaudit.reports.selection import select
 
-    filters = select(ledger.frame, request.selection).collect()
-    targets.write(metrics(filters, request.now), target.to)
-    if options.output.json:
-        say({"to": target.to, "responses": filters.height, "rejects": ledger.intake.rejects})
+    chosen = select(ledger.frame, run.request.selection).collect()
+    targets.write(metrics(chosen, run.request.now), target.to)
+    if run.options.output.json:
+        say({"to": target.to, "responses": chosen.height, "rejects": ledger.intake.rejects})
 
 
 def export_sample(lake: str) -> None:

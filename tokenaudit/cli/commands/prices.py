@@ -2,130 +2,115 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from tokenaudit.cli.options import Options, Output, Pricing, Source, command
+from tokenaudit.cli.app import KEPT_DATA, app, pass_on, report, show
+from tokenaudit.cli.options import Options, Output, Pricing, Source, with_options
 
 if TYPE_CHECKING:
-    from tokenaudit.config.settings import Settings
+    from tokenaudit.cli.pipeline import Run
     from tokenaudit.reports.report import Report
-    from tokenaudit.reports.request import Request
 
-__all__ = ["app"]
+__all__ = ["prices"]
 
-app = typer.Typer(name="prices")
+prices = typer.Typer(name="prices", rich_help_panel=KEPT_DATA)
 
-_about_prices = partial(command, groups=(Pricing, Output))
-_about_a_response = partial(command, groups=(Source, Pricing, Output))
+_GROUPS: Final = (Pricing, Output)
 
 
-@app.callback(
+@prices.callback(
     invoke_without_command=True,
     epilog="Examples: tokenaudit prices; tokenaudit prices --json; tokenaudit prices -o prices.csv",
 )
-@_about_prices
+@partial(with_options, groups=_GROUPS)
 def card(options: Options, context: typer.Context) -> None:
     """Show the prices in force, with their days and sources."""
-    if context.invoked_subcommand is not None:
-        # What is said before the command holds for the command.
-        context.default_map = {
-            context.invoked_subcommand: {**(context.default_map or {}), **options.given()}
-        }
-        return
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.settings import rate_card
-
-    def make(request: "Request", _settings: "Settings") -> "Report":
-        from tokenaudit.reports.prices import card_prices
-
-        return card_prices(rate_card(options.pricing), request)
-
-    write(options, make, name="prices")
+    if not pass_on(context, options.given()):
+        show(options, "prices", _card)
 
 
-@app.command(
-    epilog="Examples: tokenaudit prices show claude-sonnet-5-5;"
-    " tokenaudit prices show claude-opus-4-6 --on 2026-03-01;"
-    " tokenaudit prices show us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+def _card(run: "Run") -> "Report":
+    from tokenaudit.reports.prices import card_prices
+
+    return card_prices(run.card, run.request)
+
+
+@report(
+    "prices show",
+    "prices show claude-sonnet-5-5",
+    "prices show claude-opus-4-6 --on 2026-03-01",
+    "prices show us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    groups=_GROUPS,
+    on=prices,
 )
-@_about_prices
-def show(
-    options: Options,
+def show_model(
+    run: "Run",
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model, in any of its names.")],
     *,
     on: Annotated[
         str | None,
         typer.Option("--on", metavar="DAY", help="Only what was in force on DAY, in UTC."),
     ] = None,
-) -> None:
+) -> "Report":
     """Show the prices of one model, past ones too."""
     from tokenaudit.cli.days import parse_day
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.settings import rate_card
+    from tokenaudit.reports.prices import model_prices
 
-    def make(request: "Request", _settings: "Settings") -> "Report":
-        from tokenaudit.reports.prices import model_prices
-
-        day = parse_day(on, request.now.date(), 0, option="--on") if on else None
-        return model_prices(rate_card(options.pricing), request, model, day)
-
-    write(options, make, name="prices", command="prices show")
+    day = parse_day(on, run.request.now.date(), 0, option="--on") if on else None
+    return model_prices(run.card, run.request, model, day)
 
 
-@app.command(
-    epilog="Examples: tokenaudit prices explain msg_01Z6n --demo;"
-    " tokenaudit prices explain msg_01Z6n --demo --as-model claude-sonnet-5;"
-    " tokenaudit prices explain msg_01Z6n --demo --json"
+@report(
+    "prices explain",
+    "prices explain msg_01Z6n --demo",
+    "prices explain msg_01Z6n --demo --as-model claude-sonnet-5",
+    "prices explain msg_01Z6n --demo --json",
+    groups=(Source, Pricing, Output),
+    on=prices,
 )
-@_about_a_response
 def explain(
-    options: Options,
+    run: "Run",
     response: Annotated[
         str, typer.Argument(metavar="RESPONSE", help="Message id of a response, or how it begins.")
     ],
-) -> None:
+) -> "Report":
     """Show how one response was priced, term by term."""
-    from tokenaudit.cli.reading import load
-    from tokenaudit.cli.run import write
+    ledger = run.ledger
+    from tokenaudit.reports.prices import explained
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        from tokenaudit.reports.prices import explained
-
-        return explained(load(options, settings), request, response)
-
-    write(options, make, name="prices", command="prices explain")
+    return explained(ledger, run.request, response)
 
 
-@app.command(
-    epilog="Examples: tokenaudit prices check; tokenaudit prices check --json;"
-    " tokenaudit prices check -o differences.csv"
+@report(
+    "prices check",
+    "prices check",
+    "prices check --json",
+    "prices check -o differences.csv",
+    groups=_GROUPS,
+    on=prices,
 )
-@_about_prices
-def check(options: Options) -> None:
+def check(run: "Run") -> "Report":
     """Compare the shipped card with genai-prices: differences and ages. Opens no connection."""
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.settings import rate_card
     from tokenaudit.config.directories import cache_folder
+    from tokenaudit.pricing import library as libraries
+    from tokenaudit.reports.prices import checked
 
-    def make(request: "Request", _settings: "Settings") -> "Report":
-        from tokenaudit.pricing import library as libraries
-        from tokenaudit.reports.prices import checked
-
-        library = libraries.cached(cache_folder()) or libraries.bundled()
-        libraries.keep(library, cache_folder())  # from now on, reports know its rows
-        return checked(rate_card(options.pricing), request, library)
-
-    write(options, make, name="prices", command="prices check")
+    library = libraries.cached(cache_folder()) or libraries.bundled()
+    libraries.keep(library, cache_folder())  # from now on, reports know its rows
+    return checked(run.card, run.request, library)
 
 
-@app.command(
-    epilog="Examples: tokenaudit prices update; tokenaudit prices update --from-file data.json"
+@report(
+    "prices update",
+    "prices update",
+    "prices update --from-file data.json",
+    groups=_GROUPS,
+    on=prices,
 )
-@_about_prices
 def update(
-    options: Options,
+    run: "Run",
     *,
     from_file: Annotated[
         Path | None,
@@ -134,23 +119,20 @@ def update(
     yes: Annotated[
         bool, typer.Option("--yes", help="Take a price that is ten times what it was.")
     ] = False,
-) -> None:
+) -> "Report":
     """Fetch newer prices through genai-prices, the one command that opens a connection."""
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.settings import rate_card
     from tokenaudit.config.directories import cache_folder
+    from tokenaudit.pricing import library as libraries
+    from tokenaudit.reports.prices import updated
 
-    def make(request: "Request", _settings: "Settings") -> "Report":
-        from tokenaudit.pricing import library as libraries
-        from tokenaudit.reports.prices import updated
+    old = libraries.cached(cache_folder()) or libraries.bundled()
+    fetch = partial(libraries.from_file, from_file) if from_file else libraries.fetched
+    new = fetch(run.request.now)
+    libraries.validate(new, old, may_leap=yes)
+    libraries.keep(old, cache_folder())
+    path = libraries.keep(new, cache_folder())
+    notes = [f"Now in force behind the card: {new.basis}.", f"Kept in {path.parent}."]
+    return updated(run.card, run.request, new, old, notes)
 
-        old = libraries.cached(cache_folder()) or libraries.bundled()
-        fetch = partial(libraries.from_file, from_file) if from_file else libraries.fetched
-        new = fetch(request.now)
-        libraries.validate(new, old, may_leap=yes)
-        libraries.keep(old, cache_folder())
-        path = libraries.keep(new, cache_folder())
-        notes = [f"Now in force behind the card: {new.basis}.", f"Kept in {path.parent}."]
-        return updated(rate_card(options.pricing), request, new, old, notes)
 
-    write(options, make, name="prices", command="prices update")
+app.add_typer(prices)

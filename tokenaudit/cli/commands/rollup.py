@@ -3,11 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tokenaudit.cli.app import OTHER_PROGRAMS, command, show
 from tokenaudit.cli.options import (
     Display,
     Filter,
@@ -16,33 +18,25 @@ from tokenaudit.cli.options import (
     Pricing,
     Thresholds,
     Workers,
-    command,
 )
 from tokenaudit.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from tokenaudit.config.settings import Settings
-    from tokenaudit.export.lake.day_totals import RollupRequest
+    from tokenaudit.cli.pipeline import Run
+    from tokenaudit.export.lake.executors import Work
     from tokenaudit.reports.report import Report
-    from tokenaudit.reports.request import Request
 
-__all__ = ["register"]
+__all__: list[str] = []
 
-_EXAMPLES: Final = (
+
+@command(
+    "rollup",
     "rollup usage-lake",
     "rollup usage-lake daily --last 7",
     "rollup usage-lake by team,model",
+    panel=OTHER_PROGRAMS,
+    groups=(Filter, Display, Pricing, Thresholds, Output, Workers),
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to *app*."""
-    epilog = "Examples: " + "; ".join(f"tokenaudit {example}" for example in _EXAMPLES)
-    app.command("rollup", epilog=epilog)(
-        command(rollup, groups=(Filter, Display, Pricing, Thresholds, Output, Workers))
-    )
-
-
 def rollup(
     options: Options,
     lake: Annotated[
@@ -75,37 +69,37 @@ def rollup(
     ] = None,
 ) -> None:
     """One total over a lake of many hosts: copies merged over all of them, at the rates in force."""
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.workers import shared, workers
+    from tokenaudit.cli.workers import workers
     from tokenaudit.export.lake import reports
-    from tokenaudit.export.lake.rollup import roll_up
 
     is_report = demo and lake is not None and reports.is_report(lake)
     work = workers(options.workers)
     name = " ".join([*([lake] if is_report and lake else []), *(report or [])]) or "hosts"
-
-    def make(request: "Request", settings: "Settings") -> "Report":  # noqa: ARG001 - it has none
-        keys = reports.dimensions(name)
-        with _lake(lake, demo=demo) as place:
-            parse_request = _asked(options, request, shared(place, options.workers), keys, groups)
-            found = roll_up(parse_request, work)
-        return reports.report(found, request, keys)
-
-    written = write(options, make, name=name, command=f"rollup {name}")
-    meta = written.meta
-    if options.thresholds.strict and (meta.intake.rejects or meta.selected.unpriced_responses):
-        raise typer.Exit(1)
+    make = partial(_rolled_up, name=name, lake=lake, demo=demo, groups=groups, work=work)
+    fails = _has_rejects if options.thresholds.strict else None
+    show(options, name, make, command=f"rollup {name}", fails=fails)
 
 
-def _asked(
-    options: Options, request: "Request", lake: str, keys: tuple[str, ...], groups: Path | None
-) -> "RollupRequest":
-    from tokenaudit.cli.settings import rate_card
+def _has_rejects(report: "Report") -> bool:
+    return bool(report.meta.intake.rejects)
+
+
+def _rolled_up(
+    run: "Run", *, name: str, lake: str | None, demo: bool, groups: Path | None, work: "Work"
+) -> "Report":
+    from tokenaudit.cli.workers import shared
+    from tokenaudit.export.lake import reports
     from tokenaudit.export.lake.day_totals import RollupRequest
     from tokenaudit.export.lake.groups import read_groups
+    from tokenaudit.export.lake.rollup import roll_up
 
-    card = rate_card(options.pricing)
-    return RollupRequest(lake, card, request.selection, keys, read_groups(groups), {})
+    keys = reports.dimensions(name)
+    with _lake(lake, demo=demo) as place:
+        where = shared(place, run.options.workers)
+        selection = run.request.selection
+        asked = RollupRequest(where, run.card, selection, keys, read_groups(groups), {})
+        found = roll_up(asked, work)
+    return reports.report(found, run.request, keys)
 
 
 @contextmanager

@@ -2,34 +2,31 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import asdict
 
+from tokenaudit.cli.app import OTHER_PROGRAMS, command
 from tokenaudit.cli.commands.export import Target, alone, say, secret_of, warn
-from tokenaudit.cli.options import Options, Workers, command
+from tokenaudit.cli.options import Options, Workers
 from tokenaudit.export.database import is_database
 from tokenaudit.model.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenaudit.transcripts import Discovery
 
-__all__ = ["register"]
+__all__: list[str] = []
 
-_EXAMPLES: Final = (
+
+@command(
+    "scan",
     "scan /mnt/homes --to usage-lake",
     "scan /mnt/homes --to usage-lake --jobs 2",
     "scan /mnt/homes /mnt/archive --to usage-lake --host archive --json",
+    panel=OTHER_PROGRAMS,
+    groups=(Workers,),
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to *app*."""
-    epilog = "Examples: " + "; ".join(f"tokenaudit {example}" for example in _EXAMPLES)
-    app.command("scan", epilog=epilog)(command(scan, groups=(Workers,)))
-
-
 def scan(
     options: Options,
     roots: Annotated[
@@ -85,9 +82,9 @@ def scan(
     from tokenaudit.export.lake.scan import scan as start
 
     this = this_host(data_folder(), os.environ, host)
-    parse_request = Scan.new(shared(to, options.workers), this, datetime.now(UTC), secret)
+    asked = Scan.new(shared(to, options.workers), this, datetime.now(UTC), secret)
     with alone(to, this.id):
-        scanned = start(parse_request, discovery, work)
+        scanned = start(asked, discovery, work)
     if json:
         say({"to": to, "host": this.id, "host_label": this.label, **asdict(scanned)})
     warn(scanned.damages)

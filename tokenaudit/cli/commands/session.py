@@ -4,25 +4,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tokenaudit.cli.commands.usage import app
-from tokenaudit.cli.options import Options, command
+from tokenaudit.cli.app import BESIDE_AN_AGENT, command, report
+from tokenaudit.cli.options import Options
 
 if TYPE_CHECKING:
-    from tokenaudit.config.settings import Settings
+    from tokenaudit.cli.pipeline import Run
     from tokenaudit.reports.report import Report
-    from tokenaudit.reports.request import Request
 
 __all__: list[str] = []
 
 
-@app.command(
+@report(
     "blocks",
-    epilog="Examples: tokenaudit blocks --recent; tokenaudit blocks --active;"
-    " tokenaudit blocks --breakdown --json",
+    "blocks --recent",
+    "blocks --active",
+    "blocks --breakdown --json",
+    panel=BESIDE_AN_AGENT,
 )
-@command
 def blocks(
-    options: Options,
+    run: "Run",
     *,
     active: Annotated[
         bool, typer.Option("--active", "-a", help="Only the block that is open now.")
@@ -30,35 +30,30 @@ def blocks(
     recent: Annotated[
         bool, typer.Option("--recent", "-r", help="Only the blocks of the last 3 days.")
     ] = False,
-) -> None:
+) -> "Report":
     """Usage by 5-hour block as plans count them: gaps, burn rate, projection, official limits."""
-    from tokenaudit.cli.reading import columns_of, load
-    from tokenaudit.cli.run import write
+    from tokenaudit import limits
     from tokenaudit.config.directories import data_folder
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        from tokenaudit import limits
-        from tokenaudit.reports import blocks as reports
-        from tokenaudit.reports.request import discounted
+    folder = str(data_folder() / limits.FOLDER)
+    known = [] if run.options.source.demo else limits.latest(limits.read_all(folder))
+    ledger = run.ledger_for("blocks")
+    from tokenaudit.reports.blocks import blocks
+    from tokenaudit.reports.request import discounted
 
-        folder = str(data_folder() / limits.FOLDER)
-        known = [] if options.source.demo else limits.latest(limits.read_all(folder))
-        ledger = load(options, settings, lambda: columns_of(request, "blocks"))
-        return reports.blocks(
-            ledger, discounted(ledger, request), known, only_active=active, only_recent=recent
-        )
-
-    write(options, make, name="blocks")
+    request = discounted(ledger, run.request)
+    return blocks(ledger, request, known, only_active=active, only_recent=recent)
 
 
-@app.command(
+@report(
     "context",
-    epilog="Examples: tokenaudit context -n 5; tokenaudit context 0cf1;"
-    " tokenaudit context a7c1 --near-limit 60 --json",
+    "context -n 5",
+    "context 0cf1",
+    "context a7c1 --near-limit 60 --json",
+    panel=BESIDE_AN_AGENT,
 )
-@command
 def context(
-    options: Options,
+    run: "Run",
     subject: Annotated[
         str | None,
         typer.Argument(
@@ -82,66 +77,48 @@ def context(
             show_default="as models and prompts tell",
         ),
     ] = None,
-) -> None:
+) -> "Report":
     """How full contexts are; of one session or agent the curve, and what the context came from."""
-    from tokenaudit.cli.run import write
+    ledger = run.ledger
+    from tokenaudit.analysis.context_content import of_agent
+    from tokenaudit.reports import context as reports
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        from tokenaudit.cli import context_input
-        from tokenaudit.reports import context as reports
-
-        facts, ledger = context_input.facts_and_ledger(options, settings)
-        if subject is None:
-            return reports.contexts(ledger, request, near_limit=near_limit, window=window)
-        found = reports.find_subject(ledger, subject)
-        pieces = context_input.pieces(facts, found.session_id, reports.chosen_agent(ledger, found))
-        return reports.context(ledger, request, found, pieces, near_limit=near_limit, window=window)
-
-    write(options, make, name="context")
+    if subject is None:
+        return reports.contexts(ledger, run.request, near_limit=near_limit, window=window)
+    found = reports.find_subject(ledger, subject)
+    pieces = of_agent(run.facts, found.session_id, reports.chosen_agent(ledger, found))
+    return reports.context(ledger, run.request, found, pieces, near_limit=near_limit, window=window)
 
 
-@app.command(
+@report(
     "tools",
-    epilog="Examples: tokenaudit tools; tokenaudit tools --project webshop --sort errors;"
-    " tokenaudit tools --since this-month --json",
+    "tools",
+    "tools --project webshop --sort errors",
+    "tools --since this-month --json",
+    panel=BESIDE_AN_AGENT,
 )
-@command
-def tools(options: Options) -> None:
+def tools(run: "Run") -> "Report":
     """Which tools filled contexts, and what carrying their results cost afterwards (an estimate)."""
-    from tokenaudit.cli.run import write
+    ledger = run.ledger
+    from tokenaudit.analysis.context_content import of_agents
+    from tokenaudit.analysis.context_growth import AGENT
+    from tokenaudit.reports.selection import select
+    from tokenaudit.reports.tools import tools
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        from tokenaudit.analysis.context_growth import AGENT
-        from tokenaudit.cli import context_input
-        from tokenaudit.reports import tools as reports
-        from tokenaudit.reports.selection import select
-
-        facts, ledger = context_input.facts_and_ledger(options, settings)
-        agents = select(ledger.frame, request.selection).select(AGENT).unique().collect()
-        return reports.tools(ledger, request, context_input.pieces_of_all(facts, agents))
-
-    write(options, make, name="tools")
+    agents = select(ledger.frame, run.request.selection).select(AGENT).unique().collect()
+    return tools(ledger, run.request, of_agents(run.facts, agents))
 
 
-@app.command(
-    "forecast",
-    epilog="Examples: tokenaudit forecast; tokenaudit forecast --project webshop;"
-    " tokenaudit forecast --json",
-)
-@command
-def forecast(options: Options) -> None:
-    """Show what today and this month will have cost at the pace so far, with a range and its basis."""
-    from tokenaudit.cli.run import run
-
-    run("forecast", options)
-
-
-@app.command(
+@command(
     "statusline",
-    epilog="Examples: tokenaudit statusline; tokenaudit statusline --no-color;"
-    " tokenaudit statusline --format '{model} {today}'",
+    "statusline",
+    "statusline --no-color",
+    "statusline --format '{model} {today}'",
+    panel=BESIDE_AN_AGENT,
+    groups=(),
 )
 def statusline(
+    options: Options,  # noqa: ARG001 - as all commands have
     *,
     template: Annotated[
         str | None,

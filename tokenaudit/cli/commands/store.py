@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from tokenaudit.cli.options import Options, Output, Source, command
+from tokenaudit.cli.app import KEPT_DATA, app, command, pass_on, report, show
+from tokenaudit.cli.options import Options, Output, Source, with_options
 from tokenaudit.model.errors import UsageError
 from tokenaudit.render import Format
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tokenaudit.config.settings import Settings
+    from tokenaudit.cli.pipeline import Run
     from tokenaudit.reports.report import Report
     from tokenaudit.reports.request import Request
-    from tokenaudit.store import Version
+    from tokenaudit.store import Store, Version
 
-__all__ = ["app"]
+__all__ = ["store"]
 
-app = typer.Typer(name="store")
-
-_about_the_store = partial(command, groups=(Output,))
-_about_transcripts = partial(command, groups=(Source, Output))
+store = typer.Typer(name="store", rich_help_panel=KEPT_DATA)
 
 _Folder = Annotated[
     Path | None,
@@ -40,11 +38,11 @@ _MOST_ON_SCREEN: Final = 20
 """How many versions of transcripts, or differences, a screen lists; files and programs get all."""
 
 
-@app.callback(
+@store.callback(
     invoke_without_command=True,
     epilog="Examples: tokenaudit store; tokenaudit store --all; tokenaudit store --json",
 )
-@_about_the_store
+@partial(with_options, groups=(Output,))
 def status(
     options: Options,
     context: typer.Context,
@@ -55,27 +53,26 @@ def status(
     ] = False,
 ) -> None:
     """Show what the store holds, and what became of transcripts since they were read."""
-    if context.invoked_subcommand is not None:
-        # What is said before the command holds for the command.
-        said = {**options.given(), **({} if store is None else {"store": store})}
-        context.default_map = {context.invoked_subcommand: {**(context.default_map or {}), **said}}
-        return
-    from tokenaudit.cli.run import write
+    if not pass_on(context, {**options.given(), **({} if store is None else {"store": store})}):
+        show(options, "store", partial(_status, folder=store, everything=everything))
+
+
+def _status(run: "Run", *, folder: Path | None, everything: bool) -> "Report":
+    kept = _look(run, folder)
+    from tokenaudit.reports.store import status
+
+    most = None if everything else _most(run.options.output)
+    return status(kept.holdings(), run.request, kept.notes, most=most)
+
+
+def _look(run: "Run", folder: Path | None) -> "Store":
     from tokenaudit.cli.settings import store_folder
     from tokenaudit.store import Store
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        from tokenaudit.reports import store as reports
-
-        kept = Store.look(store_folder(Source(store=store), settings))
-        most = None if everything else _most(options.output)
-        return reports.status(kept.holdings(), request, kept.notes, most=most)
-
-    write(options, make, name="store")
+    return Store.look(store_folder(Source(store=folder), run.settings))
 
 
-@app.command(epilog="Examples: tokenaudit store path; tokenaudit store path --store kept")
-@partial(command, groups=())
+@command("path", "store path", "store path --store kept", groups=(), on=store)
 def path(options: Options, *, store: _Folder = None) -> None:  # noqa: ARG001 - as all commands are
     """Print the folder of the store, whether or not there is one yet."""
     from tokenaudit.cli.settings import load_settings, store_folder
@@ -83,56 +80,61 @@ def path(options: Options, *, store: _Folder = None) -> None:  # noqa: ARG001 - 
     typer.echo(store_folder(Source(store=store), load_settings()))
 
 
-@app.command(
-    epilog="Examples: tokenaudit store verify; tokenaudit store verify --root ~/.claude;"
-    " tokenaudit store verify --json"
+def _differs(report: "Report") -> bool:
+    return len(report.sections) > 1
+
+
+@report(
+    "store verify",
+    "store verify",
+    "store verify --root ~/.claude",
+    "store verify --json",
+    fails=_differs,
+    groups=(Source, Output),
+    on=store,
 )
-@_about_transcripts
-def verify(options: Options) -> None:
+def verify(run: "Run") -> "Report":
     """Read all transcripts anew, and compare what the store keeps: exits with 1 if they differ."""
     from tokenaudit.cli.reading import read_both_ways
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.settings import rate_card, store_folder
+    from tokenaudit.cli.settings import store_folder
     from tokenaudit.store import Store
 
-    if options.source.no_store:
+    source = run.options.source
+    if source.no_store:
         raise UsageError("--no-store leaves nothing to verify")
-    if options.source.demo and options.source.store is None:
+    if source.demo and source.store is None:
         raise UsageError("--demo is kept nowhere", hint="Name a folder for it with --store DIR.")
+    card = run.card
+    opened = Store.open(store_folder(source, run.settings))
+    kept, fresh, growing = read_both_ways(run.options, run.settings, opened)
+    from tokenaudit.ledger.frame import build
+    from tokenaudit.reports.store_check import verified
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        card = rate_card(options.pricing)
-        store = Store.open(store_folder(options.source, settings))
-        kept, fresh, growing = read_both_ways(options, settings, store)
-        from tokenaudit.ledger import frame as ledger
-        from tokenaudit.reports.store_check import verified
-
-        for note in store.notes:
-            _say(note)
-        versions = Store.look(store.folder).holdings().versions  # as they are kept now
-        gone = sum(version.fate == "gone" for version in versions)
-        return verified(
-            ledger.build(kept, card),
-            ledger.build(fresh, card),
-            request,
-            gone=gone,
-            former=sum(version.found_ns is not None for version in versions) - gone,
-            growing=growing,
-            most=_most(options.output),
-        )
-
-    report = write(options, make, name="store", command="store verify")
-    if len(report.sections) > 1:
-        raise typer.Exit(1)
+    for note in opened.notes:
+        _say(note)
+    versions = Store.look(opened.folder).holdings().versions  # as they are kept now
+    gone = sum(version.fate == "gone" for version in versions)
+    return verified(
+        build(kept, card),
+        build(fresh, card),
+        run.request,
+        gone=gone,
+        former=sum(version.found_ns is not None for version in versions) - gone,
+        growing=growing,
+        most=_most(run.options.output),
+    )
 
 
-@app.command(
-    epilog="Examples: tokenaudit store forget --before 2026-01-01;"
-    " tokenaudit store forget --before 3m --yes; tokenaudit store forget --root ~/old/.claude"
+@report(
+    "store forget",
+    "store forget --before 2026-01-01",
+    "store forget --before 3m --yes",
+    "store forget --root ~/old/.claude",
+    groups=(Output,),
+    on=store,
 )
-@_about_the_store
 def forget(
-    options: Options,
+    run: "Run",
     *,
     before: Annotated[
         str | None,
@@ -148,26 +150,18 @@ def forget(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     store: _Folder = None,
-) -> None:
+) -> "Report":
     """Forget what only the store still knows, or all that was read below a folder. Asks first."""
-    from tokenaudit.cli.run import write
-    from tokenaudit.cli.settings import store_folder
-    from tokenaudit.store import Store
-
     if (before is None) == (below is None):
         raise UsageError("say what to forget: either --before DAY or --root PATH")
+    kept = _look(run, store)
+    from tokenaudit.reports import store as reports
 
-    def make(request: "Request", settings: "Settings") -> "Report":
-        from tokenaudit.reports import store as reports
-
-        kept = Store.look(store_folder(Source(store=store), settings))
-        filters = _chosen(kept.holdings().versions, request, before, below)
-        if filters and not yes:
-            _ask(f"Forget {reports.told(filters)}?")
-        done = kept.forget(filters) if filters else []
-        return reports.forgotten(done, request, kept.notes, most=_most(options.output))
-
-    write(options, make, name="store", command="store forget")
+    chosen = _chosen(kept.holdings().versions, run.request, before, below)
+    if chosen and not yes:
+        _confirm(f"Forget {reports.told(chosen)}?")
+    done = kept.forget(chosen) if chosen else []
+    return reports.forgotten(done, run.request, kept.notes, most=_most(run.options.output))
 
 
 def _chosen(
@@ -196,11 +190,11 @@ def _start_of(day: str, request: "Request") -> "datetime":
     return datetime(found.year, found.month, found.day, tzinfo=zone)
 
 
-def _ask(request: str) -> None:
+def _confirm(question: str) -> None:
     """Ask the user; ends the command unless the answer is yes. Raises UsageError without a terminal."""
     if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask on", hint=f"{request} Say --yes to do it.")
-    if not typer.confirm(request, err=True):
+        raise UsageError("there is no terminal to ask on", hint=f"{question} Say --yes to do it.")
+    if not typer.confirm(question, err=True):
         _say("nothing was forgotten")
         raise typer.Exit(0)
 
@@ -215,3 +209,6 @@ def _say(note: str) -> None:
     from tokenaudit.render.clean import visible
 
     sys.stderr.write(f"tokenaudit: {visible(note)}\n")
+
+
+app.add_typer(store)

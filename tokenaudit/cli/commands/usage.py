@@ -1,34 +1,26 @@
-"""The commands: each names a report; what they share stands in `options` and `run`."""
+"""The commands about usage itself: over time, by session, agent, project, model, or any dimensions."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tokenaudit import __version__
-from tokenaudit.cli.commands import cron, prices, rollup, scan, store
-from tokenaudit.cli.commands import explain as explain_commands
-from tokenaudit.cli.commands import export as export_commands
-from tokenaudit.cli.options import Options, command
-
-__all__ = ["app"]
-
-app = typer.Typer(
-    name="tokenaudit",
-    help="Say what Claude Code used: by which session, agent, model and project, when, at what price,"
-    " and how far each figure can be trusted.",
-    epilog="Without a command: the overview. Costs are API list-price equivalents, not an invoice.",
-    no_args_is_help=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+from tokenaudit.cli.app import BESIDE_AN_AGENT, USAGE, app, command, pass_on, report, show
+from tokenaudit.cli.options import (
+    Filter,
+    Options,
+    Output,
+    Pricing,
+    Rows,
+    Source,
+    with_options,
 )
 
+if TYPE_CHECKING:
+    from tokenaudit.cli.pipeline import Run
+    from tokenaudit.reports.report import Report
 
-def _run(name: str, options: Options, **more: str | None) -> None:
-    """Make and write a report; what that takes is imported only now, not for `--help`."""
-    from tokenaudit.cli.run import run
-
-    run(name, options, **more)
+__all__: list[str] = []
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it with the flag's value
@@ -38,7 +30,7 @@ def _show_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it with th
 
 
 @app.callback(invoke_without_command=True)
-@command
+@with_options
 def overview(
     options: Options,
     context: typer.Context,
@@ -50,64 +42,75 @@ def overview(
         ),
     ] = False,
 ) -> None:
-    if context.invoked_subcommand is None:
-        _run("overview", options)
-    else:
-        # What is said before the command holds for the command.
-        said = options.given()
-        context.default_map = {context.invoked_subcommand: said}
+    if not pass_on(context, options.given()):
+        _show("overview", options)
 
 
-def _report(name: str, text: str, *examples: str) -> None:
+def _show(name: str, options: Options, *, command: str | None = None) -> None:
+    show(options, name, lambda run: run.report(name), command=command)
+
+
+def _add(name: str, panel: str, text: str, *examples: str) -> None:
     """Add the command called *name*, which writes the report of that name."""
 
-    @command
-    def show(options: Options) -> None:
-        _run(name, options)
-
-    app.command(name, help=text, epilog=_epilog(examples))(show)
+    @command(name, *examples, panel=panel, text=text)
+    def write(options: Options) -> None:
+        _show(name, options)
 
 
-def _epilog(examples: tuple[str, ...]) -> str:
-    return "Examples: " + "; ".join(f"tokenaudit {example}" for example in examples)
-
-
-_report(
+_add(
     "daily",
+    USAGE,
     "Usage per day.",
     "daily --last 7",
     "daily --since 2026-10-01 --breakdown",
     "daily -o daily.csv",
 )
-_report(
-    "weekly", "Usage per week.", "weekly --last 4", "weekly --start-of-week sunday", "weekly --json"
+_add(
+    "weekly",
+    USAGE,
+    "Usage per week.",
+    "weekly --last 4",
+    "weekly --start-of-week sunday",
+    "weekly --json",
 )
-_report("monthly", "Usage per month.", "monthly", "monthly --project webshop", "monthly --full")
-_report("hourly", "Usage per hour.", "hourly --since today", "hourly --last 2", "hourly --json")
-_report(
+_add("monthly", USAGE, "Usage per month.", "monthly", "monthly --project webshop", "monthly --full")
+_add(
+    "hourly",
+    USAGE,
+    "Usage per hour.",
+    "hourly --since today",
+    "hourly --last 2",
+    "hourly --json",
+)
+_add(
     "sessions",
+    USAGE,
     "Usage per session, the latest first.",
     "sessions -n 10",
     "sessions --sort cost",
     "sessions --project webshop",
 )
-_report(
+_add(
     "agents",
+    USAGE,
     "Usage per agent, subagents included.",
     "agents -n 10",
     "agents --agent Explore",
     "agents --json",
 )
-_report(
+_add(
     "projects",
+    USAGE,
     "Usage per project.",
     "projects",
     "projects --since this-month",
     "projects -o projects.md",
 )
-_report("models", "Usage per model.", "models", "models --last 30", "models --full")
-_report(
+_add("models", USAGE, "Usage per model.", "models", "models --last 30", "models --full")
+_add(
     "branches",
+    USAGE,
     "Usage per project and git branch.",
     "branches",
     "branches --branch 'feature/*'",
@@ -115,11 +118,7 @@ _report(
 )
 
 
-@app.command(
-    "session",
-    epilog=_epilog(("session 0cf1", "session 0cf1 --breakdown", "session 0cf1 --json")),
-)
-@command
+@command("session", "session 0cf1", "session 0cf1 --breakdown", "session 0cf1 --json", panel=USAGE)
 def session(
     options: Options,
     session_id: Annotated[
@@ -132,16 +131,21 @@ def session(
     """One session in full: its agents, models and hours, and what it is. Without ID, all sessions."""
     wanted = session_id or id_option
     if wanted is None:
-        _run("sessions", options, command="session")
+        _show("sessions", options, command="session")
     else:
-        _run("session", options, session=wanted)
+        show(options, "session", lambda run: _one_session(run, wanted))
 
 
-@app.command(
-    "by",
-    epilog=_epilog(("by project,model", "by week,agent_type --last 4", "by skill --sort output")),
+def _one_session(run: "Run", session_id: str) -> "Report":
+    ledger = run.ledger
+    from tokenaudit.reports.session import session
+
+    return session(ledger, run.request, session_id)
+
+
+@command(
+    "by", "by project,model", "by week,agent_type --last 4", "by skill --sort output", panel=USAGE
 )
-@command
 def by(
     options: Options,
     dimensions: Annotated[
@@ -154,13 +158,39 @@ def by(
     ],
 ) -> None:
     """Usage by any dimensions."""
-    _run(f"by {dimensions}", options)
+    _show(f"by {dimensions}", options)
 
 
-explain_commands.register(app)
-export_commands.register(app)
-rollup.register(app)
-scan.register(app)
-cron.register(app)
-app.add_typer(prices.app)
-app.add_typer(store.app)
+@report(
+    "query",
+    "query 'SELECT project, SUM(cost_usd) AS cost_usd FROM usage GROUP BY project'",
+    "query 'SELECT title, versions FROM sessions' --json",
+    "query 'SHOW TABLES'",
+    panel=USAGE,
+    groups=(Source, Filter, Rows, Pricing, Output),
+)
+def query(
+    run: "Run",
+    sql: Annotated[
+        str,
+        typer.Argument(metavar="SQL", help="A query, such as SELECT ...; - reads it from stdin."),
+    ],
+) -> "Report":
+    """Answer a query in SQL over the tables usage, sessions, agents and rejects. Read-only."""
+    import sys
+
+    said = sys.stdin.read() if sql == "-" else sql
+    ledger = run.ledger
+    from tokenaudit.reports.query import query
+
+    return query(ledger, run.request, said)
+
+
+_add(
+    "forecast",
+    BESIDE_AN_AGENT,
+    "Show what today and this month will have cost at the pace so far, with a range and its basis.",
+    "forecast",
+    "forecast --project webshop",
+    "forecast --json",
+)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tokenaudit.cli.commands.usage import app
-from tokenaudit.cli.options import Filter, Options, Pricing, Source, Thresholds, command
+from tokenaudit.cli.app import BESIDE_AN_AGENT, command
+from tokenaudit.cli.options import Filter, Options, Pricing, Source, Thresholds
 
 if TYPE_CHECKING:
     from tokenaudit.config.settings import Settings
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 
+@command(
+    "watch",
+    "watch --once",
+    "watch --once --json",
+    "watch --once --project webshop --budget 25/day",
+    panel=BESIDE_AN_AGENT,
+    groups=(Source, Filter, Pricing),
+)
 def watch(
     options: Options,
     *,
@@ -193,10 +201,3 @@ class _Watch:
 
         there = [root for root in self._roots if not self._has_begun or root.exists()]
         return transcripts.discover(there)
-
-
-app.command(
-    "watch",
-    epilog="Examples: tokenaudit watch --once; tokenaudit watch --once --json;"
-    " tokenaudit watch --once --project webshop --budget 25/day",
-)(command(watch, (Source, Filter, Pricing)))

@@ -1,15 +1,20 @@
-"""From options to a written report, and to the exit code that it gives."""
+"""The one way from options to a written report: request, settings, ledger, report, bytes.
+
+Nothing is read before it is asked for, and Polars is imported only once all is read: it starts threads,
+from which no process may be forked.
+"""
 
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import typer
 
 from tokenaudit.cli.options import Options, Output
-from tokenaudit.cli.reading import columns_of, load
+from tokenaudit.cli.reading import built, read_facts, read_for
 from tokenaudit.cli.request import parse_request
+from tokenaudit.cli.settings import rate_card
 from tokenaudit.cli.terminal import style_of
 from tokenaudit.config.settings import Settings
 from tokenaudit.model.errors import UsageError
@@ -21,43 +26,75 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from tokenaudit.ledger.frame import Ledger
+    from tokenaudit.pricing.card import RateCard
     from tokenaudit.reports.report import Report
     from tokenaudit.reports.request import Request
+    from tokenaudit.store.facts import Facts
 
-__all__ = ["run", "spoken", "write"]
-
-
-def run(
-    name: str, options: Options, *, session: str | None = None, command: str | None = None
-) -> None:
-    """Make the report called *name*, or that of *session*, and write it."""
-
-    def make(request: "Request", settings: Settings) -> "Report":
-        columns = partial(columns_of, request, name) if session is None else None
-        return _report(load(options, settings, columns), request, name, session)
-
-    report = write(options, make, name=name, command=command)
-    if options.thresholds.strict and report.meta.selected.unpriced_responses:
-        raise typer.Exit(1)
+__all__ = ["Run", "execute", "spoken"]
 
 
-def write(
-    options: Options,
-    make: Callable[["Request", Settings], "Report"],
-    *,
-    name: str,
-    command: str | None = None,
+class Run:
+    """One run of a command: what is asked, and what that stands on, each made when it is first needed."""
+
+    def __init__(self, options: Options, request: "Request", settings: Settings) -> None:
+        """Take what a command is given."""
+        self.options = options
+        self.request = request
+        self.settings = settings
+
+    @classmethod
+    def of(cls, options: Options, *, name: str, command: str | None = None) -> "Run":
+        """Return the run that *options* ask for; *name* decides what a period is."""
+        request, settings = parse_request(options, name=name, command=command)
+        return cls(options, request, settings)
+
+    @cached_property
+    def card(self) -> "RateCard":
+        """All rates in force."""
+        return rate_card(self.options.pricing)
+
+    @cached_property
+    def facts(self) -> "Facts":
+        """What the transcripts say; a mistake in the rates does not wait for the reading."""
+        _ = self.card
+        return read_facts(self.options, self.settings)
+
+    @cached_property
+    def ledger(self) -> "Ledger":
+        """The ledger with all its columns, and estimates of lost output where they are asked for."""
+        return built(self.facts, self.card, with_estimate=self.request.shape.with_estimate)
+
+    def ledger_for(self, report: str) -> "Ledger":
+        """Return a ledger with what the report called *report* takes, and maybe no more."""
+        return read_for(self.options, self.settings, self.card, self.request, report)
+
+    def report(self, name: str) -> "Report":
+        """Return the report called *name*, as the registry answers it."""
+        ledger = self.ledger_for(name)
+        from tokenaudit.reports import registry
+
+        return registry.answer(ledger, self.request, name)
+
+
+def execute(
+    options: Options, name: str, make: Callable[[Run], "Report"], *, command: str | None = None
 ) -> "Report":
-    """Write, as *options* say, and return the report that *make* makes; *name* decides its period."""
+    """Write, as *options* say, and return the report that *make* makes.
+
+    *name* decides what a period is; the report says that *command* made it. Ends the command with 1
+    where a limit of the options is exceeded.
+    """
     form, path = _form(options.output)
     if path is not None:
         targets.check(path)
     most = _most(options.thresholds.fail_over)
-    request, settings = parse_request(options, name=name, command=command)
-    report = make(request, settings)
+    report = make(Run.of(options, name=name, command=command))
     _write(report, form, path, options.output)
     if most is not None and report.cost_usd is not None and report.cost_usd > most:
         sys.stderr.write(f"tokenaudit: {report.cost_usd.normalize():f} USD is over {most:f} USD\n")
+        raise typer.Exit(1)
+    if options.thresholds.strict and report.meta.selected.unpriced_responses:
         raise typer.Exit(1)
     return report
 
@@ -89,15 +126,6 @@ def _form(output: Output) -> tuple[Format, str | None]:
             hint="Add --format, or end the name in .csv, .json, .ndjson, .parquet, .xlsx or .md.",
         )
     return found, path
-
-
-def _report(ledger: "Ledger", request: "Request", name: str, session: str | None) -> "Report":
-    from tokenaudit.reports import registry
-    from tokenaudit.reports import session as sessions
-
-    if session is not None:
-        return sessions.session(ledger, request, session)
-    return registry.answer(ledger, request, name)
 
 
 def _write(report: "Report", form: Format, path: str | None, output: Output) -> None:
