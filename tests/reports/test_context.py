@@ -31,7 +31,7 @@ from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.context import context, contexts, find_subject, gauges
 from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import Selection
-from tokenaudit.transcripts import Cause, Content, Piece, read_content
+from tokenaudit.transcripts import Cause, Content, Piece, ReportedContext, micros, read_content
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MODEL = "claude-sonnet-5-5"  # has one window only: a million tokens
@@ -97,13 +97,15 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(root: Path) -> pl.DataFrame:
-    return pieces_of([read_content(SESSION, "main", [str(session_file(root))])])
+def read(root: Path) -> list[Content]:
+    return [read_content(SESSION, "main", [str(session_file(root))])]
 
 
 def parts(root: Path) -> dict[tuple[str, str | None], int]:
     ledger = loaded(root)
-    found = growth(prompts(ledger.frame, ledger.compactions), read(root))
+    is_own = pl.col("session_id") == SESSION
+    responses = prompts(ledger.frame.filter(is_own), ledger.compactions)
+    found = growth(responses, pieces_of(read(root)))
     rows = found.group_by("cause", "tool").agg(pl.col("tokens").sum())
     return {(cause, tool): tokens for cause, tool, tokens in rows.iter_rows()}
 
@@ -126,10 +128,13 @@ def test_a_prompt_is_shared_out_by_characters_within_each_step(root: Path) -> No
 @given(
     st.lists(st.integers(0, 2**40), min_size=1, max_size=8),
     st.lists(st.lists(st.integers(0, 2**40), max_size=4), max_size=8),
+    st.lists(st.tuples(st.sampled_from(Cause), st.integers(0, 2**40)), max_size=6),
 )
-def test_parts_sum_exactly_to_the_last_prompt(sizes: list[int], texts: list[list[int]]) -> None:
-    """Whatever the prompts and the characters are, not one token is lost or made."""
-    content = Content(SESSION, "main")
+def test_parts_sum_exactly_to_the_last_prompt(
+    sizes: list[int], texts: list[list[int]], before: list[tuple[Cause, int]]
+) -> None:
+    """Whatever the prompts, the characters and what came first are, not one token is lost or made."""
+    content = Content(SESSION, "main", [Piece(*each) for each in before])
     for number in range(len(sizes)):
         content.pieces.append(Piece(Cause.RESPONSE, 0, f"m{number}", f"r{number}"))
         lengths = texts[number] if number < len(texts) else []
@@ -161,6 +166,56 @@ def test_parts_sum_exactly_to_the_last_prompt(sizes: list[int], texts: list[list
 
     assert found["tokens"].sum() == sizes[-1]
     assert (found.filter(pl.col("cause") == "tool result")["tokens"] >= 0).all()
+
+
+def test_the_first_prompt_is_shared_out_where_its_definitions_are_known(tmp_path: Path) -> None:
+    """Of a fork: after the compaction in what it went on from, with the definitions, which stay.
+
+    1,220 tokens over 30 of system prompt, 22 of tools, 40 of summary and 30 of text: 10 a character.
+    """
+    definitions = {"system": "x" * 30, "tools": [{"name": "Bash"}, {"a": 0}]}  # 15 + 7 of JSON
+    asked = prompt("z" * 30, at=9)
+    write(
+        session_file(tmp_path),
+        step(7, 70_000, text("gone" * 20), at=0, sessionId=FORK),
+        boundary(at=1),
+        prompt("s" * 40, at=2, isCompactSummary=True),
+        asked,
+        {"type": "api-request-shape", "shapeHash": "a", "shape": definitions},
+        {"type": "api-request", "id": "r1", "shapeHash": "a"},
+        step(1, 1220, at=10, requestRef="r1"),
+    )
+    first = prompt("earlier", at=-1, sessionId=FORK)
+    write(session_file(tmp_path, FORK), first, step(7, 70_000, at=0, sessionId=FORK))
+
+    assert parts(tmp_path) == {
+        ("system prompt", None): 300,
+        ("tools", None): 220,
+        ("compaction", None): 400,
+        ("user text", None): 300,
+    }
+
+
+def test_what_context_said_stands_beside_the_measured_prompt(root: Path) -> None:
+    """By time; unknown before the first response, and between a compaction and the next response."""
+    ledger = loaded(root)
+    said = [
+        ReportedContext(micros(f"2026-03-02T09:00:{at:02}Z"), None, total, None, [("All", None, 1)])
+        for at, total in ((45, 7), (5, 6), (25, 2100))
+    ]
+    contents = [Content(SESSION, "main", reported=said)]
+    report = context(ledger, request(), find_subject(ledger, "1111"), contents)
+    table, *_, reported = report.sections
+
+    assert reported.rows.select("reported_tokens", "prompt_tokens").rows() == [
+        (6, None),
+        (2100, 2000),
+        (7, None),
+    ]
+    assert table.rows.select("reported_tokens", "reported_time").rows() == [
+        (7, datetime(2026, 3, 2, 9, 0, 45, tzinfo=UTC))
+    ]
+    assert any("/context" in note for note in report.notes)
 
 
 def test_the_gauge_is_that_of_the_last_response(root: Path) -> None:
@@ -217,7 +272,7 @@ def test_a_window_that_may_be_one_of_two_is_not_guessed(tmp_path: Path) -> None:
 
 
 def test_a_session_without_usage_has_a_context_that_is_not_known(tmp_path: Path) -> None:
-    """Nothing has been asked yet: a row, and no figure."""
+    """Nothing has been asked yet: a row, no figure, and what a prompt will hold in characters alone."""
     write(session_file(tmp_path), prompt("Hello"))
     ledger = loaded(tmp_path)
     report = context(ledger, request(), find_subject(ledger, "1111"), read(tmp_path))
@@ -225,7 +280,8 @@ def test_a_session_without_usage_has_a_context_that_is_not_known(tmp_path: Path)
 
     assert (row["session_id"], row["responses"]) == (SESSION, 0)
     assert (row["prompt_tokens"], row["window_tokens"], row["window_basis"]) == (None, None, None)
-    assert len(report.sections) == 1
+    (_, grown) = report.sections
+    assert grown.totals == {"pieces": 1, "characters": 5, "tokens": None}
 
 
 def request(**more: Any) -> Request:

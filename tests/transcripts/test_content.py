@@ -28,7 +28,9 @@ def text(words: str) -> Line:
 
 
 def pieces(path: Path, agent_id: str = "main") -> list[Piece]:
-    return read_content("s", agent_id, [str(path)]).pieces
+    """Return what came in, without the times."""
+    found = read_content("s", agent_id, [str(path)]).pieces
+    return [piece._replace(time=None) for piece in found]
 
 
 KEY = ("msg_1", "req_msg_1")
@@ -55,7 +57,106 @@ def test_pieces_have_causes_tools_and_sizes(tmp_path: Path) -> None:
         Piece(Cause.RESULT, 3, tool="Bash", is_error=True),
         Piece(Cause.RESULT, 6004, tool="unknown"),
         Piece(Cause.ADDED, 8),
+        Piece(Cause.COMPACTED, 12),
     ]
+
+
+def attachment(held: Line, rendered: object = None, *, at: float = 0) -> Line:
+    line = prompt(f"{held} {at}", at=at, type="attachment")
+    del line["message"]
+    return {**line, "attachment": held} | ({} if rendered is None else {"rendered": rendered})
+
+
+def causes(path: Path) -> list[tuple[Cause, int]]:
+    return [(piece.cause, piece.characters) for piece in pieces(path)]
+
+
+def test_of_an_attachment_counts_what_was_rendered(tmp_path: Path) -> None:
+    """Text and blocks; nothing of an attachment that was not rendered, nor of an empty rendering."""
+    path = write(
+        tmp_path / "a.jsonl",
+        attachment({"type": "skill_listing", "content": "x" * 90}, [{"content": "x" * 9}]),
+        attachment({"type": "file"}, [{"content": "xx"}, {"content": [text("abc")]}], at=1),
+        attachment({"type": "instructions", "files": []}, [{"content": "memory"}], at=2),
+        attachment({"type": "queued_command", "prompt": "go on"}, [{"content": "go on!"}], at=3),
+        attachment({"type": "date", "text": "x" * 90}, [], at=4),
+        attachment({"type": "session_context", "content": "x" * 90}, at=5),
+    )
+
+    assert causes(path) == [
+        (Cause.ADDED, 9),
+        (Cause.ADDED, 5),
+        (Cause.MEMORY, 6),
+        (Cause.USER, 6),
+    ]
+
+
+def test_of_versions_that_say_nothing_of_rendering_an_attachments_texts_count(
+    tmp_path: Path,
+) -> None:
+    """Not its names, paths, numbers and keys; nothing of the kinds that were never sent."""
+    nested = {"path": "/a", "content": {"path": "/a", "content": "rule"}}
+    file = {"type": "text", "file": {"filePath": "/etc/hosts", "content": "1\n2", "numLines": 2}}
+    machine = {"kind": "task-notification"}
+    path = write(
+        tmp_path / "a.jsonl",
+        attachment({"type": "nested_memory", **nested}),
+        attachment({"type": "file", "filename": "hosts", "content": file}, at=1),
+        attachment(
+            {"type": "deferred_tools_delta", "addedLines": ["A", "BC"], "addedNames": ["A"]}
+        ),
+        attachment({"type": "hook_success", "hookEvent": "SessionStart", "content": "hi"}, at=2),
+        attachment({"type": "hook_success", "hookEvent": "PostToolUse", "content": "hi"}, at=3),
+        attachment({"type": "command_permissions", "content": "hi"}, at=4),
+        attachment({"type": "edited_image_file", "content": {"type": "image"}}, at=5),
+        attachment({"type": "file", "content": {"type": "image", "file": "x" * 99}}, at=6),
+        attachment({"type": "queued_command", "prompt": [text("go")], "origin": machine}, at=7),
+        attachment({"type": "queued_command", "prompt": [text("stop")]}, at=8),
+    )
+
+    assert causes(path) == [
+        (Cause.MEMORY, 4),
+        (Cause.ADDED, 3),
+        (Cause.ADDED, 3),
+        (Cause.ADDED, 2),
+        (Cause.ADDED, 6000),
+        (Cause.ADDED, 2),
+        (Cause.USER, 4),
+    ]
+
+
+def system(subtype: str, *, at: float, **more: object) -> Line:
+    line = prompt(f"{subtype} {at}", at=at, type="system", subtype=subtype, **more)
+    del line["message"]
+    return line
+
+
+def test_outputs_of_commands_are_sent_and_what_context_said_is_kept(tmp_path: Path) -> None:
+    """Not those for display only, nor other notes; odd counts of a category are unknown, not lost."""
+    usage = {
+        "model": "claude-opus-5-5",
+        "total_tokens": 30,
+        "raw_max_tokens": 1000,
+        "categories": [
+            {"name": "Messages", "tokens": 30, "kind": "used"},
+            {"name": "Free space", "kind": "free"},
+        ],
+    }
+    path = write(
+        tmp_path / "a.jsonl",
+        system("local_command", at=0, content="four", contextUsage=usage),
+        system("local_command", at=1, content="shown", isDisplayOnly=True),
+        system("informational", at=2, content="for the user"),
+        system("compact_boundary", at=3, content="Conversation compacted"),
+        system("local_command", at=4, content="five!", contextUsage={"total_tokens": "many"}),
+    )
+    content = read_content("s", "main", [str(path)])
+    (said,) = content.reported
+
+    assert causes(path) == [(Cause.ADDED, 4), (Cause.COMPACTED, 0)]
+    assert (said.model, said.total_tokens, said.window_tokens) == ("claude-opus-5-5", 30, 1000)
+    assert said.categories == [("Messages", "used", 30), ("Free space", "free", None)]
+    assert content.unread == 1
 
 
 def test_a_line_counts_once(tmp_path: Path) -> None:
@@ -81,7 +182,7 @@ def test_odd_lines_are_read_and_broken_ones_counted(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.jsonl",
         b'{"type":"user","uuid":"u1","message":{"content":"ab\\ud83d"}}',
-        b'{"type":"attachment","uuid":"u2","attachment":{"a":"\\ud83d"}}',
+        b'{"type":"attachment","uuid":"u2","attachment":{"text":"a\\ud83d"}}',
         b'{"type":"assistant","uuid":"u3","message":{"content":[{"input":{"b":"\\ud83d"}}]}}',
         b'{"type":"user","uuid":"u4","message":{"cont',
         b'{"type":"user","uuid":7,"message":[]}',
@@ -89,7 +190,7 @@ def test_odd_lines_are_read_and_broken_ones_counted(tmp_path: Path) -> None:
     )
     content = read_content("s", "main", [str(path), str(tmp_path / "gone.jsonl")])
 
-    assert [piece.characters for piece in content.pieces] == [3, 15, 0, 15]
+    assert [piece.characters for piece in content.pieces] == [3, 2, 0, 10]
     assert content.unread == 3
 
 

@@ -45,6 +45,8 @@ class Steps(Struct):
                 if self.begun is not None and self.characters:
                     self.done.append((self.begun, key, self.characters))
                 self.begun, self.characters, self.given = key, 0, 0
+            elif piece.cause is Cause.COMPACTED:
+                self.begun = None  # what the last prompt held is gone
             elif self.begun is not None:
                 self.characters += piece.characters
                 if piece.cause is not Cause.ASSISTANT:

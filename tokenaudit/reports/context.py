@@ -1,22 +1,24 @@
 """How full the contexts of agents are, and of one agent by what they came to be so."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit.analysis.context_growth import AGENT, growth, prompts
+from tokenaudit.analysis.context_growth import AGENT, pieces_of, prompts, reported_in
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.model.errors import UsageError
 from tokenaudit.model.terms import MAIN_AGENT
 from tokenaudit.pricing.windows import window_of
-from tokenaudit.reports.report import Column, Curve, Report, Section, Unit
+from tokenaudit.reports import context_parts as parts
+from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.session import find_session
 from tokenaudit.reports.usage import assemble, column_named
+from tokenaudit.transcripts import Content
 
 __all__ = [
     "NEAR_LIMIT",
@@ -177,7 +179,7 @@ def context(
     ledger: Ledger,
     request: Request,
     subject: Subject,
-    pieces: pl.DataFrame,
+    contents: Sequence[Content],
     *,
     near_limit: float = NEAR_LIMIT_PERCENT,
     window: int | None = None,
@@ -185,7 +187,7 @@ def context(
     """Return how full the contexts of *subject* are; of one agent also how it came to be so.
 
     That agent is the one asked for, else the session's own, else the one that responded most.
-    *pieces* are what its transcripts hold; see `steps.pieces_of`.
+    *contents* are what its transcripts hold.
     """
     is_own = pl.col("session_id") == subject.session_id
     rows = select(ledger.frame, request.selection).filter(is_own).collect()
@@ -195,14 +197,20 @@ def context(
         rows = rows.filter(pl.col("agent_id") == subject.agent_id)
     agent_id = chosen_agent(ledger, subject)
     is_chosen = is_own & (pl.col("agent_id") == agent_id)
-    responses = prompts(ledger.frame.filter(is_chosen), ledger.compactions.filter(is_chosen))
-    sections = [_table(known, ledger, request.shape, replace(_TITLE, screen=False))]
-    if not responses.is_empty():
-        sections += [_curve(responses, agent_id), _growth(responses, pieces, agent_id)]
+    compactions = ledger.compactions.filter(is_chosen)
+    responses = prompts(ledger.frame.filter(is_chosen), compactions)
+    reported = parts.measured(reported_in(contents), responses, compactions)
+    known = known.join(
+        parts.last_reported(reported), on=AGENT, how="left", nulls_equal=True, maintain_order="left"
+    )
+    sections = [
+        _table(known, ledger, request.shape, replace(_TITLE, screen=False), parts.LAST_REPORTED),
+        *parts.sections(agent_id, responses, pieces_of(contents), reported),
+    ]
     report = assemble(
         ledger, _unpriced(request), rows, tuple(sections), title=f"Context of {_named(subject)}"
     )
-    return replace(report, notes=(_basis(near_limit), _SHARED, *report.notes))
+    return replace(report, notes=(_basis(near_limit), *parts.notes(sections), *report.notes))
 
 
 def chosen_agent(ledger: Ledger, subject: Subject) -> str:
@@ -232,16 +240,16 @@ def _basis(near_limit: float) -> str:
     )
 
 
-_SHARED: Final = (
-    "Growth: steps between prompts are measured; within a step tokens are shared out by characters,"
-    " which is an estimate."
-)
-
-
-def _table(known: pl.DataFrame, ledger: Ledger, shape: Layout, title: Column) -> Section:
-    """Return the gauges that are *known*, each with the *title* of its session after the ids."""
+def _table(
+    known: pl.DataFrame,
+    ledger: Ledger,
+    shape: Layout,
+    title: Column,
+    more: Sequence[Column] = (),
+) -> Section:
+    """Return the gauges that are *known*, each with the *title* of its session after the ids, *more* last."""
     session, *others = _COLUMNS
-    columns = (session, title, *others)
+    columns = (session, title, *others, *more)
     titles = ledger.sessions.select("session_id", "title")
     known = known.join(
         titles, on="session_id", how="left", nulls_equal=True, maintain_order="left"
@@ -256,57 +264,4 @@ def _table(known: pl.DataFrame, ledger: Ledger, shape: Layout, title: Column) ->
     shown = known if shape.limit is None else known.head(shape.limit)
     return Section(
         "context", "Context by agent", columns, shown, cut_rows=known.height - shown.height
-    )
-
-
-_CURVE: Final = (
-    Column("number", Unit.COUNT, "Response"),
-    Column("time", Unit.TIME, "Time"),
-    Column("prompt_tokens", Unit.TOKENS, "Prompt"),
-    Column("output_tokens", Unit.TOKENS, "Output"),
-    Column("step_tokens", Unit.TOKENS, "Step"),
-    Column("is_compacted", Unit.FLAG, "Compacted before"),
-)
-
-
-def _curve(responses: pl.DataFrame, agent_id: str) -> Section:
-    return Section(
-        "curve",
-        f"Prompt of each response of {agent_id}",
-        _CURVE,
-        responses.select(column.name for column in _CURVE),
-        curve=Curve("prompt_tokens", "is_compacted", "after a compaction"),
-    )
-
-
-_GROWTH: Final = (
-    Column("cause", Unit.TEXT, "What"),
-    Column("tool", Unit.TEXT, "Tool"),
-    Column("pieces", Unit.COUNT, "Pieces"),
-    Column("characters", Unit.COUNT, "Characters"),
-    Column("tokens", Unit.TOKENS, "Tokens"),
-    Column("share_percent", Unit.PERCENT, "Of what came in"),
-)
-
-
-def _growth(responses: pl.DataFrame, pieces: pl.DataFrame, agent_id: str) -> Section:
-    """Return what the last prompt came from; the rows sum to it exactly."""
-    parts = growth(responses, pieces)
-    came_in = pl.when(pl.col("tokens") > 0).then("tokens")
-    summed = (
-        parts.group_by("cause", "tool")
-        .agg(pl.len().cast(pl.Int64).alias("pieces"), pl.col("characters", "tokens").sum())
-        .sort("tokens", "cause", "tool", descending=[True, False, False], nulls_last=True)
-        .with_columns(share_percent=100 * came_in / came_in.sum())
-    )
-    totals: Mapping[str, Any] = summed.select(pl.col("pieces", "characters", "tokens").sum()).row(
-        0, named=True
-    )
-    return Section(
-        "growth",
-        f"What the prompt of the last response of {agent_id} came from",
-        _GROWTH,
-        summed.select(column.name for column in _GROWTH),
-        totals=totals,
-        dimensions=("cause", "tool"),
     )

@@ -1,7 +1,15 @@
 """The only part that knows Claude Code's format: finds its transcripts and reads what they say."""
 
 from tokenaudit.transcripts.columns import Columns, Reading
-from tokenaudit.transcripts.content import Cause, Content, Follower, Piece, read_content
+from tokenaudit.transcripts.content import (
+    DEFINED,
+    Cause,
+    Content,
+    Follower,
+    Piece,
+    ReportedContext,
+    read_content,
+)
 from tokenaudit.transcripts.discover import (
     DEMO,
     Discovery,
@@ -15,6 +23,7 @@ from tokenaudit.transcripts.read import Progress, extents_of, read
 from tokenaudit.transcripts.values import micros
 
 __all__ = [
+    "DEFINED",
     "DEMO",
     "REWRITTEN",
     "SHRANK",
@@ -28,6 +37,7 @@ __all__ = [
     "Piece",
     "Progress",
     "Reading",
+    "ReportedContext",
     "default_roots",
     "discover",
     "extents_of",

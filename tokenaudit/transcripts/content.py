@@ -4,7 +4,7 @@ Counts characters and forgets the text. What a line says of usage is not looked 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from os import SEEK_END
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -13,13 +13,16 @@ import msgspec
 from msgspec import Struct, field
 
 from tokenaudit.model.terms import MAIN_AGENT
-from tokenaudit.transcripts.lines import lines_with
+from tokenaudit.transcripts import attachments, values, wire
+from tokenaudit.transcripts.definitions import Definition, Definitions
+from tokenaudit.transcripts.lines import lines_from
+from tokenaudit.transcripts.wire import Block, ContentLine, MessageContent
 
-__all__ = ["Cause", "Content", "Follower", "Piece", "read_content"]
+__all__ = ["DEFINED", "Cause", "Content", "Follower", "Piece", "ReportedContext", "read_content"]
 
-_IMAGE_CHARACTERS: Final = 6000
-"""What a picture weighs beside texts: about 1,500 tokens, at four characters each."""
 _UNKNOWN_TOOL: Final = "unknown"
+_REQUESTS: Final = ("api-request", "api-request-shape")
+_REQUEST: Final = b'"api-request'
 
 
 class Cause(StrEnum):
@@ -27,11 +30,24 @@ class Cause(StrEnum):
 
     RESPONSE = "response"
     """Nothing yet: a response begins here."""
+    COMPACTED = "compaction"
+    """What stood before is gone; its summary came instead."""
     ASSISTANT = "assistant output"
     RESULT = "tool result"
     USER = "user text"
     ADDED = "added by Claude Code"
-    """Attachments, reminders, texts of skills."""
+    """Reminders, texts of skills, outputs of commands, files that the user named."""
+    MEMORY = "memory"
+    """Instructions from files: CLAUDE.md and the like."""
+    SYSTEM = "system prompt"
+    TOOLS = "tools"
+    """Definitions of tools."""
+    MCP = "MCP tools"
+    """Definitions of tools that MCP servers offer."""
+
+
+DEFINED: Final = frozenset((Cause.SYSTEM, Cause.TOOLS, Cause.MCP))
+"""What stands before all messages, and is there after a compaction too."""
 
 
 class Piece(NamedTuple):
@@ -43,8 +59,22 @@ class Piece(NamedTuple):
     """Of a response, and of what the assistant wrote."""
     request_id: str | None = None
     tool: str | None = None
-    """Of a result: the tool's name."""
+    """Of a result: the tool's name; of a definition: the MCP server."""
     is_error: bool = False
+    time: int | None = None
+    """Microseconds in UTC."""
+
+
+class ReportedContext(NamedTuple):
+    """What `/context` said of a context."""
+
+    time: int | None
+    """Microseconds in UTC."""
+    model: str | None
+    total_tokens: int | None
+    window_tokens: int | None
+    categories: Sequence[tuple[str, str | None, int | None]]
+    """Of each line: its name, of what kind it is (used, deferred, buffer, free), and its tokens."""
 
 
 class Content(Struct):
@@ -53,49 +83,9 @@ class Content(Struct):
     session_id: str | None
     agent_id: str
     pieces: list[Piece] = field(default_factory=list)
+    reported: list[ReportedContext] = field(default_factory=list)
     unread: int = 0
     """Lines that could not be decoded."""
-
-
-class _Inner(msgspec.Struct, gc=False):
-    type: str | None = None
-    text: str | None = None
-
-
-class _Block(msgspec.Struct, gc=False):
-    """A block of a message."""
-
-    type: str | None = None
-    text: str | None = None
-    thinking: str | None = None
-    id: str | None = None
-    name: str | None = None
-    input: msgspec.Raw = msgspec.Raw()
-    tool_use_id: str | None = None
-    content: str | list[_Inner] | None = None
-    is_error: bool | None = None
-
-
-class _Message(msgspec.Struct, gc=False):
-    id: str | None = None
-    model: str | None = None
-    content: str | list[_Block] | None = None
-
-
-class _Line(msgspec.Struct, gc=False, rename="camel"):
-    """Any line, as far as it says what came into a context."""
-
-    type: str | None = None
-    uuid: str | None = None
-    is_sidechain: bool | None = None
-    is_meta: bool | None = None
-    is_compact_summary: bool | None = None
-    request_id: str | None = None
-    message: _Message | None = None
-    attachment: msgspec.Raw = msgspec.Raw()
-
-
-_decode = msgspec.json.Decoder(_Line).decode
 
 
 def read_content(session_id: str | None, agent_id: str, paths: Iterable[str]) -> Content:
@@ -108,11 +98,12 @@ def read_content(session_id: str | None, agent_id: str, paths: Iterable[str]) ->
     for path in paths:
         try:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as everywhere here
-                for data in lines_with(file, b'"uuid"'):
-                    reading.add(data)
+                for data in lines_from(file, 0):
+                    if b'"uuid"' in data or _REQUEST in data:
+                        reading.add(data)
         except OSError:
             continue
-    return reading.content
+    return reading.whole()
 
 
 class Follower:
@@ -167,89 +158,172 @@ class _Reading:
         self._seen: set[str] = set()
         self._tools: dict[str, str] = {}
         self._is_main = content.agent_id == MAIN_AGENT
-        self._responses: set[tuple[str | None, str | None]] = set()
+        self._responses: dict[tuple[str | None, str | None], str | None] = {}
+        """By the ids of each response which request it answers, if it names one."""
+        self._definitions = Definitions()
+        self._renders = False
+        """Whether the version that wrote the last lines says what it sent of attachments."""
 
     def add(self, data: bytes) -> None:
         """Take in one line."""
-        line = _line(data)
-        if line is None:
+        try:
+            line = _decoded(data)
+            if line.type in _REQUESTS:
+                self._definitions.add_request(data)
+            elif self._is_new(line):
+                self.content.pieces.extend(self._pieces(line))
+        except (msgspec.MsgspecError, ValueError, RecursionError, AttributeError):
             self.content.unread += 1
-        elif self._is_new(line):
-            self.content.pieces.extend(self._pieces(line))
 
-    def _is_new(self, line: _Line) -> bool:
+    def whole(self) -> Content:
+        """Return what was read, with the definitions that stand before each response.
+
+        Requests may stand behind their responses. Where the first response names none, what is known
+        of any request stands before all.
+        """
+        pieces: list[Piece] = []
+        first = next(iter(self._responses.values()), None)
+        if not self._definitions.knows(first):
+            recorded = self._definitions.recorded(with_less=not self._responses)
+            pieces.extend(map(_defined, recorded))
+        for piece in self.content.pieces:
+            if piece.cause is Cause.RESPONSE:
+                request_id = self._responses[piece.message_id, piece.request_id]
+                pieces.extend(map(_defined, self._definitions.grown(request_id)))
+            pieces.append(piece)
+        self.content.pieces = pieces
+        return self.content
+
+    def _is_new(self, line: ContentLine) -> bool:
         if line.uuid is None or line.uuid in self._seen:
             return False
         self._seen.add(line.uuid)
         return not (self._is_main and line.is_sidechain)
 
-    def _pieces(self, line: _Line) -> Iterator[Piece]:
-        if line.type == "attachment":
-            yield Piece(Cause.ADDED, len(bytes(line.attachment)))
-        elif line.type == "assistant" and line.message is not None:
-            yield from self._of_assistant(line.message, line.request_id)
-        elif line.type == "user" and line.message is not None and not line.is_compact_summary:
-            yield from self._of_user(line.message, is_meta=bool(line.is_meta))
+    def _pieces(self, line: ContentLine) -> Iterator[Piece]:
+        time = values.micros(line.timestamp)
+        match line.type:
+            case "attachment":
+                yield from self._of_attachment(line, time)
+            case "assistant" if line.message is not None:
+                yield from self._of_assistant(line, line.message, time)
+            case "user" if line.message is not None:
+                yield from self._of_user(line, line.message, time)
+            case "system":
+                yield from self._of_system(line, time)
+            case _:
+                return
 
-    def _of_assistant(self, message: _Message, request_id: str | None) -> Iterator[Piece]:
-        key = (message.id, request_id)
+    def _of_assistant(
+        self, line: ContentLine, message: MessageContent, time: int | None
+    ) -> Iterator[Piece]:
+        key = (message.id, line.request_id)
         if key not in self._responses:
-            self._responses.add(key)
-            yield Piece(Cause.RESPONSE, 0, *key)
+            self._responses[key] = line.request_ref
+            yield Piece(Cause.RESPONSE, 0, *key, time=time)
         blocks = _blocks(message)
         self._tools.update((each.id, each.name) for each in blocks if each.id and each.name)
-        yield Piece(Cause.ASSISTANT, sum(map(_written, blocks)), *key)
+        yield Piece(Cause.ASSISTANT, sum(map(_written, blocks)), *key, time=time)
 
-    def _of_user(self, message: _Message, *, is_meta: bool) -> Iterator[Piece]:
+    def _of_user(
+        self, line: ContentLine, message: MessageContent, time: int | None
+    ) -> Iterator[Piece]:
+        if line.is_compact_summary:
+            yield Piece(Cause.COMPACTED, sum(map(_size, _blocks(message))), time=time)
+            return
         for block in _blocks(message):
             if block.type == "tool_result":
                 tool = self._tools.get(block.tool_use_id or "", _UNKNOWN_TOOL)
-                yield Piece(Cause.RESULT, _size(block), tool=tool, is_error=block.is_error is True)
+                is_error = block.is_error is True
+                yield Piece(Cause.RESULT, _size(block), tool=tool, is_error=is_error, time=time)
             else:
-                yield Piece(Cause.ADDED if is_meta else Cause.USER, _size(block))
+                yield Piece(Cause.ADDED if line.is_meta else Cause.USER, _size(block), time=time)
+
+    def _of_system(self, line: ContentLine, time: int | None) -> Iterator[Piece]:
+        if line.subtype == "compact_boundary":
+            yield Piece(Cause.COMPACTED, time=time)
+        elif line.subtype == "local_command":
+            if bytes(line.context_usage):
+                self.content.reported.append(_reported(bytes(line.context_usage), time))
+            said = msgspec.json.decode(line.content) if bytes(line.content) else None
+            if isinstance(said, str) and not line.is_display_only:
+                yield Piece(Cause.ADDED, len(said), time=time)
+
+    def _of_attachment(self, line: ContentLine, time: int | None) -> Iterator[Piece]:
+        raw = bytes(line.attachment)
+        attachment = wire.decode_attachment(raw)
+        if attachment.type == "prompt_snapshot":
+            self._definitions.add_snapshot(raw, time)
+        if bytes(line.rendered):
+            self._renders = True
+            rendered = wire.decode_rendered(line.rendered)
+            size = sum(attachments.characters_of(each.content) for each in rendered)
+        else:
+            size = 0 if self._renders else attachments.own_texts(attachment, raw)
+        if size:
+            yield Piece(_cause(attachment), size, time=time)
 
 
-def _line(data: bytes) -> _Line | None:
-    """Decode a line; what the strict types refuse, by the forgiving parser; None if neither can."""
+def _cause(attachment: wire.Attachment) -> Cause:
+    if attachments.is_of_user(attachment):
+        return Cause.USER
+    return Cause.MEMORY if attachments.is_memory(attachment) else Cause.ADDED
+
+
+def _defined(definition: Definition) -> Piece:
+    return Piece(
+        Cause(definition.part), definition.characters, tool=definition.server, time=definition.time
+    )
+
+
+def _reported(raw: bytes, time: int | None) -> ReportedContext:
+    usage = wire.decode_context_usage(raw)
+    categories = [
+        (each.name, each.kind, each.tokens) for each in usage.categories or () if each.name
+    ]
+    return ReportedContext(time, usage.model, usage.total_tokens, usage.raw_max_tokens, categories)
+
+
+def _decoded(data: bytes) -> ContentLine:
+    """Decode a line; what the strict types refuse, by the forgiving parser.
+
+    Raises one of msgspec.MsgspecError, ValueError, RecursionError and AttributeError if neither can.
+    """
     try:
-        return _decode(data)
+        return wire.decode_content_line(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        pass
-    try:
-        return msgspec.convert(_without_raw(json.loads(data)), _Line, strict=False)
-    except (msgspec.MsgspecError, ValueError, RecursionError, AttributeError):
-        return None
+        return msgspec.convert(_without_raw(json.loads(data)), ContentLine, strict=False)
 
 
 def _without_raw(value: Any) -> Any:
     """Return a decoded line with those values as bytes that stay as they are written."""
-    if isinstance(value, dict) and "attachment" in value:
-        value["attachment"] = msgspec.Raw(json.dumps(value["attachment"]).encode())
+    for key in wire.RAW_OF_CONTENT_LINE:
+        if isinstance(value, dict) and key in value:
+            value[key] = _raw(value[key])
     content = value.get("message", {}).get("content")
     for block in content if isinstance(content, list) else ():
         if isinstance(block, dict) and "input" in block:
-            block["input"] = msgspec.Raw(json.dumps(block["input"]).encode())
+            block["input"] = _raw(block["input"])
     return value
 
 
-def _blocks(message: _Message) -> list[_Block]:
+def _raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+
+
+def _blocks(message: MessageContent) -> list[Block]:
     if isinstance(message.content, str):
-        return [_Block("text", text=message.content)]
+        return [Block("text", text=message.content)]
     return message.content or []
 
 
-def _written(block: _Block) -> int:
+def _written(block: Block) -> int:
     """Return the characters of what the assistant wrote: text, thoughts, the input of a tool."""
     return len(block.text or "") + len(block.thinking or "") + len(bytes(block.input))
 
 
-def _size(block: _Block) -> int:
+def _size(block: Block) -> int:
     """Return the characters of what was given to the assistant."""
     if block.type == "image":
-        return _IMAGE_CHARACTERS
-    if isinstance(block.content, str):
-        return len(block.content)
-    inner = block.content or ()
-    return len(block.text or "") + sum(
-        _IMAGE_CHARACTERS if each.type == "image" else len(each.text or "") for each in inner
-    )
+        return attachments.IMAGE_CHARACTERS
+    return len(block.text or "") + attachments.characters_of(block.content)

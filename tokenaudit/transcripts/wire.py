@@ -13,22 +13,44 @@ import msgspec
 from msgspec import Meta, Struct
 
 __all__ = [
+    "ATTACHMENT_TEXTS",
+    "RAW_OF_CONTENT_LINE",
     "AgentProgress",
     "Assistant",
+    "Attachment",
+    "Block",
     "CacheCreation",
+    "ContentLine",
+    "ContextCategory",
+    "ContextUsage",
     "Count",
+    "InnerBlock",
     "Iteration",
     "Message",
+    "MessageContent",
+    "Origin",
     "OutputDetails",
     "ProgressLine",
+    "PromptSnapshot",
+    "RenderedMessage",
+    "RequestLine",
+    "RequestShape",
     "SecondLook",
     "ServerToolUse",
     "SessionLine",
+    "ToolDefinition",
     "Usage",
     "decode_assistant",
+    "decode_attachment",
+    "decode_content_line",
+    "decode_context_usage",
     "decode_note",
     "decode_progress",
+    "decode_rendered",
+    "decode_request",
     "decode_second_look",
+    "decode_snapshot",
+    "decode_tool",
 ]
 
 LARGEST_COUNT = 2**53 - 1
@@ -181,7 +203,165 @@ class SecondLook(Struct, gc=False, rename="camel"):
     parent_uuid: str | None = None
 
 
+class InnerBlock(Struct, gc=False):
+    """A block within a block: of a tool's result, of what was made from an attachment."""
+
+    type: str | None = None
+    text: str | None = None
+
+
+class Block(Struct, gc=False):
+    """A block of a message."""
+
+    type: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: msgspec.Raw = msgspec.Raw()
+    tool_use_id: str | None = None
+    content: str | list[InnerBlock] | None = None
+    is_error: bool | None = None
+
+
+class MessageContent(Struct, gc=False):
+    """A message, as far as it says what came into a context."""
+
+    id: str | None = None
+    content: str | list[Block] | None = None
+
+
+class ContentLine(Struct, gc=False, rename="camel"):
+    """Any line, as far as it says what came into a context; some of it still as it is written."""
+
+    type: str | None = None
+    subtype: str | None = None
+    uuid: str | None = None
+    timestamp: str | None = None
+    is_sidechain: bool | None = None
+    is_meta: bool | None = None
+    is_compact_summary: bool | None = None
+    is_display_only: bool | None = None
+    request_id: str | None = None
+    request_ref: str | None = None
+    message: MessageContent | None = None
+    content: msgspec.Raw = msgspec.Raw()
+    attachment: msgspec.Raw = msgspec.Raw()
+    rendered: msgspec.Raw = msgspec.Raw()
+    context_usage: msgspec.Raw = msgspec.Raw()
+
+
+RAW_OF_CONTENT_LINE = ("content", "attachment", "rendered", "contextUsage")
+"""The keys of a content line whose values stay as they are written."""
+
+
+class Origin(Struct, gc=False):
+    """Who or what a queued command comes from."""
+
+    kind: str | None = None
+
+
+class Attachment(Struct, gc=False, rename="camel"):
+    """What an attachment says of itself."""
+
+    type: str | None = None
+    command_mode: str | None = None
+    hook_event: str | None = None
+    is_meta: bool | None = None
+    origin: Origin | None = None
+
+
+class RenderedMessage(Struct, gc=False):
+    """A message that was made from an attachment, and sent."""
+
+    content: str | list[InnerBlock] | None = None
+
+
+ATTACHMENT_TEXTS = (
+    "addedBlocks",
+    "addedLines",
+    "additionalContext",
+    "blockingError",
+    "content",
+    "contents",
+    "diagnostics",
+    "file",
+    "files",
+    "hookSpecificOutput",
+    "memories",
+    "message",
+    "planContent",
+    "prompt",
+    "response",
+    "skills",
+    "snippet",
+    "subject",
+    "systemMessage",
+    "text",
+)
+"""The keys below which the texts of an attachment stand; names, paths, numbers and digests do not."""
+
+
+class ToolDefinition(Struct, gc=False):
+    """A tool, as a request or a snapshot defines it."""
+
+    name: str | None = None
+    schema: msgspec.Raw = msgspec.Raw()
+    """Of a snapshot: the definition that is sent."""
+    defer_loading: bool | None = None
+    """Whether the model sees the tool only after it has searched for it."""
+
+
+class RequestShape(Struct, gc=False):
+    """What stands before the messages of a request."""
+
+    system: str | list[InnerBlock] | None = None
+    tools: list[msgspec.Raw] | None = None
+
+
+class RequestLine(Struct, gc=False, rename="camel"):
+    """A line of type `api-request`, or of type `api-request-shape`."""
+
+    type: str | None = None
+    id: str | None = None
+    timestamp: str | None = None
+    shape_hash: str | None = None
+    shape: RequestShape | None = None
+
+
+class PromptSnapshot(Struct, gc=False, rename="camel"):
+    """An attachment that holds the system prompt, and perhaps the tools; it was not sent itself."""
+
+    cli_prefix: str | None = None
+    system_prompt: list[str | InnerBlock] | None = None
+    tools: list[msgspec.Raw] | None = None
+
+
+class ContextCategory(Struct, gc=False):
+    """A line of what `/context` shows."""
+
+    name: str | None = None
+    kind: str | None = None
+    tokens: Count | None = None
+
+
+class ContextUsage(Struct, gc=False):
+    """What `/context` said of a context."""
+
+    model: str | None = None
+    total_tokens: Count | None = None
+    raw_max_tokens: Count | None = None
+    categories: list[ContextCategory] | None = None
+
+
 decode_assistant = msgspec.json.Decoder(Assistant).decode
 decode_progress = msgspec.json.Decoder(ProgressLine).decode
 decode_note = msgspec.json.Decoder(SessionLine).decode
 decode_second_look = msgspec.json.Decoder(SecondLook).decode
+decode_content_line = msgspec.json.Decoder(ContentLine).decode
+decode_attachment = msgspec.json.Decoder(Attachment).decode
+decode_rendered = msgspec.json.Decoder(list[RenderedMessage]).decode
+decode_request = msgspec.json.Decoder(RequestLine).decode
+decode_snapshot = msgspec.json.Decoder(PromptSnapshot).decode
+decode_tool = msgspec.json.Decoder(ToolDefinition).decode
+decode_context_usage = msgspec.json.Decoder(ContextUsage).decode

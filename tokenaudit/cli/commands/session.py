@@ -86,8 +86,10 @@ def context(
     if subject is None:
         return reports.contexts(ledger, run.request, near_limit=near_limit, window=window)
     found = reports.find_subject(ledger, subject)
-    pieces = of_agent(run.facts, found.session_id, reports.chosen_agent(ledger, found))
-    return reports.context(ledger, run.request, found, pieces, near_limit=near_limit, window=window)
+    contents = of_agent(run.facts, found.session_id, reports.chosen_agent(ledger, found))
+    return reports.context(
+        ledger, run.request, found, contents, near_limit=near_limit, window=window
+    )
 
 
 @report(
@@ -101,12 +103,12 @@ def tools(run: "Run") -> "Report":
     """Which tools filled contexts, and what carrying their results cost afterwards (an estimate)."""
     ledger = run.ledger
     from tokenaudit.analysis.context_content import of_agents
-    from tokenaudit.analysis.context_growth import AGENT
+    from tokenaudit.analysis.context_growth import AGENT, pieces_of
     from tokenaudit.reports.selection import select
     from tokenaudit.reports.tools import tools
 
     agents = select(ledger.frame, run.request.selection).select(AGENT).unique().collect()
-    return tools(ledger, run.request, of_agents(run.facts, agents))
+    return tools(ledger, run.request, pieces_of(of_agents(run.facts, agents)))
 
 
 @command(
