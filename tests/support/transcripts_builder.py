@@ -161,6 +161,43 @@ def agent_result(counts: Line, agent_id: str = "a1b2c3d", *, at: float = 0) -> L
     return prompt("done", at=at, toolUseResult=result)
 
 
+Models = dict[str, tuple[int, int, int, int, float]]
+"""What is stated of each model: input, output, cache read and write tokens, and US dollars."""
+
+
+def model_usage(models: Models) -> Line:
+    """Return what Claude Code states of *models*, in the shape that all of its totals share."""
+    names = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+    return {
+        model: {**dict(zip(names, counts, strict=True)), "webSearchRequests": 0, "costUSD": cost}
+        for model, (*counts, cost) in models.items()
+    }
+
+
+def cost_state(models: Models, *, session: str = SESSION, start: float = 0, **more: Any) -> Line:
+    """Return the line by which Claude Code states a session's total; *start* in seconds after START."""
+    return {
+        "type": "cost-state",
+        "sessionId": session,
+        "totalCostUSD": sum(cost for *_, cost in models.values()),
+        "totalDuration": 60_000,
+        "startTime": int(START.timestamp() * 1000 + start * 1000),
+        "modelUsage": model_usage(models),
+        "hasUnknownModelCost": False,
+        **more,
+    }
+
+
+def last_session(models: Models, *, session: str = SESSION, **more: Any) -> Line:
+    """Return what `.claude.json` states of a project's last session."""
+    return {
+        "lastSessionId": session,
+        "lastCost": sum(cost for *_, cost in models.values()),
+        "lastModelUsage": model_usage(models),
+        **more,
+    }
+
+
 def write(path: Path, *lines: Line | bytes, end: bytes = b"\n") -> Path:
     """Write a transcript to *path*, with the folders above it; return *path*."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -278,7 +278,7 @@ class Live:
             results=results,
             **{
                 name: self._table(name, is_inside)
-                for name in ("iterations", "titles", "compactions", "rejects")
+                for name in ("iterations", "titles", "compactions", "rejects", "totals")
             },
         )
 

@@ -17,6 +17,8 @@ from tokenaudit.model.terms import Reject
 from tokenaudit.store.merge_cache import MergeCache, meeting
 from tokenaudit.store.rows import TABLES, LazyRows, Rows, written
 from tokenaudit.store.segments import Tables
+from tokenaudit.transcripts import SessionTotal
+from tokenaudit.transcripts.totals import total_rows
 
 __all__ = [
     "COMPACTIONS",
@@ -25,6 +27,7 @@ __all__ = [
     "REJECTS",
     "RESULTS",
     "TITLES",
+    "TOTALS",
     "TRANSCRIPTS",
     "Facts",
     "WhenAsked",
@@ -88,6 +91,13 @@ REJECTS: Final[Mapping[str, Any]] = _by_path("rejects")
 RESULTS: Final[Mapping[str, Any]] = _by_path("results")
 """What parents state of the last response of their subagents, whose ids they name."""
 
+TOTALS: Final[Mapping[str, Any]] = _by_path("totals")
+"""What Claude Code says itself that sessions used: a row for each model of each total.
+
+From a `cost-state` line of a transcript, or from a file beside a root: then `line` is null. Never part
+of any sum of ours.
+"""
+
 
 class WhenAsked:
     """A field of a class: a frame that is made when it is asked for, and then once."""
@@ -121,6 +131,7 @@ class Facts:
     compactions: WhenAsked = WhenAsked()
     rejects: WhenAsked = WhenAsked()
     results: WhenAsked = WhenAsked()
+    totals: WhenAsked = WhenAsked()
     kept: MergeCache | None = field(default=None, init=False)
     """What was merged of these facts before; None where nothing was, or it is of no use."""
     some: Callable[[Collection[str]], pl.DataFrame] | None = field(default=None, init=False)
@@ -154,28 +165,31 @@ def facts_of(
     unreadable: Sequence[Reject] = (),
     gone: Collection[str] = (),
     before: tuple[Tables, Collection[int]] | None = None,
+    stated: Sequence[SessionTotal] = (),
 ) -> Facts:
     """Return what *rows* say, by the paths of transcripts instead of parts.
 
-    *unreadable* are folders that could not be read, *gone* the paths of transcripts that are no longer there,
+    *stated* is what files beside roots say of sessions, *unreadable* are folders that could not be read, *gone* the paths of transcripts that are no longer there,
     *before* what was merged of some parts, and these.
     """
     parts = cache(partial(_parts, rows.parts))
 
     def made(name: str) -> pl.DataFrame:
         frame = _placed(rows.table(name), parts())
-        return frame.select((RECORDS if name == "records" else _by_path(name)).keys())
+        columns = RECORDS if name == "records" else _by_path(name)
+        return frame.select(columns.keys())
 
     def some(columns: Collection[str]) -> pl.DataFrame:
         told = [name for name in TABLES["records"] if name in columns]
         return _placed(rows.table("records", ["part", *told]), parts()).select(columns)
 
     frames = {name: partial(made, name) for name in TABLES if name != "parts"}
-    rejects = frames.pop("rejects")
+    rejects, totals = frames.pop("rejects"), frames.pop("totals")
     transcripts = _transcripts(rows.parts, gone)
     facts = Facts(
         transcripts=transcripts,
         rejects=lambda: pl.concat([rejects(), _rejects(unreadable)]),
+        totals=lambda: pl.concat([_of_sessions(totals(), transcripts), _stated(stated)]),
         **frames,
     )
     if not isinstance(rows, LazyRows):
@@ -278,6 +292,20 @@ def _transcripts(parts: pl.DataFrame, gone: Collection[str] = ()) -> pl.DataFram
         )
         .select(TRANSCRIPTS.keys())
     )
+
+
+def _of_sessions(totals: pl.DataFrame, transcripts: pl.DataFrame) -> pl.DataFrame:
+    """Return *totals* with the session of the transcript where the line names none."""
+    if totals.is_empty():
+        return pl.DataFrame(schema=TOTALS)
+    own = transcripts.select("path", own="session_id")
+    joined = totals.join(own, on="path", how="left", maintain_order="left")
+    return joined.with_columns(session_id=pl.coalesce("session_id", "own")).select(TOTALS.keys())
+
+
+def _stated(totals: Sequence[SessionTotal]) -> pl.DataFrame:
+    rows = [{**row, "path": written(total.path)} for total in totals for row in total_rows([total])]
+    return pl.DataFrame(rows, {**TOTALS, "start_time": pl.Int64}).cast(pl.Schema(TOTALS))
 
 
 def _rejects(unreadable: Sequence[Reject]) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tokenaudit.store.plan import Plan
 from tokenaudit.store.snapshot import StoreSnapshot
 from tokenaudit.store.store import Gathered
-from tokenaudit.transcripts import Discovery, Reading
+from tokenaudit.transcripts import Discovery, Reading, global_totals
 
 if TYPE_CHECKING:
     from tokenaudit.store.facts import Facts
@@ -39,4 +39,6 @@ def facts_without_store(discovery: Discovery, readings: Iterable[Reading]) -> "F
     collector = Collector(discovery.transcripts, {})
     for reading in readings:
         collector.add(reading)
-    return facts_of(collector.rows(), unreadable=discovery.rejects)
+    return facts_of(
+        collector.rows(), unreadable=discovery.rejects, stated=global_totals(discovery.roots)
+    )

@@ -18,7 +18,7 @@ from tokenaudit import __version__
 from tokenaudit.files import atomic as files
 from tokenaudit.files import inputs
 from tokenaudit.model.errors import StoreError
-from tokenaudit.transcripts import Digests
+from tokenaudit.transcripts import Digests, SessionTotal
 
 __all__ = [
     "FORMAT",
@@ -81,6 +81,8 @@ class FileState(Struct, gc=False):
     """Those of its present revision."""
     gone_ns: int | None = None
     """When it was first missed; None while it is there."""
+    read_by: int = 0
+    """The version of reading that its rows are from; see READ_BY."""
     former: list[Former] = []
 
     def all_parts(self) -> list[int]:
@@ -115,6 +117,8 @@ class Index(Struct):
     segments: list[Segment] = []
     files: list[FileState] = []
     merged: Merged | None = None
+    totals: list[SessionTotal] = []
+    """What files beside roots stated of sessions: of each file and session what it said last."""
 
     def names(self) -> list[str]:
         """Return the names of all files that it stands on."""

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from tokenaudit.model.terms import Transcript
 from tokenaudit.store.index import FileState, Index
-from tokenaudit.transcripts import Discovery, Extent, extents_of, fate_of, is_session_id
+from tokenaudit.transcripts import READ_BY, Discovery, Extent, extents_of, fate_of, is_session_id
 
 __all__ = ["Base", "Change", "Plan", "is_within", "plan"]
 
@@ -90,7 +90,9 @@ def _change(state: FileState | None, whole: Extent) -> Change | None:
         return Change(None, whole)
     transcript = whole.transcript
     is_looked_at = (
-        transcript.has_meta == state.has_meta and whole.with_results <= state.with_results
+        transcript.has_meta == state.has_meta
+        and whole.with_results <= state.with_results
+        and state.read_by == READ_BY
     )
     if _is_same(state, transcript) and is_looked_at and state.gone_ns is None:
         return None

@@ -135,6 +135,21 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "cache_write_tokens": pl.Int64,
         "output_tokens": pl.Int64,
     },
+    "totals": {
+        **_PART,
+        "line": pl.Int64,
+        "session_id": _TEXT,  # that the line names
+        "start_time": _TIME,
+        "duration_ms": pl.Int64,
+        "total_cost_usd": _TEXT,
+        "model": _TEXT,
+        "input_tokens": pl.Int64,
+        "output_tokens": pl.Int64,
+        "cache_read_tokens": pl.Int64,
+        "cache_write_tokens": pl.Int64,
+        "web_searches": pl.Int64,
+        "cost_usd": _TEXT,
+    },
 }
 """The frames of `Rows`, with their columns. `record` numbers the responses of a transcript, over all
 its revisions; lines count from 1 in each."""
@@ -150,6 +165,7 @@ class Rows(Struct, frozen=True):
     compactions: pl.DataFrame
     rejects: pl.DataFrame
     results: pl.DataFrame
+    totals: pl.DataFrame
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """Return the frames by their names."""

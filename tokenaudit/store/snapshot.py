@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from tokenaudit.model.terms import Transcript
 from tokenaudit.store.index import FileState, Former
 from tokenaudit.store.plan import Change, Plan
+from tokenaudit.transcripts import READ_BY
 
 if TYPE_CHECKING:
     from tokenaudit.store.rows import Collector, PartEnd
@@ -109,6 +110,7 @@ class StoreSnapshot:
                 *(end.part + first for end in ends if end.part not in self.needless),
             ],
             former=self._former(change),
+            read_by=READ_BY,
         )
 
     def _is_sure(self, transcript: Transcript) -> bool:

@@ -6,7 +6,7 @@ run goes on: what cannot be kept is read again next time.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,8 @@ from tokenaudit.store.plan import Plan, plan
 from tokenaudit.store.segments import Tables
 from tokenaudit.store.snapshot import StoreSnapshot
 from tokenaudit.store.versions import Version, versions, without
-from tokenaudit.transcripts import Discovery, Reading
+from tokenaudit.transcripts import Discovery, Reading, SessionTotal, global_totals
+from tokenaudit.transcripts.totals import config_places
 
 if TYPE_CHECKING:
     import polars as pl
@@ -139,7 +140,41 @@ class Store:
         before = None
         if self.index.merged is not None and self._merged is not None:
             before = self._merged, self.index.merged.parts
-        return facts_of(rows, unreadable=made.discovery.rejects, gone=gone, before=before)
+        return facts_of(
+            rows,
+            unreadable=made.discovery.rejects,
+            gone=gone,
+            before=before,
+            stated=self._stated(made.discovery.roots, only_present=only_present),
+        )
+
+    def _stated(self, roots: Collection[str], *, only_present: bool) -> list[SessionTotal]:
+        """Return what files beside *roots* state of sessions, or stated once; keep what is new."""
+        now = global_totals(roots)
+        known = {(one.path, one.session_id): one for one in self.index.totals}
+        new = [one for one in now if known.get((one.path, one.session_id)) != one]
+        if new:
+            self._keep_totals(new)
+        if only_present:
+            return now
+        beside = {path for root in roots for path in config_places(root)}
+        kept = (one for one in known.values() if one.path in beside)
+        return [*{(one.path, one.session_id): one for one in (*kept, *now)}.values()]
+
+    def _keep_totals(self, totals: Sequence[SessionTotal]) -> None:
+        """Keep *totals*, in place of what their files stated of the same sessions before."""
+        from filelock import FileLock
+
+        with suppress(OSError, StoreError):  # the next run may have more luck
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / _LOCK, timeout=_PATIENCE_S):
+                latest = indexes.load(self.folder) or Index()
+                known = {(one.path, one.session_id): one for one in latest.totals}
+                known |= {(one.path, one.session_id): one for one in totals}
+                index = replace(latest, generation=latest.generation + 1, totals=[*known.values()])
+                indexes.save(index, self.folder)
+                if latest.generation == self._generation:
+                    self._generation = index.generation
 
     def gather(
         self,
@@ -331,6 +366,7 @@ class Store:
             compact.merged(written, files, self.folder),
             files,
             latest.merged,
+            latest.totals,
         )
         for segment in self._damaged:
             segments.set_aside(segment, self.folder)

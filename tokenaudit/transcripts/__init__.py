@@ -17,14 +17,16 @@ from tokenaudit.transcripts.discover import (
     discover,
     is_session_id,
 )
-from tokenaudit.transcripts.parse import Extent, folder_name
+from tokenaudit.transcripts.parse import READ_BY, Extent, folder_name
 from tokenaudit.transcripts.prefix_digest import REWRITTEN, SHRANK, Digests, fate_of
 from tokenaudit.transcripts.read import Progress, extents_of, read
+from tokenaudit.transcripts.totals import ModelTotal, SessionTotal, global_totals, model_total
 from tokenaudit.transcripts.values import micros
 
 __all__ = [
     "DEFINED",
     "DEMO",
+    "READ_BY",
     "REWRITTEN",
     "SHRANK",
     "Cause",
@@ -34,17 +36,21 @@ __all__ = [
     "Discovery",
     "Extent",
     "Follower",
+    "ModelTotal",
     "Piece",
     "Progress",
     "Reading",
     "ReportedContext",
+    "SessionTotal",
     "default_roots",
     "discover",
     "extents_of",
     "fate_of",
     "folder_name",
+    "global_totals",
     "is_session_id",
     "micros",
+    "model_total",
     "read",
     "read_content",
 ]

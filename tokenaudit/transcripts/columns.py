@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from tokenaudit.transcripts.agents import agent_facts
 from tokenaudit.transcripts.parse import Parsed, Record
+from tokenaudit.transcripts.totals import total_rows
 from tokenaudit.transcripts.wire import CacheCreation, Iteration, OutputDetails, ServerToolUse
 
 __all__ = ["Columns", "Reading"]
@@ -60,6 +61,7 @@ class Reading(Struct):
     compactions: Columns = field(default_factory=dict)
     rejects: Columns = field(default_factory=dict)
     results: Columns = field(default_factory=dict)
+    totals: Columns = field(default_factory=dict)
 
     @classmethod
     def of(cls, parsed: Sequence[Parsed]) -> "Reading":
@@ -82,6 +84,13 @@ class Reading(Struct):
                 ]
             ),
             results=_of_each(parsed, lambda one: one.results),
+            totals=_columns(
+                [
+                    {"extent": at, **row}
+                    for at, one in enumerate(parsed)
+                    for row in total_rows(one.totals)
+                ]
+            ),
         )
 
     def compact(self) -> None:

@@ -45,7 +45,7 @@ class Sort(Enum):
     RESULT = auto()
     """It may state what a subagent used last."""
     NOTE = auto()
-    """It may tell a fact of the session: a title, a compaction."""
+    """It may tell a fact of the session: a title, a compaction, Claude Code's own total."""
     RAGGED = auto()
     """It has blanks around it, or is no JSON object from end to end."""
     OVERSIZE = auto()
@@ -151,7 +151,7 @@ _LAST: Final = len(_MESSAGE)
 _DULL: Final = (b'"type":"hook', b'"type":"bash', b'"message":{"type":"user"')
 """How the data of those progress lines begin that report on hooks and commands, or repeat a user's line."""
 _OUTPUT: Final = b'"output_tokens"'
-_TITLES: Final = frozenset((b"custom-title", b"ai-title", b"summary"))
+_NOTES: Final = frozenset((b"custom-title", b"ai-title", b"summary", b"cost-state"))
 
 
 def _sort(line: bytes, brace: int, near: int) -> Sort | None:
@@ -171,7 +171,7 @@ def _sort(line: bytes, brace: int, near: int) -> Sort | None:
         return Sort.ASSISTANT
     if kind == b"progress":
         return _sort_progress(line, near)
-    if kind in _TITLES or (kind == b"system" and b"compact_boundary" in line):
+    if kind in _NOTES or (kind == b"system" and b"compact_boundary" in line):
         return Sort.NOTE
     return _sort_glued(line, near)
 
@@ -190,7 +190,8 @@ def _sort_by_content(line: bytes, near: int) -> Sort | None:
             return Sort.PROGRESS if b'"agent_progress"' in line else Sort.ASSISTANT
         if not near and _states_result(line):
             return Sort.RESULT
-    if (len(line) <= _TAIL and b'"type": "' in line) or b'compact_boundary"' in line[:_TAIL]:
+    is_short = len(line) <= _TAIL and b'"type": "' in line
+    if is_short or b'compact_boundary"' in line[:_TAIL] or b'"cost-state"' in line:
         return Sort.NOTE
     return None
 

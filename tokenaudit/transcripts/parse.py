@@ -17,6 +17,8 @@ from tokenaudit.transcripts.lines import LineReader, Sort, lines_back, lines_fro
 from tokenaudit.transcripts.prefix_digest import Digests, digests_of, fate_of
 from tokenaudit.transcripts.results import AgentResult, result_of, results_on
 from tokenaudit.transcripts.tolerant import UnreadableError
+from tokenaudit.transcripts.totals import COST_STATE, SessionTotal, total_on
+from tokenaudit.transcripts.values import BadCountError
 from tokenaudit.transcripts.wire import (
     Assistant,
     Message,
@@ -27,7 +29,13 @@ from tokenaudit.transcripts.wire import (
     decode_progress,
 )
 
-__all__ = ["Compaction", "Extent", "Parsed", "Record", "Title", "parse"]
+__all__ = ["READ_BY", "Compaction", "Extent", "Parsed", "Record", "Title", "parse"]
+
+READ_BY: Final = 1
+"""The version of reading: raised when more, or something else, is found in the same bytes than before.
+
+What an older version read is read again, as far as it is still on disk.
+"""
 
 _SYNTHETIC: Final = "<synthetic>"
 _USUAL_TIME: Final = len("2026-03-02T09:00:00.000Z")
@@ -126,6 +134,8 @@ class Parsed(Struct):
     compactions: list[Compaction] = field(default_factory=list)
     titles: list[Title] = field(default_factory=list)
     results: list[AgentResult] = field(default_factory=list)
+    totals: list[SessionTotal] = field(default_factory=list)
+    """What Claude Code says itself that the session used up to a line."""
     lines: int = 0
     line_ends: int = 0
     bytes: int = 0
@@ -233,7 +243,11 @@ class _Parsing:
             elif sort is Sort.PROGRESS:
                 return self._add_progress(decode_progress(data), number)
             elif sort is Sort.NOTE:
-                self._add_note(decode_note(data), number)
+                note = decode_note(data)
+                if note.type == COST_STATE:
+                    self._add_total(msgspec.json.decode(data), number)
+                else:
+                    self._add_note(note, number)
                 return True
             elif sort is Sort.RESULT:
                 self.parsed.results += results_on(data)
@@ -259,6 +273,9 @@ class _Parsing:
     def _add_object(self, value: dict[str, Any], number: int) -> None:
         if self.parsed.extent.with_results and (result := result_of(value.get("toolUseResult"))):
             self.parsed.results.append(result)
+        if value.get("type") == COST_STATE:
+            self._add_total(value, number)
+            return
         try:
             line = tolerant.understand(value)
         except UnreadableError as error:
@@ -335,6 +352,12 @@ class _Parsing:
                     post_tokens=metadata.post_tokens if metadata else None,
                 )
             )
+
+    def _add_total(self, value: dict[str, Any], number: int) -> None:
+        try:
+            self.parsed.totals.append(total_on(value, number))
+        except BadCountError as error:
+            self.reject(number, f"{COST_STATE}: {error}")
 
     def reject(self, number: int | None, reason: str) -> None:
         """Count a line, or the whole file, that could not be read."""

@@ -15,6 +15,8 @@ from tokenaudit.audit.reconcile.claims.claim import (
     money,
     summed,
 )
+from tokenaudit.transcripts import ModelTotal, model_total
+from tokenaudit.transcripts.values import BadCountError
 
 __all__ = ["result", "stats_cache", "status_line"]
 
@@ -91,20 +93,17 @@ def _result_lines(value: Value, models: set[str], source: str) -> list[Line]:
 
 
 def _model_line(name: str, usage: Any, source: str) -> Line:
-    if not isinstance(usage, Mapping):
-        raise ClaimError(f"{source}: modelUsage of {name}: is no object")
-    where = f"{source}: {name}"
-    return Line(
-        name,
-        Counts(
-            count(usage, "inputTokens", where),
-            count(usage, "outputTokens", where),
-            count(usage, "cacheReadInputTokens", where),
-            count(usage, "cacheCreationInputTokens", where),
-        ),
-        money(usage.get("costUSD"), f"{where}: costUSD"),
-        count(usage, "webSearchRequests", where),
+    try:
+        return _line(model_total(name, usage))
+    except BadCountError as error:
+        raise ClaimError(f"{source}: modelUsage of {name}: {error}") from None
+
+
+def _line(total: ModelTotal) -> Line:
+    counts = Counts(
+        total.input_tokens, total.output_tokens, total.cache_read_tokens, total.cache_write_tokens
     )
+    return Line(total.model, counts, money(total.cost_usd, "costUSD"), total.web_searches)
 
 
 def status_line(values: Sequence[Value], source: str) -> Claim | None:
