@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tokenaudit.transcripts import values
-from tokenaudit.transcripts.wire import decode_request, decode_snapshot, decode_tool
+from tokenaudit.transcripts.wire import decode_definition_line, decode_snapshot, decode_tool
 
 __all__ = ["Definition", "Definitions", "Part"]
 
@@ -55,7 +55,7 @@ class Definitions:
 
     def add_request(self, data: bytes) -> None:
         """Take in a line of a request, or of a shape. Raises msgspec.MsgspecError where it is neither."""
-        line = decode_request(data)
+        line = decode_definition_line(data)
         if line.type == "api-request" and line.id:
             self._requests[line.id] = (line.shape_hash or "", values.micros(line.timestamp))
         elif line.type == "api-request-shape" and line.shape_hash and line.shape:

@@ -24,6 +24,7 @@ __all__ = [
     "ContextCategory",
     "ContextUsage",
     "Count",
+    "DefinitionLine",
     "InnerBlock",
     "Iteration",
     "Message",
@@ -33,7 +34,6 @@ __all__ = [
     "ProgressLine",
     "PromptSnapshot",
     "RenderedMessage",
-    "RequestLine",
     "RequestShape",
     "SecondLook",
     "ServerToolUse",
@@ -44,10 +44,10 @@ __all__ = [
     "decode_attachment",
     "decode_content_line",
     "decode_context_usage",
+    "decode_definition_line",
     "decode_note",
     "decode_progress",
     "decode_rendered",
-    "decode_request",
     "decode_second_look",
     "decode_snapshot",
     "decode_tool",
@@ -319,8 +319,8 @@ class RequestShape(Struct, gc=False):
     tools: list[msgspec.Raw] | None = None
 
 
-class RequestLine(Struct, gc=False, rename="camel"):
-    """A line of type `api-request`, or of type `api-request-shape`."""
+class DefinitionLine(Struct, gc=False, rename="camel"):
+    """A line of type `api-request` or `api-request-shape`, as far as it defines system prompt and tools."""
 
     type: str | None = None
     id: str | None = None
@@ -361,7 +361,7 @@ decode_second_look = msgspec.json.Decoder(SecondLook).decode
 decode_content_line = msgspec.json.Decoder(ContentLine).decode
 decode_attachment = msgspec.json.Decoder(Attachment).decode
 decode_rendered = msgspec.json.Decoder(list[RenderedMessage]).decode
-decode_request = msgspec.json.Decoder(RequestLine).decode
+decode_definition_line = msgspec.json.Decoder(DefinitionLine).decode
 decode_snapshot = msgspec.json.Decoder(PromptSnapshot).decode
 decode_tool = msgspec.json.Decoder(ToolDefinition).decode
 decode_context_usage = msgspec.json.Decoder(ContextUsage).decode
