@@ -156,7 +156,7 @@ def test_the_region_of_vertex_can_be_told(
 
 def test_the_example_of_the_readme_can_be_used(card: Card) -> None:
     """As it stands there."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    readme = (Path(__file__).parents[2] / "docs" / "how-to" / "prices.md").read_text("utf-8")
     rates = card(readme.partition("```toml\n")[2].partition("```")[0])
 
     assert per_million(tariff(rates, "glm-4.7").prices) == "0.6 2.2 0.11"

@@ -1,6 +1,6 @@
 """Claude Code's own pricing formula, by version, where it differs from the price list.
 
-Measured on 4,414 costs that Claude Code stated (see the README, Accuracy): 1-hour cache writes at
+Measured on 4,414 costs that Claude Code stated (see docs/explanation/accuracy.md): 1-hour cache writes at
 the price of 5-minute ones up to 2.1.159, and models at another model's price in some versions.
 """
 

@@ -21,7 +21,7 @@ from tokenaudit.ledger.frame import Ledger
 from tokenaudit.model.errors import OutputError, UsageError
 from tokenaudit.pricing.card import shipped_card
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "lake.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "lake.md"
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.selection import Selection
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-DOCUMENT = Path(__file__).parents[3] / "docs" / "lake.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "lake.md"
 
 
 def asked(lake: Path, *keys: str) -> RollupRequest:

@@ -1,4 +1,4 @@
-"""The README is a promise: its commands run and write what it shows, its Python says what it shows."""
+"""The documentation is a promise: its commands run and write what it shows, its Python says what it shows."""
 
 import contextlib
 import doctest
@@ -13,32 +13,41 @@ import typer
 from tokenaudit.__main__ import main
 from tokenaudit.cli import app
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+GENERATED = {"commands.md", "columns.md"}
+PAGES = [
+    README,
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name not in GENERATED),
+]
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
-
-
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 SIZE = re.compile(r"\b\d+(\.\d)? [kM]?B\b")
+LONGEST = 250
 
 
-def blocks() -> list[list[tuple[str, str]]]:
-    """The commands of each console block, each with the output that is shown for it."""
+def examples() -> list[tuple[str, list[tuple[str, str]]]]:
+    """The console blocks of all pages: the page, and the commands with the output that is shown for each."""
     found = []
-    for block in CONSOLE.findall(README.read_text("utf-8")):
-        parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
-        found.append(
-            [(command, output) for command, _, output in (p.partition("\n") for p in parts)]
-        )
+    for page in PAGES:
+        for block in CONSOLE.findall(page.read_text("utf-8")):
+            parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+            commands = [(one, output) for one, _, output in (p.partition("\n") for p in parts)]
+            found.append((str(page.relative_to(ROOT)), commands))
     return found
 
 
-@pytest.mark.parametrize("block", blocks(), ids=lambda block: block[0][0])
+@pytest.mark.parametrize(
+    ("page", "block"), examples(), ids=lambda part: part if isinstance(part, str) else part[0][0]
+)
 def test_console_examples_write_what_is_shown(
+    page: str,
     block: list[tuple[str, str]],
     capfd: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each runs, after those above it; where the README shows its output, it is that output.
+    """Each runs, after those above it; where a page shows its output, it is that output.
 
     But for sizes on disk, which depend on where the files lie whose paths are kept.
     """
@@ -48,7 +57,7 @@ def test_console_examples_write_what_is_shown(
         code = main(argv)
         out, err = capfd.readouterr()
 
-        assert ("tokenaudit", 0) == (program, code), (command, err)
+        assert ("tokenaudit", 0) == (program, code), (page, command, err)
         if shown.strip():
             assert SIZE.sub("SIZE", shown).rstrip() == SIZE.sub("SIZE", out).rstrip(), command
         assert out or any(tmp_path.iterdir()), command
@@ -59,7 +68,10 @@ def test_python_examples_say_what_is_shown() -> None:
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
         failures, tried = doctest.testfile(
-            str(README), module_relative=False, globs={}, optionflags=doctest.REPORT_NDIFF
+            str(ROOT / "docs" / "how-to" / "python.md"),
+            module_relative=False,
+            globs={},
+            optionflags=doctest.REPORT_NDIFF,
         )
 
     assert tried > 10
@@ -74,6 +86,19 @@ def test_every_command_is_in_the_readme() -> None:
     assert commands == {
         name for name in commands if name and (f"`{name}" in text or f"tokenaudit {name}" in text)
     }
+
+
+def test_the_readme_fits_a_sitting() -> None:
+    """What is longer has a page of its own."""
+    assert len(README.read_text("utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    """As they are read on a code host; the site checks its own."""
+    links = LINK.findall(page.read_text("utf-8"))
+
+    assert [] == [link for link in links if not (page.parent / link).exists()]
 
 
 def test_every_command_has_examples_that_run(
