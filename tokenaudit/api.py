@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
 from tokenaudit import transcripts
+from tokenaudit.config.settings import find_zone
 from tokenaudit.ledger import frame as ledgers
 from tokenaudit.model.errors import UsageError
 from tokenaudit.model.terms import Intake, Usage
@@ -257,12 +257,10 @@ def load(
 
 
 def _selection(timezone: str, start_of_week: str) -> Selection:
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    if find_zone(timezone) is None:
         raise UsageError(
             f"no such time zone: {timezone}", hint="Zones have names such as Europe/Berlin."
-        ) from None
+        )
     if start_of_week not in WEEKDAYS:
         raise UsageError(
             f"not a day of the week: {start_of_week}", hint=f"There are: {', '.join(WEEKDAYS)}."

@@ -1,5 +1,6 @@
 """What tools put into contexts, and what carrying it cost: an example worked out by hand."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from calls import run
 from msgspec.structs import replace
 from transcripts_builder import SESSION, Line, facts_of, prompt, reply, session_file, write
 
@@ -173,3 +175,25 @@ def test_prompts_are_paid_for_once(root: Path) -> None:
 
     for atto, usd in zip(paid, prompt_cost, strict=True):
         assert abs(Decimal(atto).scaleb(-18) - usd) <= Decimal("1E-12")
+
+
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv", "parquet", "markdown", "xlsx"])
+def test_half_a_character_in_the_name_of_a_tool_can_be_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], form: str
+) -> None:
+    """In every format; a client that cuts texts wherever it likes leaves such names."""
+    lines = [
+        response(1, 0, 1000, call("Ba\ud83d", "t1")),
+        result("t1", 100, at=15),
+        response(2, 1000, 500, call("Bash", "t2")),
+        result("t2", 60, at=25, odd="\ud83d"),
+        response(3, 1500, 100),
+    ]
+    write(session_file(tmp_path / "claude"), *(json.dumps(line).encode() for line in lines))
+    output = tmp_path / f"tools.{form}"
+    argv = ["tools", "--root", str(tmp_path / "claude"), "--no-store", "--format", form]
+
+    assert run(capfd, *argv, "--output", str(output))[0] == 0
+    if form == "json":
+        rows = json.loads(output.read_bytes())["rows"]
+        assert {row["tool"]: row["calls"] for row in rows} == {"Ba?": 1, "Bash": 1}

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from tokenaudit import __version__
 from tokenaudit.cli.days import parse_day
 from tokenaudit.cli.options import Filter, Options, Order
 from tokenaudit.cli.settings import load_settings
-from tokenaudit.config.settings import Settings, system_zone
+from tokenaudit.config.settings import Settings, find_zone, system_zone
 from tokenaudit.model.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -106,10 +106,10 @@ def _budgets(options: Options, settings: Settings) -> "tuple[Budget, ...]":
 
 
 def _zone(name: str, where: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    zone = find_zone(name)
+    if zone is None:
         raise UsageError(
             f"{where}: no such time zone: {name}",
             hint="Write an IANA name such as Europe/Berlin or UTC.",
-        ) from None
+        )
+    return zone

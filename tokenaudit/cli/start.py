@@ -24,7 +24,8 @@ _PLAIN: Final[dict[Any, Callable[[Any], Any]]] = {
 }
 """Types that need no checking, and how a value of the command line becomes one of them."""
 
-_MANY_DIGITS: Final = 10
+_LARGEST: Final = 10**9
+_MANY_DIGITS: Final = 9
 
 
 def command_line(app: typer.Typer, argv: Sequence[str]) -> Any:
@@ -87,10 +88,17 @@ def _processing(parameter: Any) -> Callable[[Any, Any], Any]:
             return process(context, value)
         try:
             return plain(value)
-        except ValueError:
-            return process(context, value)  # which has the words for what is wrong
+        except ValueError:  # Typer has the words for what is wrong
+            return _checked(process(context, value), context, parameter)
 
     return take
+
+
+def _checked(value: Any, context: Any, parameter: Any) -> Any:
+    """Refuse a number that is too large for all that is counted by it."""
+    if isinstance(value, int) and value > _LARGEST:
+        raise typer.BadParameter(f"larger than {_LARGEST:,}.", ctx=context, param=parameter)
+    return value
 
 
 def _plain(descriptor: Any) -> Callable[[Any], Any] | None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tokenaudit.audit.verify.export_file import Exported, ExportError, content, read_export
 from tokenaudit.cli.options import Options, Source
 from tokenaudit.cli.pipeline import Run
+from tokenaudit.config.settings import find_zone
 from tokenaudit.render import Format, Style, render
 
 if TYPE_CHECKING:
@@ -117,13 +118,12 @@ def _layout(then: "Stated") -> "Layout":
 
 
 def _selection(then: "Stated") -> "Selection":
-    from zoneinfo import ZoneInfo
-
     from tokenaudit.reports.selection import Selection
 
-    return Selection.of(
-        then.filters, ZoneInfo(then.timezone).key, then.provenance.asked.start_of_week
-    )
+    zone = find_zone(then.timezone)
+    if zone is None:
+        raise ValueError(f"no such time zone: {then.timezone}")
+    return Selection.of(then.filters, zone.key, then.provenance.asked.start_of_week)
 
 
 def _options_of(stated: "ExportRequest", options: Options) -> Options:

@@ -19,7 +19,7 @@ from tokenaudit.files import inputs
 from tokenaudit.model import budgets
 from tokenaudit.model.errors import ConfigError
 
-__all__ = ["FILE_NAME", "Settings", "file_in", "load", "system_zone"]
+__all__ = ["FILE_NAME", "Settings", "file_in", "find_zone", "load", "system_zone"]
 
 FILE_NAME: Final = "tokenaudit.toml"
 _PREFIX: Final = "TOKENAUDIT_"
@@ -68,14 +68,36 @@ def load(folder: Path, environ: Mapping[str, str]) -> Settings:
     return _with(settings, variables | lists, "environment", _variable)
 
 
+def find_zone(name: str) -> ZoneInfo | None:
+    """Return the zone called *name*; None where there is none in which days can be cut.
+
+    The database of zones also has files that no one else takes for zones: of leap seconds, of
+    defaults of the system.
+    """
+    if name in _NO_ZONES or name.startswith(_COPIES):
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+_NO_ZONES: Final = frozenset({"Factory", "localtime", "posixrules"})
+_COPIES: Final = ("posix/", "right/")
+"""Folders that hold all zones once more: as they are, and with leap seconds."""
+
+
 def system_zone() -> ZoneInfo:
     """Return the system's zone; UTC where the system does not name one that is known."""
     import tzlocal
 
     try:
-        return ZoneInfo(tzlocal.get_localzone_name() or "UTC")
+        name = tzlocal.get_localzone_name() or ""
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
+        name = ""
+    for copies in _COPIES:
+        name = name.removeprefix(copies)
+    return find_zone(name) or ZoneInfo("UTC")
 
 
 def _variable(key: str) -> str:

@@ -169,14 +169,20 @@ def _periods(selection: Selection) -> "list[pl.Expr]":
 
 
 def period_start(period: str, today: date, selection: Selection, *, back: int = 0) -> date:
-    """Return the first day of the *period* (`day`, `week` or `month`) that lies *back* before today's."""
-    if period == "week":
-        into_week = (today.weekday() - WEEKDAYS.index(selection.start_of_week)) % 7
-        return today - timedelta(days=into_week + 7 * back)
-    if period == "month":
-        months = today.year * 12 + today.month - 1 - back
-        return date(months // 12, months % 12 + 1, 1)
-    return today - timedelta(days=back)
+    """Return the first day of the *period* (`day`, `week` or `month`) that lies *back* before today's.
+
+    Where the calendar does not reach as far, it is its first day.
+    """
+    try:
+        if period == "week":
+            into_week = (today.weekday() - WEEKDAYS.index(selection.start_of_week)) % 7
+            return today - timedelta(days=into_week + 7 * back)
+        if period == "month":
+            months = today.year * 12 + today.month - 1 - back
+            return date(months // 12, months % 12 + 1, 1)
+        return today - timedelta(days=back)
+    except (OverflowError, ValueError):
+        return date.min
 
 
 def _matching(

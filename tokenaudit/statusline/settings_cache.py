@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from tokenaudit.config import settings as config
 from tokenaudit.config.directories import cache_folder, config_folder
@@ -80,10 +80,7 @@ def _rates(folder: Path) -> Path:
 
 
 def _zone(name: str | None) -> ZoneInfo:
-    try:
-        return ZoneInfo(name) if name else config.system_zone()
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
+    return (config.find_zone(name) or ZoneInfo("UTC")) if name else config.system_zone()
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:

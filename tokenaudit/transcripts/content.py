@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from os import SEEK_END
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct, field
@@ -292,23 +292,10 @@ def _decoded(data: bytes) -> ContentLine:
     try:
         return wire.decode_content_line(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return msgspec.convert(_without_raw(json.loads(data)), ContentLine, strict=False)
-
-
-def _without_raw(value: Any) -> Any:
-    """Return a decoded line with those values as bytes that stay as they are written."""
-    for key in wire.RAW_OF_CONTENT_LINE:
-        if isinstance(value, dict) and key in value:
-            value[key] = _raw(value[key])
-    content = value.get("message", {}).get("content")
-    for block in content if isinstance(content, list) else ():
-        if isinstance(block, dict) and "input" in block:
-            block["input"] = _raw(block["input"])
-    return value
-
-
-def _raw(value: Any) -> msgspec.Raw:
-    return msgspec.Raw(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+        # Written anew without what JSON in UTF-8 cannot hold: halves of characters, NaN.
+        found = json.loads(data, parse_constant=lambda _: None)
+        plain = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+        return msgspec.json.decode(plain.encode(errors="replace"), type=ContentLine, strict=False)
 
 
 def _blocks(message: MessageContent) -> list[Block]:

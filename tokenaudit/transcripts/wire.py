@@ -14,7 +14,6 @@ from msgspec import Meta, Struct
 
 __all__ = [
     "ATTACHMENT_TEXTS",
-    "RAW_OF_CONTENT_LINE",
     "AgentProgress",
     "Assistant",
     "Attachment",
@@ -249,10 +248,6 @@ class ContentLine(Struct, gc=False, rename="camel"):
     attachment: msgspec.Raw = msgspec.Raw()
     rendered: msgspec.Raw = msgspec.Raw()
     context_usage: msgspec.Raw = msgspec.Raw()
-
-
-RAW_OF_CONTENT_LINE = ("content", "attachment", "rendered", "contextUsage")
-"""The keys of a content line whose values stay as they are written."""
 
 
 class Origin(Struct, gc=False):

@@ -120,6 +120,12 @@ def test_no_rule_reads_writes_or_runs_anything(tmp_path: Path, key: str, text: s
         ("[[rule]]\nname = 'a'\nexpression = '1'", "rule 1: limit is missing"),
         ("[[rule]]\nname = 'a'\nexpression = '1'\nlimit = true", "limit: is not a number"),
         ("[[rule]]\nname = 'a'\nexpression = '1'\nlimit = nan", "limit: is not a number"),
+        ("[[rule]]\nname = 'a'\nexpression = '1'\nlimit = 1e300", "limit: is beyond 1,000,000,"),
+        (
+            "[[rule]]\nname = 'a'\nexpression = '1'\nlimit = -1000000000000000000000001",
+            "limit: is b",
+        ),
+        ("[[rule]]\nname = 'a'\nexpression = '1'\nlimit = 1e9999999999999999999", "not TOML"),
         ("[[rule]]\nname = 'A b'\nexpression = '1'\nlimit = 1", "name: may hold"),
         (f"{RULE}expression = 1", "expression: is not a text"),
         (f"{RULE}expression = '1'\nseverity = 'grave'", "severity: is not one of error"),
@@ -143,3 +149,24 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """With the reason."""
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         read_rules(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "is_broken"),
+    [
+        ("999999999999999999999999.5", "999999999999999999999999", True),
+        ("999999999999999999999999", "1000000000000000000000000", False),
+        ("0.000000000001", "1e-300", True),
+        ("0", "1e-300", False),
+        ("0", "-1e-300", True),
+        ("0.3", "0.3000000000000000000000000000001", False),
+        ("0.1", "0.1", False),
+    ],
+)
+def test_limits_of_many_digits_are_exact(
+    tmp_path: Path, value: str, limit: str, *, is_broken: bool
+) -> None:
+    """To the twelfth decimal of the value, which is its last."""
+    rule = f"[[rule]]\nname = 'a'\nexpression = 'CAST({value} AS DECIMAL(38, 12))'\nlimit = {limit}"
+
+    assert bool(results(tmp_path, rule)) is is_broken

@@ -4,11 +4,10 @@ A rule is an expression and never a query, so that a file of rules, whoever wrot
 nothing but the table that it is given, and write nothing.
 """
 
-import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal, localcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +24,10 @@ __all__ = ["Rule", "broken", "read_rules"]
 _TABLES: Final = ("usage", "sessions", "agents", "rejects")
 _KEYS: Final = ("name", "expression", "limit", "severity", "table", "where", "message")
 _REQUIRED: Final = ("name", "expression", "limit")
+_PRECISION: Final = 38
+_PLACES: Final = 12
+"""The digits with which values are compared, and how many of them are decimals."""
+_LARGEST_LIMIT: Final = 10**24
 _QUERY: Final = re.compile(r"\b(select|table|values|with)\b", re.IGNORECASE)
 """What could begin a query inside an expression, and with it a function that reads files."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -55,8 +58,8 @@ def read_rules(path: Path) -> list[Rule]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        found = tomllib.loads(content.decode())
-    except (ValueError, RecursionError) as error:
+        found = tomllib.loads(content.decode(), parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
     tables = found.get("rule")
     if set(found) - {"rule"} or not isinstance(tables, list) or not tables:
@@ -127,10 +130,14 @@ def _expression(table: Mapping[str, Any], key: str, place: str) -> str:
 
 
 def _limit(value: Any, place: str) -> Decimal:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value):
+    """Return a limit to the last of the decimals that values have: none lies between it and the next."""
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    if not is_number or not Decimal(value).is_finite():
         raise ConfigError(f"{place}: limit: is not a number")
-    return Decimal(str(value))
+    if abs(value) > _LARGEST_LIMIT:
+        raise ConfigError(f"{place}: limit: is beyond {_LARGEST_LIMIT:,}")
+    with localcontext(prec=_PRECISION):
+        return Decimal(value).quantize(Decimal(1).scaleb(-_PLACES), ROUND_FLOOR)
 
 
 def broken(evidence: Evidence, rules: Sequence[Rule]) -> Iterator[Finding]:
@@ -149,7 +156,9 @@ def broken(evidence: Evidence, rules: Sequence[Rule]) -> Iterator[Finding]:
         frame = tables[rule.table]
         if rule.where is not None:
             frame = frame.filter(_evaluated(frame, rule, "where", rule.where, pl.Boolean))
-        values = _evaluated(frame, rule, "expression", rule.expression, pl.Decimal(38, 12))
+        values = _evaluated(
+            frame, rule, "expression", rule.expression, pl.Decimal(_PRECISION, _PLACES)
+        )
         above = (values > rule.limit).fill_null(value=False)
         if above.any():
             yield _finding(rule, frame, values, above)
@@ -196,11 +205,13 @@ def _finding(rule: Rule, frame: pl.DataFrame, values: pl.Series, above: pl.Serie
         cost,
         f"{rule.message} ({message})" if rule.message else message,
         "This is a rule of your own: see the file of rules.",
-        place_of(rows, *_PLACES[rule.table]) if is_of_rows and rule.table in _PLACES else None,
+        place_of(rows, *_PLACES_OF[rule.table])
+        if is_of_rows and rule.table in _PLACES_OF
+        else None,
     )
 
 
-_PLACES: Final = {"usage": ("source_path", "source_line"), "rejects": ("path", "line")}
+_PLACES_OF: Final = {"usage": ("source_path", "source_line"), "rejects": ("path", "line")}
 
 
 def _plain(value: Decimal) -> str:
