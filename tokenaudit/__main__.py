@@ -3,6 +3,7 @@
 0 done; 1 done, with findings; 2 could not do it; 130 interrupted; 141 the reader of a pipe is gone.
 """
 
+import errno
 import gc
 import os
 import sys
@@ -25,14 +26,33 @@ Its own half a second is the whole run, and a third more memory. A roll-up is th
 for the next day what the last one left.
 """
 
+_OF_STREAMS = frozenset(
+    {errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EINVAL, errno.EIO, errno.ENOSPC, errno.ENXIO}
+)
+"""What a write to an output may fail with that is not a file of a name, but the shell's."""
+
 _FOR_THE_COMMAND_LINE = frozenset({"-h", "--help", "--install", "--write"})
 
 
 def main(argv: "Sequence[str] | None" = None) -> int:
     """Run tokenaudit with *argv*, the arguments without the program's name; return the exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
-    code = _short_cut(words)
-    return _command_line(words) if code is None else code
+    try:
+        code = _short_cut(words)
+        code = _command_line(words) if code is None else code
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+        return 141
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OF_STREAMS:
+            raise
+        from tokenaudit.render.target import reason_of
+
+        _forget_stdout()
+        return _fail(f"standard output: cannot be written: {reason_of(error)}", None, 2)
+    return code
 
 
 def _short_cut(words: list[str]) -> int | None:
@@ -67,36 +87,55 @@ def _command_line(words: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("tokenaudit: interrupted\n")
         return 130
-    except (BrokenPipeError, SystemExit) as end:
+    except SystemExit as end:
         # Typer takes a closed pipe for a failure, and leaves with the code of findings.
-        if not isinstance(end, BrokenPipeError) and not isinstance(
-            end.__context__, BrokenPipeError
-        ):
-            raise
-        _forget_stdout()
-        return 141
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
+        raise
     return code if isinstance(code, int) else 0
 
 
 def _fail(message: str, hint: str | None, code: int) -> int:
     from tokenaudit.render.clean import visible
 
-    sys.stderr.write(f"tokenaudit: error: {visible(message)}\n")
-    if hint:
-        sys.stderr.write(f"  {visible(hint)}\n")
+    lines = [f"tokenaudit: error: {visible(message)}", *([f"  {visible(hint)}"] if hint else [])]
+    try:
+        sys.stderr.write("\n".join(lines) + "\n")
+    except OSError:  # nobody is told, but the exit code tells
+        return code
     return code
 
 
 def _forget_stdout() -> None:
-    """Keep the interpreter from complaining, at its end, about a pipe that is closed."""
+    """Keep the interpreter from complaining, at its end, about what could not be written."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def run() -> None:
     """Run the command line and leave with its exit code; what the installed command calls."""
     gc.disable()  # one run makes hardly any cycles, and looking for them takes a twentieth of it
+    _open_streams()
     _leave(main())
+
+
+def _open_streams() -> None:
+    """Let no file that is opened later become a standard stream that was closed.
+
+    What is written to such an output fails as on a full disk; what is said on stderr is lost.
+    """
+    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _leave(code: int) -> None:
@@ -106,10 +145,9 @@ def _leave(code: int) -> None:
 
         atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way to have them run
     try:
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            stream.flush()
-    except OSError:
-        sys.exit(code)  # Python says what is wrong
+        sys.stderr.flush()
+    except OSError:  # nobody is told, but the exit code tells
+        os._exit(code)
     os._exit(code)
 
 

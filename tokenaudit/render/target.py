@@ -11,13 +11,14 @@ from typing import Final
 from tokenaudit.files import atomic as files
 from tokenaudit.model.errors import OutputError
 
-__all__ = ["check", "write", "write_stdout"]
+__all__ = ["check", "reason_of", "write", "write_stdout"]
 
 _REASONS: Final = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "larger than a file may be here",
     errno.EROFS: "the file system is read-only",
+    errno.EBADF: "it is closed",
 }
 # Standard streams are written to as they are: what stands behind them is the shell's to decide.
 _STREAMS: Final = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
@@ -113,7 +114,11 @@ def _mute_stdout() -> None:
         os.close(nowhere)
 
 
-def _cannot_write(where: str, error: OSError | ValueError) -> OutputError:
+def reason_of(error: OSError | ValueError) -> str:
+    """Return in words why something cannot be written."""
     code = error.errno if isinstance(error, OSError) else None
-    reason = _REASONS.get(code or 0) or getattr(error, "strerror", None) or str(error)
-    return OutputError(f"{where}: cannot be written: {reason}")
+    return _REASONS.get(code or 0) or getattr(error, "strerror", None) or str(error)
+
+
+def _cannot_write(where: str, error: OSError | ValueError) -> OutputError:
+    return OutputError(f"{where}: cannot be written: {reason_of(error)}")
