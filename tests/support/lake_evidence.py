@@ -85,7 +85,15 @@ def facts(history: Sequence[Copy], host: str = "") -> Facts:
     transcripts = [_transcript(number, host) for number in range(1, 5)]
     empty = {
         name: pl.DataFrame(schema=getattr(store_facts, name.upper()))
-        for name in ("iterations", "titles", "compactions", "rejects", "results")
+        for name in (
+            "iterations",
+            "titles",
+            "compactions",
+            "rejects",
+            "results",
+            "requests",
+            "totals",
+        )
     }
     return Facts(
         records=pl.DataFrame(records, schema=dict(store_facts.RECORDS), orient="row"),

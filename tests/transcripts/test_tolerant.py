@@ -15,6 +15,7 @@ from tokenaudit.transcripts.wire import (
     LARGEST_COUNT,
     Assistant,
     ProgressLine,
+    RequestLine,
     SessionLine,
     decode_assistant,
     decode_note,
@@ -121,7 +122,7 @@ NOTES = objects(
     {"type": st.sampled_from(["user", "system", "summary", "custom-title"])},
 )
 
-Understood = Assistant | ProgressLine | SessionLine | None
+Understood = Assistant | ProgressLine | RequestLine | SessionLine | None
 
 
 def read_tolerantly(data: bytes) -> Understood:

@@ -133,7 +133,7 @@ def _line_rows(keyed: _Keyed) -> Iterator[tuple[Any, ...]]:
 
 def _line_values(line: UsageLine) -> Iterator[Any]:
     yield line.line
-    yield line.stop_reason is not None
+    yield line.stop_reason is not None and not line.is_cut
     for name in ("stop_reason", "model", "speed", "service_tier", "inference_geo", "web_searches"):
         yield getattr(line, name)
     for name in TOKENS:

@@ -158,10 +158,10 @@ def _claim(record: Observation) -> tuple[bool, bool, float, str, int]:
     return record.is_progress, record.is_sidechain, first, record.path, record.line
 
 
-def _worth(record: Observation) -> tuple[bool, int]:
-    """Return what decides whose line counts: a final one, else the most output (R4)."""
+def _worth(record: Observation) -> tuple[bool, bool, int]:
+    """Return what decides whose line counts: one known to be cut, a final one, the most output (R4)."""
     is_final = record.best.stop_reason is not None
-    return is_final, 0 if is_final else record.best.counts.output_tokens
+    return record.best.is_cut, is_final, 0 if is_final else record.best.counts.output_tokens
 
 
 def _later(line: UsageLine) -> float:
@@ -191,6 +191,8 @@ def _why_owner(ranked: Sequence[Observation]) -> str:
 def _why_best(records: Sequence[Observation], winner: Observation) -> str:
     best = winner.best
     is_only = sum(len(record.lines) for record in records) == 1
+    if best.is_cut:
+        return "the last line before the mark that the stream was cut"
     if best.stop_reason is not None:
         return "the only line" if is_only else "the last line with a stop reason"
     said = "the only line" if is_only else "the line with the most output"

@@ -4,6 +4,8 @@ from typing import Final
 
 import polars as pl
 
+from tokenaudit.model.terms import CUT
+
 __all__ = ["BY_OWNER", "OF_ALL", "OF_OWNER", "best_of", "owners_of", "shared_of"]
 
 OF_OWNER: Final = (
@@ -41,22 +43,24 @@ def owners_of(copied: pl.DataFrame) -> pl.DataFrame:
 def best_of(copied: pl.DataFrame) -> pl.DataFrame:
     """Return for each key the row of the best line (R4).
 
-    Of equally good lines the later one counts: within a transcript by its place, for times there go
+    What one transcript knows to be cut no other knows to be whole. Of equally good lines the later one counts: within a transcript by its place, for times there go
     back and forth; among transcripts by its time.
     """
+    is_cut = (pl.col("stop_reason") == CUT).fill_null(value=False)
     is_final = pl.col("stop_reason").is_not_null()
     return (
         copied.select(
             *("key", "value_line", "record", *BY_OWNER),
+            is_cut=is_cut,
             is_final=is_final,
             said=pl.when(~is_final).then("output_tokens").otherwise(0),
             later=pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC")),
             best_row="row",
         )
-        .sort("is_final", "said", "value_line", "record", descending=True)
+        .sort("is_cut", "is_final", "said", "value_line", "record", descending=True)
         .unique(["key", "path", "revision"], keep="first", maintain_order=True)
         .sort(*BY_OWNER, nulls_last=True)
-        .sort("is_final", "said", "later", descending=True, maintain_order=True)
+        .sort("is_cut", "is_final", "said", "later", descending=True, maintain_order=True)
         .unique("key", keep="first", maintain_order=True)
         .select("key", "best_row")
     )

@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from tokenaudit.model.terms import MAIN_AGENT, Kind, Quality
+from tokenaudit.model.terms import CUT, MAIN_AGENT, Kind, Quality
 from tokenaudit.store.facts import Facts
 
 __all__ = ["LARGEST_PLACEHOLDER", "judged", "repaired"]
@@ -70,6 +70,7 @@ def repaired(
 def judged(united: pl.DataFrame) -> pl.DataFrame:
     """Say how far each output count can be trusted, and put repaired ones in place (R4)."""
     is_final = pl.col("stop_reason").is_not_null()
+    is_cut = (pl.col("stop_reason") == CUT).fill_null(value=False)
     is_repaired = ~is_final & pl.col("repaired_tokens").is_not_null()
     return united.select(
         *_response_id(united),
@@ -80,7 +81,9 @@ def judged(united: pl.DataFrame) -> pl.DataFrame:
         kind=pl.lit(Kind.MESSAGE.value),
         copies=pl.col("lines") - 1,
         output_tokens=pl.when(is_repaired).then("repaired_tokens").otherwise("output_tokens"),
-        quality=pl.when(is_final)
+        quality=pl.when(is_cut)
+        .then(pl.lit(Quality.LOWER_BOUND.value))
+        .when(is_final)
         .then(pl.lit(Quality.FINAL.value))
         .when(is_repaired)
         .then(pl.lit(Quality.REPAIRED.value))

@@ -6,10 +6,25 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-__all__ = ["MAIN_AGENT", "Intake", "Kind", "Quality", "Reject", "Transcript", "Usage"]
+__all__ = [
+    "CUT",
+    "MAIN_AGENT",
+    "Intake",
+    "Kind",
+    "Quality",
+    "Reject",
+    "RequestEvent",
+    "Transcript",
+    "Usage",
+]
 
 MAIN_AGENT = "main"
 """The id of a session's own agent, which the user talks to."""
+
+CUT = "cut"
+"""The stop reason of a response whose stream was cut, in the place of the one that Claude Code invents.
+
+Claude Code writes `end_turn` or `tool_use` on the counts of the start, as if the response had ended."""
 
 
 class Quality(StrEnum):
@@ -20,9 +35,26 @@ class Quality(StrEnum):
     REPAIRED = "repaired"
     """The parent's tool result said it, where the agent's own transcript broke off."""
     LOWER_BOUND = "lower_bound"
-    """The largest count of a response that no line finished."""
+    """The largest count of a response that no line finished, or the count of one that was cut."""
     PLACEHOLDER = "placeholder"
     """Only the count that stands there while a response starts: the true one is lost."""
+
+
+class RequestEvent(StrEnum):
+    """What a transcript says of a request to the API, beside its response."""
+
+    SENT = "sent"
+    """It was sent."""
+    ANSWERED = "answered"
+    """Lines of a response name it."""
+    RETRIED = "retried"
+    """It failed, and another is sent in its place; `detail` is the status, or what befell the connection."""
+    REFUSED = "refused"
+    """The model refused it."""
+    FALLBACK = "fallback"
+    """Another model is asked in the place of `model`; `detail` says why."""
+    CUT = "cut"
+    """The stream of the response that stands before was cut; `detail` says by what, where it is known."""
 
 
 class Kind(StrEnum):

@@ -80,13 +80,19 @@ def _value(
 ) -> Iterator[tuple[str, str]]:
     best = verdict.best
     place = f"line {best.line} of transcript {paths.index(best.path) + 1}"
-    reason = f" ({best.stop_reason})" if best.stop_reason else ""
+    reason = f" ({best.stop_reason})" if best.stop_reason and not best.is_cut else ""
     yield "R4 value", f"the whole usage of {place} counts: {verdict.counted_because}{reason}"
     quality = row["quality"]
     if quality == Quality.PLACEHOLDER:
         yield (
             "R4 quality",
             f"placeholder: up to {LARGEST_PLACEHOLDER} output tokens stand there while a response starts",
+        )
+    elif best.is_cut:
+        said = f", though its lines say {best.stop_reason}" if best.stop_reason else ""
+        yield (
+            "R4 quality",
+            f"lower_bound: the stream was cut, and its counts are those of its start{said}",
         )
     elif quality == Quality.LOWER_BOUND:
         yield (

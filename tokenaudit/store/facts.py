@@ -13,7 +13,7 @@ from typing import Any, Final
 import polars as pl
 from msgspec.structs import replace
 
-from tokenaudit.model.terms import Reject
+from tokenaudit.model.terms import CUT, Reject, RequestEvent
 from tokenaudit.store.merge_cache import MergeCache, meeting
 from tokenaudit.store.rows import TABLES, LazyRows, Rows, written
 from tokenaudit.store.segments import Tables
@@ -25,6 +25,7 @@ __all__ = [
     "ITERATIONS",
     "RECORDS",
     "REJECTS",
+    "REQUESTS",
     "RESULTS",
     "TITLES",
     "TOTALS",
@@ -52,7 +53,7 @@ RECORDS: Final[Mapping[str, Any]] = {
     "file_time": _TIME,
 }
 """One row per response and part of a transcript: the best of its lines there (`value_line`), and how
-many there are (`lines`).
+many there are (`lines`). The stop reason of what was cut is CUT, whatever its lines say (R4).
 
 `record` numbers them within the transcript: a line may hold two. `revision` tells apart what stood in
 a transcript before and after it was rewritten, and `file_time` is when each began.
@@ -77,6 +78,7 @@ TRANSCRIPTS: Final[Mapping[str, Any]] = {
     "lines": pl.Int64,
     "bytes": pl.Int64,
     "usage_lines": pl.Int64,
+    "requests": pl.Int64,
     "is_incomplete": pl.Boolean,
     "is_gone": pl.Boolean,
 }
@@ -90,6 +92,11 @@ COMPACTIONS: Final[Mapping[str, Any]] = _by_path("compactions")
 REJECTS: Final[Mapping[str, Any]] = _by_path("rejects")
 RESULTS: Final[Mapping[str, Any]] = _by_path("results")
 """What parents state of the last response of their subagents, whose ids they name."""
+REQUESTS: Final[Mapping[str, Any]] = _by_path("requests")
+"""What is said of requests beside their responses: see `RequestEvent`.
+
+Of a request that is answered where it was sent nothing is left but that `transcripts` counts it.
+"""
 
 TOTALS: Final[Mapping[str, Any]] = _by_path("totals")
 """What Claude Code says itself that sessions used: a row for each model of each total.
@@ -132,6 +139,7 @@ class Facts:
     rejects: WhenAsked = WhenAsked()
     results: WhenAsked = WhenAsked()
     totals: WhenAsked = WhenAsked()
+    requests: WhenAsked = WhenAsked()
     kept: MergeCache | None = field(default=None, init=False)
     """What was merged of these facts before; None where nothing was, or it is of no use."""
     some: Callable[[Collection[str]], pl.DataFrame] | None = field(default=None, init=False)
@@ -174,12 +182,20 @@ def facts_of(
     """
     parts = cache(partial(_parts, rows.parts))
 
+    @cache
+    def cuts() -> pl.DataFrame:
+        found = rows.table("requests", ("part", "line", "event"))
+        return _placed(found.filter(pl.col("event") == RequestEvent.CUT.value), parts())
+
     def made(name: str) -> pl.DataFrame:
         frame = _placed(rows.table(name), parts())
-        columns = RECORDS if name == "records" else _by_path(name)
-        return frame.select(columns.keys())
+        if name != "records":
+            return frame.select(_by_path(name).keys())
+        return _with_cuts(frame.select(RECORDS.keys()), cuts())
 
     def some(columns: Collection[str]) -> pl.DataFrame:
+        if "stop_reason" in columns and not cuts().is_empty():
+            return facts.records.select(columns)
         told = [name for name in TABLES["records"] if name in columns]
         return _placed(rows.table("records", ["part", *told]), parts()).select(columns)
 
@@ -198,6 +214,30 @@ def facts_of(
     if before is None:
         return facts
     return facts.with_kept(_kept(rows, transcripts, *before))
+
+
+def _with_cuts(records: pl.DataFrame, cuts: pl.DataFrame) -> pl.DataFrame:
+    """Return *records* with CUT for the stop reason of those that *cuts* stand behind (R4).
+
+    That is the one whose lines stand last before the mark, in the same content of the transcript.
+    """
+    if cuts.is_empty():
+        return records
+    place = ("path", "revision")
+    own = records.select(*place, "value_line", "is_progress").with_row_index("row")
+    said = own.filter(~pl.col("is_progress")).join(cuts, on=place, how="semi")
+    found = cuts.sort("line").join_asof(
+        said.sort("value_line"),
+        left_on="line",
+        right_on="value_line",
+        by=place,
+        allow_exact_matches=False,
+        check_sortedness=False,
+    )
+    is_cut = own["row"].is_in(found["row"].drop_nulls().implode())
+    return records.with_columns(
+        stop_reason=pl.when(is_cut).then(pl.lit(CUT)).otherwise("stop_reason")
+    )
 
 
 def _kept(
@@ -283,7 +323,7 @@ def _transcripts(parts: pl.DataFrame, gone: Collection[str] = ()) -> pl.DataFram
             pl.col(*first, "forked_from", "said_session_id", "file_name").drop_nulls().first(),
             pl.col(*last).drop_nulls().last(),
             pl.col("last_uuid").filter(pl.col("last_time").is_not_null()).last(),
-            pl.col("lines", "bytes", "usage_lines").sum(),
+            pl.col("lines", "bytes", "usage_lines", "requests").sum(),
             pl.col("is_incomplete").last(),
         )
         .with_columns(

@@ -36,7 +36,7 @@ __all__ = [
 FORMAT: Final = 1
 """Raised when an older tokenaudit could misread what a newer one keeps."""
 
-MADE_BY: Final = f"{__version__}/1"
+MADE_BY: Final = f"{__version__}/2"
 """The version of merging, and of what is kept of it."""
 
 NAME: Final = "index.json"

@@ -69,6 +69,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "line_ends": pl.Int64,
         "bytes": pl.Int64,
         "usage_lines": pl.Int64,
+        "requests": pl.Int64,  # lines that say that one was sent
         "records": pl.Int64,
         "is_incomplete": pl.Boolean,
     },
@@ -150,6 +151,15 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "web_searches": pl.Int64,
         "cost_usd": _TEXT,
     },
+    "requests": {
+        **_PART,
+        "line": pl.Int64,
+        "time": _TIME,
+        "event": _TEXT,  # see `RequestEvent`
+        "id": _TEXT,
+        "model": _TEXT,
+        "detail": _TEXT,
+    },
 }
 """The frames of `Rows`, with their columns. `record` numbers the responses of a transcript, over all
 its revisions; lines count from 1 in each."""
@@ -166,6 +176,7 @@ class Rows(Struct, frozen=True):
     rejects: pl.DataFrame
     results: pl.DataFrame
     totals: pl.DataFrame
+    requests: pl.DataFrame
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """Return the frames by their names."""

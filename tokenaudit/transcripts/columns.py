@@ -62,6 +62,7 @@ class Reading(Struct):
     rejects: Columns = field(default_factory=dict)
     results: Columns = field(default_factory=dict)
     totals: Columns = field(default_factory=dict)
+    requests: Columns = field(default_factory=dict)
 
     @classmethod
     def of(cls, parsed: Sequence[Parsed]) -> "Reading":
@@ -91,6 +92,7 @@ class Reading(Struct):
                     for row in total_rows(one.totals)
                 ]
             ),
+            requests=_of_each(parsed, lambda one: one.marks),
         )
 
     def compact(self) -> None:
@@ -224,6 +226,7 @@ def _extent_row(parsed: Parsed) -> dict[str, Any]:
         "line_ends": parsed.line_ends,
         "bytes": parsed.bytes,
         "usage_lines": parsed.usage_lines,
+        "requests": parsed.requests,
         "records": len(parsed.records),
         "is_incomplete": parsed.incomplete,
     }

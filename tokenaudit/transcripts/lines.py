@@ -9,6 +9,8 @@ from enum import Enum, auto
 from io import BytesIO
 from typing import BinaryIO, Final
 
+from tokenaudit.transcripts.wire import CUT_NOTE
+
 __all__ = [
     "BLOCK",
     "LONGEST_LINE",
@@ -46,6 +48,10 @@ class Sort(Enum):
     """It may state what a subagent used last."""
     NOTE = auto()
     """It may tell a fact of the session: a title, a compaction, Claude Code's own total."""
+    REQUEST = auto()
+    """It may tell of a request: that it was sent, failed, was refused, or went to another model."""
+    CUT = auto()
+    """It may be the note by which a model goes on whose stream was cut."""
     RAGGED = auto()
     """It has blanks around it, or is no JSON object from end to end."""
     OVERSIZE = auto()
@@ -86,6 +92,8 @@ class LineReader:
         self._start = start
         self._left = None if end is None else end - start
         self._near = 0 if with_results else -_TAIL
+        # Before the first line of a request nothing tells what became of one.
+        self._has_requests = start > 0
         self._is_ended = False
 
     def __iter__(self) -> Iterator[Candidate]:
@@ -121,25 +129,32 @@ class LineReader:
     def _candidates(self, lines: Sequence[bytes]) -> list[Candidate]:
         """Return the candidates among *lines*, which come next, with their line ends."""
         found: list[Candidate] = []
-        blank, near = 0, self._near
+        blank, near, has_requests = 0, self._near, self._has_requests
         for number, line in enumerate(lines, self.line_ends + 1):
             if line[0] == _OPEN and line[-2] == _CLOSE:
                 # What stands before the first nested object names nearly every line that is written.
                 brace = line.find(b"{", 1)
                 named = line[brace - _NAMED : brace]
                 if named == _USER or (named == _PROGRESS and line.startswith(_DULL, brace + 1)):
-                    if line.find(_OUTPUT, near) >= 0 and (sort := _sort_glued(line, near)):
+                    is_note = line.startswith(_CUT, brace + 1) or (
+                        has_requests and line.find(_REFUSED, _END) >= 0
+                    )
+                    if (is_note or line.find(_OUTPUT, near) >= 0) and (
+                        sort := _sort_user(line, brace, near)
+                    ):
                         found.append((number, sort, line))
                 elif named[-_LAST:] == _MESSAGE:
                     found.append((number, Sort.ASSISTANT, line))
                 elif sort := _sort(line, brace, near):
                     found.append((number, sort, line))
+                    has_requests = has_requests or sort is Sort.REQUEST
             elif line := line.strip():
                 found.append((number, Sort.RAGGED, line))
             else:
                 blank += 1
         self.lines += len(lines) - blank
         self.line_ends += len(lines)
+        self._has_requests = has_requests
         return found
 
 
@@ -148,10 +163,18 @@ _USER: Final = b'"type":"user","message":'
 _PROGRESS: Final = b'type":"progress","data":'
 _MESSAGE: Final = b'"message":'
 _LAST: Final = len(_MESSAGE)
+_CUT: Final = tuple(
+    f'"role":"user","content":{before}"{CUT_NOTE}'.encode()
+    for before in ("", '[{"type":"text","text":')
+)
+_REFUSED: Final = b'"refusedMessageId":'
+_END: Final = -700
+"""How near to its end a note says which message was refused: only where it is and who writes comes after."""
 _DULL: Final = (b'"type":"hook', b'"type":"bash', b'"message":{"type":"user"')
 """How the data of those progress lines begin that report on hooks and commands, or repeat a user's line."""
 _OUTPUT: Final = b'"output_tokens"'
 _NOTES: Final = frozenset((b"custom-title", b"ai-title", b"summary", b"cost-state"))
+_SYSTEM: Final = (b'"subtype":"api_error"', b'"subtype":"model_fallback"')
 
 
 def _sort(line: bytes, brace: int, near: int) -> Sort | None:
@@ -173,7 +196,19 @@ def _sort(line: bytes, brace: int, near: int) -> Sort | None:
         return _sort_progress(line, near)
     if kind in _NOTES or (kind == b"system" and b"compact_boundary" in line):
         return Sort.NOTE
+    if kind == b"api-request" or (kind == b"system" and line.startswith(_SYSTEM, at + _OF_SYSTEM)):
+        return Sort.REQUEST
     return _sort_glued(line, near)
+
+
+_OF_SYSTEM: Final = len(b'"type":"system",')
+
+
+def _sort_user(line: bytes, brace: int, near: int) -> Sort | None:
+    """Sort a line of a user, whose message opens at *brace*: it may be Claude Code's own note."""
+    if line.startswith(_CUT, brace + 1):
+        return Sort.CUT
+    return Sort.REQUEST if line.find(_REFUSED, _END) >= 0 else _sort_glued(line, near)
 
 
 def _sort_progress(line: bytes, near: int) -> Sort | None:

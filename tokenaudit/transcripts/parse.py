@@ -15,6 +15,7 @@ from tokenaudit.model.terms import MAIN_AGENT, Reject, Transcript
 from tokenaudit.transcripts import tolerant, values
 from tokenaudit.transcripts.lines import LineReader, Sort, lines_back, lines_from
 from tokenaudit.transcripts.prefix_digest import Digests, digests_of, fate_of
+from tokenaudit.transcripts.requests import RequestLog, RequestMark
 from tokenaudit.transcripts.results import AgentResult, result_of, results_on
 from tokenaudit.transcripts.tolerant import UnreadableError
 from tokenaudit.transcripts.totals import COST_STATE, SessionTotal, total_on
@@ -23,15 +24,17 @@ from tokenaudit.transcripts.wire import (
     Assistant,
     Message,
     ProgressLine,
+    RequestLine,
     SessionLine,
     decode_assistant,
     decode_note,
     decode_progress,
+    decode_request,
 )
 
 __all__ = ["READ_BY", "Compaction", "Extent", "Parsed", "Record", "Title", "parse"]
 
-READ_BY: Final = 1
+READ_BY: Final = 2
 """The version of reading: raised when more, or something else, is found in the same bytes than before.
 
 What an older version read is read again, as far as it is still on disk.
@@ -136,6 +139,10 @@ class Parsed(Struct):
     results: list[AgentResult] = field(default_factory=list)
     totals: list[SessionTotal] = field(default_factory=list)
     """What Claude Code says itself that the session used up to a line."""
+    marks: list[RequestMark] = field(default_factory=list)
+    """What is said of requests that are not answered in the extent, and what may say why."""
+    requests: int = 0
+    """How many lines say that a request was sent."""
     lines: int = 0
     line_ends: int = 0
     bytes: int = 0
@@ -211,6 +218,7 @@ def _is_replaced(file: BinaryIO, extent: Extent) -> bool:
     return (stat.st_dev, stat.st_ino) != (transcript.device, transcript.inode)
 
 
+_OF_REQUESTS: Final = frozenset({Sort.REQUEST, Sort.CUT})
 _Key = tuple[str | None, str | None, str | None, bool]
 
 
@@ -220,6 +228,7 @@ class _Parsing:
     def __init__(self, extent: Extent) -> None:
         self.parsed = Parsed(extent, end=extent.start)
         self._by_key: dict[_Key, Record] = {}
+        self._requests = RequestLog()
 
     def read(self, reader: LineReader) -> None:
         """Take in all that *reader* finds; where the file fails half-way, what stands before."""
@@ -231,6 +240,7 @@ class _Parsing:
             parsed = self.parsed
             parsed.lines, parsed.line_ends = reader.lines, reader.line_ends
             parsed.bytes, parsed.end = reader.bytes, reader.end
+            parsed.requests, parsed.marks = self._requests.count, self._requests.marks()
 
     def _add_strictly(self, number: int, sort: Sort, data: bytes) -> bool:
         """Take a line in by the strict types; tell whether they fit."""
@@ -242,20 +252,30 @@ class _Parsing:
                     return True
             elif sort is Sort.PROGRESS:
                 return self._add_progress(decode_progress(data), number)
-            elif sort is Sort.NOTE:
-                note = decode_note(data)
-                if note.type == COST_STATE:
-                    self._add_total(msgspec.json.decode(data), number)
-                else:
-                    self._add_note(note, number)
-                return True
-            elif sort is Sort.RESULT:
-                self.parsed.results += results_on(data)
-                return True
+            else:
+                return self._add_other(sort, data, number)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             # Whole or not, a line without usage holds nothing that is counted.
             return sort is Sort.ASSISTANT and b'"usage"' not in data
         return False
+
+    def _add_other(self, sort: Sort, data: bytes, number: int) -> bool:
+        """Take a line in that is of no response, by the strict types; tell whether it is of a known sort."""
+        if sort is Sort.NOTE:
+            note = decode_note(data)
+            if note.type == COST_STATE:
+                self._add_total(msgspec.json.decode(data), number)
+            else:
+                self._add_note(note, number)
+        elif sort is Sort.RESULT:
+            self.parsed.results += results_on(data)
+        elif sort in _OF_REQUESTS:
+            line = decode_request(data)
+            line.is_cut = sort is Sort.CUT
+            self._requests.add(line, number)
+        else:
+            return False
+        return True
 
     def _add_tolerantly(self, number: int, sort: Sort, data: bytes) -> None:
         if sort is Sort.OVERSIZE:
@@ -285,15 +305,21 @@ class _Parsing:
             self._add_reply(line, number)
         elif isinstance(line, ProgressLine):
             self._add_progress(line, number)
+        elif isinstance(line, RequestLine):
+            self._requests.add(line, number)
         elif line is not None:
             self._add_note(line, number)
 
     def _add_reply(self, line: Assistant, number: int) -> None:
-        if line.message.model != _SYNTHETIC:
-            of_file = self.parsed.transcript.agent_id
-            is_inline = of_file == MAIN_AGENT and line.is_sidechain
-            agent_id = line.agent_id if is_inline else of_file
-            self._add_record(line, number, agent_id, False)
+        if line.message.model == _SYNTHETIC:
+            self._requests.synthetic(line, number)
+            return
+        of_file = self.parsed.transcript.agent_id
+        is_inline = of_file == MAIN_AGENT and line.is_sidechain
+        agent_id = line.agent_id if is_inline else of_file
+        self._add_record(line, number, agent_id, False)
+        if line.request_ref is not None:
+            self._requests.answer(line, number)
 
     def _add_progress(self, line: ProgressLine, number: int) -> bool:
         """Take in what a subagent's line is repeated in; tell whether *line* is of progress at all."""

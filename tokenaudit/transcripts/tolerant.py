@@ -13,21 +13,26 @@ from typing import Any, Final, TypeVar
 from tokenaudit.transcripts import values
 from tokenaudit.transcripts.values import BadCountError
 from tokenaudit.transcripts.wire import (
+    CUT_NOTE,
     AgentProgress,
     Assistant,
     CacheCreation,
     CompactMetadata,
+    Connection,
     ForkedFrom,
     Iteration,
     Message,
     OutputDetails,
     ProgressLine,
+    RequestError,
+    RequestLine,
+    RequestParams,
     ServerToolUse,
     SessionLine,
     Usage,
 )
 
-__all__ = ["UnreadableError", "note", "objects", "understand"]
+__all__ = ["UnreadableError", "is_cut_note", "note", "objects", "understand"]
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -72,7 +77,7 @@ def objects(line: bytes) -> tuple[list[Object], str | None]:
     return found, None
 
 
-def understand(value: Object) -> Assistant | ProgressLine | SessionLine | None:
+def understand(value: Object) -> Assistant | ProgressLine | RequestLine | SessionLine | None:
     """Build the typed line that *value* is; None if nothing of it is of interest (R2).
 
     Raises UnreadableError when a count of usage is no count (R9).
@@ -82,7 +87,64 @@ def understand(value: Object) -> Assistant | ProgressLine | SessionLine | None:
         return _assistant(value)
     if kind == "progress":
         return _progress(value)
-    return note(value)
+    return _request(value) if _is_of_request(value) else note(value)
+
+
+def _is_of_request(value: Object) -> bool:
+    """Tell whether *value* is a line about a request."""
+    kind = value.get("type")
+    if kind == "system":
+        return value.get("subtype") in {"api_error", "model_fallback"}
+    if kind == "user":
+        return values.text(value.get("refusedMessageId")) is not None or _is_cut_note(value)
+    return kind == "api-request"
+
+
+def is_cut_note(line: bytes) -> bool:
+    """Tell whether *line* is the note by which Claude Code lets a model go on whose stream was cut."""
+    return any(
+        value.get("type") == "user" and value.get("isMeta") is True and _is_cut_note(value)
+        for value in objects(line)[0]
+    )
+
+
+def _is_cut_note(value: Object) -> bool:
+    message = value.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    first = content[0] if isinstance(content, list) and content else content
+    text = first.get("text") if isinstance(first, dict) else first
+    return isinstance(text, str) and text.startswith(CUT_NOTE)
+
+
+def _request(value: Object) -> RequestLine:
+    params, error = value.get("params"), value.get("error")
+    return RequestLine(
+        type=values.text(value.get("type")),
+        subtype=values.text(value.get("subtype")),
+        error=_request_error(error) if isinstance(error, dict) else None,
+        trigger=values.text(value.get("trigger")),
+        original_model=values.text(value.get("originalModel")),
+        id=values.text(value.get("id")),
+        is_meta=value.get("isMeta") is True,
+        timestamp=_timestamp(value.get("timestamp"), []),
+        params=RequestParams(values.text(params.get("model")))
+        if isinstance(params, dict)
+        else None,
+        refused_message_id=values.text(value.get("refusedMessageId")),
+        is_cut=_is_cut_note(value),
+    )
+
+
+def _request_error(value: Object) -> RequestError:
+    status, connection = value.get("status"), value.get("connection")
+    return RequestError(
+        status=status if isinstance(status, int) else None,
+        connection=(
+            Connection(values.text(connection.get("code")))
+            if isinstance(connection, dict)
+            else None
+        ),
+    )
 
 
 def _progress(value: Object) -> ProgressLine | None:
@@ -110,10 +172,11 @@ def _assistant(value: Object) -> Assistant | None:
     message = value.get("message")
     if not isinstance(message, dict) or not isinstance(message.get("usage"), dict):
         return None
-    if message.get("model") == "<synthetic>":
-        return None
     odd: list[str] = []
-    usage = _usage(message["usage"], odd)
+    is_synthetic = message.get("model") == "<synthetic>"
+    usage = (
+        Usage(input_tokens=0, output_tokens=0) if is_synthetic else _usage(message["usage"], odd)
+    )
     return Assistant(
         type="assistant",
         message=Message(
@@ -133,6 +196,9 @@ def _assistant(value: Object) -> Assistant | None:
 
 _TEXTS: Final = {
     "request_id": "requestId",
+    "request_ref": "requestRef",
+    "refused_message_id": "refusedMessageId",
+    "stream_cut_cause": "streamCutCause",
     "uuid": "uuid",
     "session_id": "sessionId",
     "agent_id": "agentId",

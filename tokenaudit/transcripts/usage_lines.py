@@ -5,18 +5,20 @@ usage needs it. What a line means is decided by the same types and rules as in t
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tokenaudit.transcripts import tolerant
 from tokenaudit.transcripts.columns import Columns
 from tokenaudit.transcripts.lines import LONGEST_LINE
-from tokenaudit.transcripts.tolerant import UnreadableError
+from tokenaudit.transcripts.tolerant import UnreadableError, is_cut_note
 from tokenaudit.transcripts.values import micros
 from tokenaudit.transcripts.wire import (
+    CUT_NOTE,
     Assistant,
     CacheCreation,
     Iteration,
@@ -30,6 +32,7 @@ __all__ = ["Counts", "LineOrigin", "UsageLine", "as_columns", "read_lines", "rea
 
 _BOM: Final = b"\xef\xbb\xbf"
 _SYNTHETIC: Final = "<synthetic>"
+_CUT_NOTE: Final = CUT_NOTE.encode()
 _NO_SPLIT: Final = CacheCreation()
 _SAID: Final = (
     *("path", "line", "message_id", "request_id", "time", "model", "stop_reason", "speed"),
@@ -93,7 +96,9 @@ class UsageLine(Struct, frozen=True):
     speed: str | None
     service_tier: str | None
     inference_geo: str | None
-    inferences: tuple[Counts, ...]
+    is_cut: bool = False
+    """Whether the stream of the response was cut: then its stop reason is Claude Code's own invention."""
+    inferences: tuple[Counts, ...] = ()
     """The inferences that the counts add up from, where they are several and do add up (R6)."""
 
 
@@ -102,17 +107,61 @@ def read_lines(path: str, message_ids: Collection[str] | None = None) -> Iterato
 
     With *message_ids*, only of these. Raises OSError where the transcript cannot be read.
     """
-    needles = _needles(message_ids)
+    last: list[UsageLine] = []  # what a mark that comes next would say to be cut
+    for said in _said_in(path, _needles(message_ids)):
+        if said is Mark.CUT:
+            yield from (replace(line, is_cut=True) for line in last)
+            last = []
+        elif said is Mark.OTHER:
+            yield from last
+            last = []
+        else:
+            if last and not _is_of_same_response(last[-1], said):
+                yield from last
+                last = []
+            if message_ids is None or said.message_id in message_ids:
+                last.append(said)
+    yield from last
+
+
+class Mark(Enum):
+    """What a line says that is no line of a response that is wanted."""
+
+    CUT = auto()
+    """The stream of the response before it was cut."""
+    OTHER = auto()
+    """It is of another response."""
+
+
+def _said_in(path: str, needles: Collection[bytes]) -> Iterator[UsageLine | Mark]:
+    """Yield what the lines at *path* say of responses; of those without any of *needles* but that they are there."""
     with open(path, "rb") as file:  # noqa: PTH123
         for number, offset, data in _physical_lines(file):
-            if b'"usage"' not in data or b"assistant" not in data:
+            if _CUT_NOTE in data and is_cut_note(data):
+                yield Mark.CUT
+            elif b'"usage"' not in data or b"assistant" not in data:
                 continue
-            if needles and not any(needle in data for needle in needles):
-                continue
-            for said in _understood(data):
-                line = _line(Place(path, number, offset), said)
-                if line is not None and (message_ids is None or line.message_id in message_ids):
-                    yield line
+            elif (
+                b'"<synthetic>"' not in data
+                and needles
+                and not any(map(data.__contains__, needles))
+            ):
+                yield Mark.OTHER
+            else:
+                for said in _understood(data):
+                    line = _line(Place(path, number, offset), said)
+                    if line is not None:
+                        yield line
+                    elif isinstance(said, Assistant) and said.stream_cut_cause:
+                        yield Mark.CUT
+
+
+def _is_of_same_response(one: UsageLine, other: UsageLine) -> bool:
+    return (one.message_id, one.request_id, one.voice) == (
+        other.message_id,
+        other.request_id,
+        other.voice,
+    )
 
 
 def read_results(path: str, agent_id: str) -> Iterator[UsageLine]:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 __all__ = [
     "ATTACHMENT_TEXTS",
+    "CUT_NOTE",
     "AgentProgress",
     "Assistant",
     "Attachment",
@@ -33,6 +34,7 @@ __all__ = [
     "ProgressLine",
     "PromptSnapshot",
     "RenderedMessage",
+    "RequestLine",
     "RequestShape",
     "SecondLook",
     "ServerToolUse",
@@ -47,6 +49,7 @@ __all__ = [
     "decode_note",
     "decode_progress",
     "decode_rendered",
+    "decode_request",
     "decode_second_look",
     "decode_snapshot",
     "decode_tool",
@@ -128,6 +131,7 @@ class Assistant(Struct, gc=False, rename="camel", kw_only=True):
     agent_id: str | None = None
     message: Message
     request_id: str | None = None
+    request_ref: str | None = None
     type: str
     uuid: str | None = None
     timestamp: str | None = None
@@ -143,6 +147,8 @@ class Assistant(Struct, gc=False, rename="camel", kw_only=True):
     attribution_agent: str | None = None
     attribution_mcp_server: str | None = None
     attribution_mcp_tool: str | None = None
+    refused_message_id: str | None = None
+    stream_cut_cause: str | None = None
     cost_usd: float | None = msgspec.field(default=None, name="costUSD")
     odd: tuple[str, ...] = msgspec.field(default=(), name="(odd)")
     """Names of the values whose form was odd; filled by `tolerant` alone."""
@@ -191,6 +197,51 @@ class SessionLine(Struct, gc=False, rename="camel"):
     summary: str | None = None
     leaf_uuid: str | None = None
     compact_metadata: CompactMetadata | None = None
+
+
+class RequestParams(Struct, gc=False):
+    """What a request asks, as far as it matters here."""
+
+    model: str | None = None
+
+
+class Connection(Struct, gc=False):
+    """What befell the connection of a request."""
+
+    code: str | None = None
+
+
+class RequestError(Struct, gc=False):
+    """Why a request failed: the status of its answer, or what befell the connection."""
+
+    status: int | None = None
+    connection: Connection | None = None
+
+
+class RequestLine(Struct, gc=False, rename="camel"):
+    """A line about a request: that it was sent, failed, was refused or cut, or went to another model.
+
+    Of types `api-request`, `system` and `user`.
+    """
+
+    type: str | None = None
+    subtype: str | None = None
+    error: RequestError | None = None
+    trigger: str | None = None
+    original_model: str | None = None
+    id: str | None = None
+    is_meta: bool | None = None
+    timestamp: str | None = None
+    params: RequestParams | None = None
+    refused_message_id: str | None = None
+    is_cut: bool = msgspec.field(default=False, name="(cut)")
+    """Whether its message begins as CUT_NOTE does; not told by the decoder."""
+
+
+CUT_NOTE = "Your response above was cut off mid-stream"
+"""How the note begins by which Claude Code lets a model go on whose stream was cut.
+
+The line has no field that says it: notes of other kinds have the same ones."""
 
 
 class SecondLook(Struct, gc=False, rename="camel"):
@@ -352,6 +403,7 @@ class ContextUsage(Struct, gc=False):
 decode_assistant = msgspec.json.Decoder(Assistant).decode
 decode_progress = msgspec.json.Decoder(ProgressLine).decode
 decode_note = msgspec.json.Decoder(SessionLine).decode
+decode_request = msgspec.json.Decoder(RequestLine).decode
 decode_second_look = msgspec.json.Decoder(SecondLook).decode
 decode_content_line = msgspec.json.Decoder(ContentLine).decode
 decode_attachment = msgspec.json.Decoder(Attachment).decode

@@ -9,7 +9,7 @@ from tokenaudit.analysis.versions import up_to
 from tokenaudit.audit.check.evidence import Evidence, dollars, place_of, whole
 from tokenaudit.audit.check.finding import Finding, Severity, counted
 from tokenaudit.merge import LARGEST_PLACEHOLDER
-from tokenaudit.model.terms import MAIN_AGENT, Quality
+from tokenaudit.model.terms import CUT, MAIN_AGENT, Quality
 
 __all__ = ["output"]
 
@@ -66,8 +66,10 @@ def output(evidence: Evidence) -> Iterator[Finding]:
     is_old = up_to(pl.col("version"), _LAST_UNFINISHED).fill_null(value=True)
     is_subagent = pl.when(~is_old).then(pl.col("agent_id") != MAIN_AGENT)
     rows = evidence.rows.with_columns(is_subagent=is_subagent)
+    is_cut = (pl.col("stop_reason") == CUT).fill_null(value=False)
+    yield from _cut(rows.filter(is_cut))
     for quality in _MEANING:
-        unsure = rows.filter(pl.col("quality") == quality.value)
+        unsure = rows.filter(pl.col("quality") == quality.value, ~is_cut)
         groups = unsure.group_by(_Group._fields).len()
         order = groups.sort("len", *_Group._fields, descending=[True, False, False])
         for version, is_of_subagents in order.select(_Group._fields).head(_MOST_NAMED).iter_rows():
@@ -84,6 +86,22 @@ def output(evidence: Evidence) -> Iterator[Finding]:
                 " ".join(action for action in _ACTIONS if action in actions),
             )
     yield from _near(evidence)
+
+
+def _cut(found: pl.DataFrame) -> Iterator[Finding]:
+    if found.height:
+        yield Finding(
+            "cut_output",
+            Severity.WARNING,
+            None,
+            found.height,
+            whole(found, "output_tokens"),
+            dollars(found, "cost_output_usd"),
+            f"{counted(found.height, 'response')} cut off mid-stream: Claude Code writes a stop reason of its"
+            " own on the counts of the start, and the output is at least that.",
+            "`--estimate` says what is likely missing; what was streamed before the cut is billed.",
+            place_of(found),
+        )
 
 
 def _of(unsure: pl.DataFrame, groups: Sequence[_Group]) -> pl.DataFrame:
@@ -112,6 +130,7 @@ def _unsure(quality: Quality, found: pl.DataFrame, subject: str, action: str) ->
 
 def _near(evidence: Evidence) -> Iterator[Finding]:
     unsure = pl.col("quality").is_in([quality.value for quality in _MEANING])
+    unsure &= pl.col("stop_reason").is_null()
     distance = (pl.col("output_tokens") - LARGEST_PLACEHOLDER).abs()
     found = evidence.rows.filter(unsure & (distance <= _NEAR))
     if found.height:

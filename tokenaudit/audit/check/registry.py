@@ -12,6 +12,7 @@ from tokenaudit.audit.check.missing import missing
 from tokenaudit.audit.check.output import output
 from tokenaudit.audit.check.prices import prices
 from tokenaudit.audit.check.reading import reading
+from tokenaudit.audit.check.requests import requests
 
 __all__ = ["FAMILIES", "findings"]
 
@@ -21,6 +22,7 @@ FAMILIES: Final[Sequence[Callable[[Evidence], Iterator[Finding]]]] = (
     prices,
     identity,
     missing,
+    requests,
     history,
 )
 """Each draws its findings from the evidence, in the order in which they are worth telling."""

@@ -20,8 +20,10 @@ from tokenaudit.store.facts import (
     ITERATIONS,
     RECORDS,
     REJECTS,
+    REQUESTS,
     RESULTS,
     TITLES,
+    TOTALS,
     TRANSCRIPTS,
     Facts,
 )
@@ -99,6 +101,8 @@ def _facts(rows: pl.DataFrame) -> tuple[Facts, pl.DataFrame]:
         compactions=pl.DataFrame(schema=COMPACTIONS),
         rejects=pl.DataFrame(schema=REJECTS),
         results=_shaped(told, RESULTS),
+        requests=pl.DataFrame(schema=REQUESTS),
+        totals=pl.DataFrame(schema=TOTALS),
     )
     return facts, both.select(owner_path="path", **{name: name for name in _IDENTITY})
 

@@ -1,0 +1,100 @@
+"""What a transcript says of requests beside their responses: sent, failed, refused, cut.
+
+A request that was answered in the same extent is counted and let go; what is kept is what was not, and
+what may say why.
+"""
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from tokenaudit.model.terms import RequestEvent
+from tokenaudit.transcripts import values
+from tokenaudit.transcripts.wire import Assistant, RequestLine
+
+__all__ = ["RequestLog", "RequestMark"]
+
+
+class RequestMark(NamedTuple):
+    """What one line says of a request; see `RequestEvent`."""
+
+    line: int
+    time: int | None
+    """Microseconds since 1970 in UTC."""
+    event: RequestEvent
+    id: str | None = None
+    """Of the request: the one that was sent last before, where the line does not name it."""
+    model: str | None = None
+    detail: str | None = None
+
+
+class RequestLog:
+    """Takes in the lines of an extent, in their order."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.count = 0
+        """Lines that say that a request was sent."""
+        self._sent: dict[str | None, RequestMark] = {}
+        self._answered: dict[str, RequestMark] = {}
+        self._events: list[RequestMark] = []
+
+    def add(self, line: RequestLine, number: int) -> None:
+        """Take in a *line* about a request."""
+        time = values.micros(line.timestamp)
+        if line.type == "api-request":
+            self.count += 1
+            model = line.params.model if line.params else None
+            self._sent[line.id] = RequestMark(number, time, RequestEvent.SENT, line.id, model)
+        elif line.type == "user" and line.is_meta and line.is_cut:
+            self._events.append(RequestMark(number, time, RequestEvent.CUT))
+        elif line.type == "user" and line.refused_message_id:
+            self._events.append(RequestMark(number, time, RequestEvent.REFUSED))
+        elif line.type == "system" and line.subtype == "api_error":
+            detail = _failure(line)
+            self._events.append(RequestMark(number, time, RequestEvent.RETRIED, detail=detail))
+        elif line.type == "system" and line.subtype == "model_fallback":
+            model, detail = line.original_model, line.trigger
+            mark = RequestMark(number, time, RequestEvent.FALLBACK, model=model, detail=detail)
+            self._events.append(mark)
+
+    def answer(self, line: Assistant, number: int) -> None:
+        """Take in that *line*, of a response, names its request."""
+        request = line.request_ref
+        if request is not None and request not in self._answered:
+            time = values.micros(line.timestamp)
+            self._answered[request] = RequestMark(number, time, RequestEvent.ANSWERED, request)
+
+    def synthetic(self, line: Assistant, number: int) -> None:
+        """Take in a *line* that Claude Code wrote in the place of a response."""
+        time = values.micros(line.timestamp)
+        if cause := line.stream_cut_cause:
+            self._events.append(RequestMark(number, time, RequestEvent.CUT, detail=cause))
+        if line.refused_message_id:
+            self._events.append(RequestMark(number, time, RequestEvent.REFUSED))
+
+    def marks(self) -> list[RequestMark]:
+        """Return what is to be kept, in the order of the lines."""
+        # By their times: the lines of a request may overtake what is said of the one before.
+        sent = sorted(self._sent.values(), key=_when)
+        times = [_when(mark) for mark in sent]
+        events = []
+        for mark in self._events:
+            at = bisect_right(times, _when(mark))
+            events.append(mark._replace(id=sent[at - 1].id) if at else mark)
+        alone = [mark for mark in sent if mark.id not in self._answered]
+        answered = [mark for id_, mark in self._answered.items() if id_ not in self._sent]
+        return sorted([*alone, *answered, *events], key=lambda mark: mark.line)
+
+
+def _when(mark: RequestMark) -> tuple[int, int]:
+    return mark.time or 0, mark.line
+
+
+def _failure(line: RequestLine) -> str | None:
+    """Return the status of a request that failed, else what befell its connection."""
+    error = line.error
+    if error is None:
+        return None
+    if error.status is not None:
+        return str(error.status)
+    return error.connection.code if error.connection else None
