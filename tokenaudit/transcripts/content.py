@@ -3,7 +3,6 @@
 Counts characters and forgets the text. What a line says of usage is not looked at here: that is known.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from os import SEEK_END
@@ -15,8 +14,8 @@ from msgspec import Struct, field
 from tokenaudit.model.terms import MAIN_AGENT
 from tokenaudit.transcripts import attachments, values, wire
 from tokenaudit.transcripts.definitions import Definition, Definitions
-from tokenaudit.transcripts.lines import lines_from
-from tokenaudit.transcripts.wire import Block, ContentLine, MessageContent
+from tokenaudit.transcripts.visitor import lines_in, lines_of, understood
+from tokenaudit.transcripts.wire import AnyLine, Block, MessageContent
 
 __all__ = ["DEFINED", "Cause", "Content", "Follower", "Piece", "ReportedContext", "read_content"]
 
@@ -97,13 +96,15 @@ def read_content(session_id: str | None, agent_id: str, paths: Iterable[str]) ->
     reading = _Reading(Content(session_id, agent_id))
     for path in paths:
         try:
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as everywhere here
-                for data in lines_from(file, 0):
-                    if b'"uuid"' in data or _REQUEST in data:
-                        reading.add(data)
+            for line in lines_of(path, _may_tell):
+                reading.add(line.data)
         except OSError:
             continue
     return reading.whole()
+
+
+def _may_tell(data: bytes) -> bool:
+    return b'"uuid"' in data or _REQUEST in data
 
 
 class Follower:
@@ -131,13 +132,12 @@ class Follower:
             with open(path, "rb") as file:  # noqa: PTH123 - as everywhere here
                 if path not in self._ends:
                     self._ends[path] = self._start(file)
-                file.seek(self._ends[path])
-                for data in file:
-                    if not data.endswith(b"\n"):
+                for line in lines_in(file, self._ends[path]):
+                    if not line.data.endswith(b"\n"):
                         break
-                    self._ends[path] += len(data)
-                    if b'"uuid"' in data:
-                        self._reading.add(data)
+                    self._ends[path] = line.offset + len(line.data)
+                    if b'"uuid"' in line.data:
+                        self._reading.add(line.data)
         except OSError:
             pass
         return content.pieces
@@ -166,14 +166,16 @@ class _Reading:
 
     def add(self, data: bytes) -> None:
         """Take in one line."""
+        lines, is_whole = understood(data)
         try:
-            line = _decoded(data)
-            if line.type in _REQUESTS:
-                self._definitions.add_request(data)
-            elif self._is_new(line):
-                self.content.pieces.extend(self._pieces(line))
-        except (msgspec.MsgspecError, ValueError, RecursionError, AttributeError):
-            self.content.unread += 1
+            for line in lines:
+                if line.type in _REQUESTS:
+                    self._definitions.add_request(data)
+                elif self._is_new(line):
+                    self.content.pieces.extend(self._pieces(line))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            is_whole = False
+        self.content.unread += not is_whole
 
     def whole(self) -> Content:
         """Return what was read, with the definitions that stand before each response.
@@ -194,13 +196,13 @@ class _Reading:
         self.content.pieces = pieces
         return self.content
 
-    def _is_new(self, line: ContentLine) -> bool:
+    def _is_new(self, line: AnyLine) -> bool:
         if line.uuid is None or line.uuid in self._seen:
             return False
         self._seen.add(line.uuid)
         return not (self._is_main and line.is_sidechain)
 
-    def _pieces(self, line: ContentLine) -> Iterator[Piece]:
+    def _pieces(self, line: AnyLine) -> Iterator[Piece]:
         time = values.micros(line.timestamp)
         match line.type:
             case "attachment":
@@ -215,7 +217,7 @@ class _Reading:
                 return
 
     def _of_assistant(
-        self, line: ContentLine, message: MessageContent, time: int | None
+        self, line: AnyLine, message: MessageContent, time: int | None
     ) -> Iterator[Piece]:
         key = (message.id, line.request_id)
         if key not in self._responses:
@@ -225,9 +227,7 @@ class _Reading:
         self._tools.update((each.id, each.name) for each in blocks if each.id and each.name)
         yield Piece(Cause.ASSISTANT, sum(map(_written, blocks)), *key, time=time)
 
-    def _of_user(
-        self, line: ContentLine, message: MessageContent, time: int | None
-    ) -> Iterator[Piece]:
+    def _of_user(self, line: AnyLine, message: MessageContent, time: int | None) -> Iterator[Piece]:
         if line.is_compact_summary:
             yield Piece(Cause.COMPACTED, sum(map(_size, _blocks(message))), time=time)
             return
@@ -239,7 +239,7 @@ class _Reading:
             else:
                 yield Piece(Cause.ADDED if line.is_meta else Cause.USER, _size(block), time=time)
 
-    def _of_system(self, line: ContentLine, time: int | None) -> Iterator[Piece]:
+    def _of_system(self, line: AnyLine, time: int | None) -> Iterator[Piece]:
         if line.subtype == "compact_boundary":
             yield Piece(Cause.COMPACTED, time=time)
         elif line.subtype == "local_command":
@@ -249,7 +249,7 @@ class _Reading:
             if isinstance(said, str) and not line.is_display_only:
                 yield Piece(Cause.ADDED, len(said), time=time)
 
-    def _of_attachment(self, line: ContentLine, time: int | None) -> Iterator[Piece]:
+    def _of_attachment(self, line: AnyLine, time: int | None) -> Iterator[Piece]:
         raw = bytes(line.attachment)
         attachment = wire.decode_attachment(raw)
         if attachment.type == "prompt_snapshot":
@@ -282,20 +282,6 @@ def _reported(raw: bytes, time: int | None) -> ReportedContext:
         (each.name, each.kind, each.tokens) for each in usage.categories or () if each.name
     ]
     return ReportedContext(time, usage.model, usage.total_tokens, usage.raw_max_tokens, categories)
-
-
-def _decoded(data: bytes) -> ContentLine:
-    """Decode a line; what the strict types refuse, by the forgiving parser.
-
-    Raises one of msgspec.MsgspecError, ValueError, RecursionError and AttributeError if neither can.
-    """
-    try:
-        return wire.decode_content_line(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        # Written anew without what JSON in UTF-8 cannot hold: halves of characters, NaN.
-        found = json.loads(data, parse_constant=lambda _: None)
-        plain = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
-        return msgspec.json.decode(plain.encode(errors="replace"), type=ContentLine, strict=False)
 
 
 def _blocks(message: MessageContent) -> list[Block]:

@@ -5,9 +5,14 @@ from typing import Any, NamedTuple
 
 from tokenaudit.transcripts import values
 from tokenaudit.transcripts.values import BadCountError
-from tokenaudit.transcripts.wire import decode_second_look
+from tokenaudit.transcripts.wire import (
+    AGENT_ID,
+    RESULT_KEYS,
+    TOOL_USE_RESULT,
+    decode_second_look,
+)
 
-__all__ = ["AgentResult", "result_of", "results_on"]
+__all__ = ["AgentResult", "may_state_result", "result_of", "results_on"]
 
 
 class AgentResult(NamedTuple):
@@ -20,13 +25,18 @@ class AgentResult(NamedTuple):
     output_tokens: int
 
 
+def may_state_result(line: bytes) -> bool:
+    """Tell by its bytes whether *line* may state what a subagent used."""
+    return TOOL_USE_RESULT in line and AGENT_ID in line
+
+
 def results_on(line: bytes) -> list[AgentResult]:
     """Return what *line*, one JSON object, says of the last response of a subagent.
 
     Raises msgspec's errors where it is no such line.
     """
     raw = bytes(decode_second_look(line).tool_use_result)
-    if b'"agentId"' not in raw:
+    if AGENT_ID not in raw:
         return []
     try:
         result = result_of(json.loads(raw))
@@ -39,7 +49,7 @@ def result_of(value: object) -> AgentResult | None:
     """Return what *value*, the result of a tool, says of a subagent; None if nothing, or no counts."""
     if not isinstance(value, dict) or not isinstance(value.get("usage"), dict):
         return None
-    agent_id, counts = values.text(value.get("agentId")), _counts(value["usage"])
+    agent_id, counts = values.text(value.get(RESULT_KEYS["agent_id"])), _counts(value["usage"])
     return AgentResult(agent_id, *counts) if agent_id and counts else None
 
 

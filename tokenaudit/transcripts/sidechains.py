@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from tokenaudit.transcripts import tolerant, values
-from tokenaudit.transcripts.lines import lines_with
 from tokenaudit.transcripts.parse import Parsed
+from tokenaudit.transcripts.visitor import lines_of, understood
+from tokenaudit.transcripts.wire import IS_SIDECHAIN
 
 __all__ = ["name_inline_agents"]
 
@@ -15,12 +15,7 @@ def name_inline_agents(parsed: Parsed) -> None:
     Lines that are appended are not to be read on their own: their chains may begin before them.
     """
     parsed.is_settled = False
-    parents = {
-        uuid: values.text(value.get("parentUuid"))
-        for line in _lines_with(parsed.transcript.path, b'"isSidechain"', b'"uuid"')
-        for value in tolerant.objects(line)[0]
-        if value.get("isSidechain") is True and (uuid := values.text(value.get("uuid")))
-    }
+    parents = dict(_parents(parsed.transcript.path))
     for record in parsed.records:
         if record.agent_id is None:
             record.agent_id = f"sidechain-{_root(record.first.uuid or '', parents)[:8]}"
@@ -35,10 +30,12 @@ def _root(uuid: str, parents: Mapping[str, str | None]) -> str:
     return uuid
 
 
-def _lines_with(path: str, rare: bytes, other: bytes) -> Iterator[bytes]:
-    """Yield the lines that hold *rare*, which is searched first, and *other*."""
+def _parents(path: str) -> Iterator[tuple[str, str | None]]:
+    """Yield which line of a sidechain follows which."""
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            yield from (line for line in lines_with(file, rare) if other in line)
+        for found in lines_of(path, lambda data: IS_SIDECHAIN in data and b'"uuid"' in data):
+            for line in understood(found.data)[0]:
+                if line.is_sidechain and line.uuid:
+                    yield line.uuid, line.parent_uuid
     except OSError:
         return  # gone since it was parsed: the chain is not to be had

@@ -6,7 +6,7 @@ usage needs it. What a line means is decided by the same types and rules as in t
 
 from collections.abc import Collection, Iterable, Iterator
 from enum import Enum, StrEnum, auto
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -14,11 +14,13 @@ from msgspec.structs import replace
 
 from tokenaudit.transcripts import tolerant
 from tokenaudit.transcripts.columns import Columns
-from tokenaudit.transcripts.lines import LONGEST_LINE
+from tokenaudit.transcripts.results import may_state_result
 from tokenaudit.transcripts.tolerant import UnreadableError, is_cut_note
 from tokenaudit.transcripts.values import micros
+from tokenaudit.transcripts.visitor import lines_of, understood
 from tokenaudit.transcripts.wire import (
     CUT_NOTE,
+    RESULT_KEYS,
     Assistant,
     CacheCreation,
     Iteration,
@@ -30,7 +32,6 @@ from tokenaudit.transcripts.wire import (
 
 __all__ = ["Counts", "LineOrigin", "UsageLine", "as_columns", "read_lines", "read_results"]
 
-_BOM: Final = b"\xef\xbb\xbf"
 _SYNTHETIC: Final = "<synthetic>"
 _CUT_NOTE: Final = CUT_NOTE.encode()
 _NO_SPLIT: Final = CacheCreation()
@@ -135,25 +136,20 @@ class Mark(Enum):
 
 def _said_in(path: str, needles: Collection[bytes]) -> Iterator[UsageLine | Mark]:
     """Yield what the lines at *path* say of responses; of those without any of *needles* but that they are there."""
-    with open(path, "rb") as file:  # noqa: PTH123
-        for number, offset, data in _physical_lines(file):
-            if _CUT_NOTE in data and is_cut_note(data):
-                yield Mark.CUT
-            elif b'"usage"' not in data or b"assistant" not in data:
-                continue
-            elif (
-                b'"<synthetic>"' not in data
-                and needles
-                and not any(map(data.__contains__, needles))
-            ):
-                yield Mark.OTHER
-            else:
-                for said in _understood(data):
-                    line = _line(Place(path, number, offset), said)
-                    if line is not None:
-                        yield line
-                    elif isinstance(said, Assistant) and said.stream_cut_cause:
-                        yield Mark.CUT
+    for number, offset, data in lines_of(path):
+        if _CUT_NOTE in data and is_cut_note(data):
+            yield Mark.CUT
+        elif b'"usage"' not in data or b"assistant" not in data:
+            continue
+        elif b'"<synthetic>"' not in data and needles and not any(map(data.__contains__, needles)):
+            yield Mark.OTHER
+        else:
+            for said in _understood(data):
+                line = _line(Place(path, number, offset), said)
+                if line is not None:
+                    yield line
+                elif isinstance(said, Assistant) and said.stream_cut_cause:
+                    yield Mark.CUT
 
 
 def _is_of_same_response(one: UsageLine, other: UsageLine) -> bool:
@@ -169,15 +165,12 @@ def read_results(path: str, agent_id: str) -> Iterator[UsageLine]:
 
     Raises OSError where the transcript cannot be read.
     """
-    with open(path, "rb") as file:  # noqa: PTH123
-        for number, offset, data in _physical_lines(file):
-            if b'"toolUseResult"' not in data or b'"agentId"' not in data:
-                continue
-            for value in tolerant.objects(data.removeprefix(_BOM))[0]:
-                said = _result(value.get("toolUseResult"), agent_id)
-                if said is not None:
-                    place = Place(path, number, offset)
-                    yield _evidence(place, said, LineOrigin.RESULT, agent_id)
+    for number, offset, data in lines_of(path, may_state_result):
+        for line in understood(data)[0]:
+            said = _result(bytes(line.tool_use_result), agent_id)
+            if said is not None:
+                place = Place(path, number, offset)
+                yield _evidence(place, said, LineOrigin.RESULT, agent_id)
 
 
 def as_columns(paths: Iterable[str]) -> Columns:
@@ -213,20 +206,6 @@ def _needles(message_ids: Collection[str] | None) -> list[bytes]:
     return [each.encode() for each in ids] if is_plain else []
 
 
-def _physical_lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
-    """Yield number, place and bytes of every line; those too long to be read are passed over."""
-    number = offset = 0
-    while data := file.readline(LONGEST_LINE + 1):
-        start, is_read = offset, len(data) <= LONGEST_LINE
-        offset += len(data)
-        while not is_read and data and not data.endswith(b"\n"):
-            data = file.readline(LONGEST_LINE)
-            offset += len(data)
-        number += 1
-        if is_read:
-            yield number, start, data
-
-
 def _understood(data: bytes) -> Iterator[Assistant | ProgressLine]:
     """Yield what a line holds about responses: by the strict types, else value by value."""
     strict: Assistant | ProgressLine
@@ -238,7 +217,7 @@ def _understood(data: bytes) -> Iterator[Assistant | ProgressLine]:
             return
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         pass  # the tolerant reading tells more
-    for value in tolerant.objects(data.removeprefix(_BOM))[0]:
+    for value in tolerant.objects(data)[0]:
         try:
             said = tolerant.understand(value)
         except UnreadableError:
@@ -314,13 +293,16 @@ def _inferences(iterations: Collection[Iteration], whole: Counts) -> tuple[Count
     return parts if agrees and len(parts) > 1 else ()
 
 
-def _result(value: Any, agent_id: str) -> Assistant | None:
+def _result(raw: bytes, agent_id: str) -> Assistant | None:
     """Return the usage that the result of a tool states for *agent_id*, as if a line had said it."""
-    if not isinstance(value, dict) or str(value.get("agentId")) != agent_id:
-        return None
-    message = {"usage": value.get("usage")}
-    try:
-        said = tolerant.understand({"type": "assistant", "message": message})
-    except UnreadableError:
-        return None
-    return said if isinstance(said, Assistant) else None
+    for value in tolerant.objects(raw)[0]:
+        if str(value.get(RESULT_KEYS["agent_id"])) != agent_id:
+            continue
+        message = {"usage": value.get("usage")}
+        try:
+            said = tolerant.understand({"type": "assistant", "message": message})
+        except UnreadableError:
+            continue
+        if isinstance(said, Assistant):
+            return said
+    return None

@@ -13,14 +13,19 @@ import msgspec
 from msgspec import Meta, Struct
 
 __all__ = [
+    "AGENT_ID",
     "ATTACHMENT_TEXTS",
     "CUT_NOTE",
+    "IS_SIDECHAIN",
+    "LINE_KEYS",
+    "RESULT_KEYS",
+    "TOOL_USE_RESULT",
     "AgentProgress",
+    "AnyLine",
     "Assistant",
     "Attachment",
     "Block",
     "CacheCreation",
-    "ContentLine",
     "ContextCategory",
     "ContextUsage",
     "Count",
@@ -40,10 +45,11 @@ __all__ = [
     "ServerToolUse",
     "SessionLine",
     "ToolDefinition",
+    "ToolResult",
     "Usage",
+    "decode_any_line",
     "decode_assistant",
     "decode_attachment",
-    "decode_content_line",
     "decode_context_usage",
     "decode_definition_line",
     "decode_note",
@@ -53,6 +59,7 @@ __all__ = [
     "decode_second_look",
     "decode_snapshot",
     "decode_tool",
+    "keys_of",
 ]
 
 LARGEST_COUNT = 2**53 - 1
@@ -281,12 +288,13 @@ class MessageContent(Struct, gc=False):
     content: str | list[Block] | None = None
 
 
-class ContentLine(Struct, gc=False, rename="camel"):
-    """Any line, as far as it says what came into a context; some of it still as it is written."""
+class AnyLine(Struct, gc=False, rename="camel"):
+    """Any line, as a second look reads it; what few ask for is still as it is written."""
 
     type: str | None = None
     subtype: str | None = None
     uuid: str | None = None
+    parent_uuid: str | None = None
     timestamp: str | None = None
     is_sidechain: bool | None = None
     is_meta: bool | None = None
@@ -299,6 +307,34 @@ class ContentLine(Struct, gc=False, rename="camel"):
     attachment: msgspec.Raw = msgspec.Raw()
     rendered: msgspec.Raw = msgspec.Raw()
     context_usage: msgspec.Raw = msgspec.Raw()
+    tool_use_result: msgspec.Raw = msgspec.Raw()
+
+
+class ToolResult(Struct, gc=False, rename="camel"):
+    """What the result of a tool may say: of a subagent, of a web search, of a fetched page."""
+
+    agent_id: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = msgspec.Raw()
+    total_tokens: msgspec.Raw = msgspec.Raw()
+    query: msgspec.Raw = msgspec.Raw()
+    search_count: msgspec.Raw = msgspec.Raw()
+    duration_seconds: msgspec.Raw = msgspec.Raw()
+    code_text: msgspec.Raw = msgspec.Raw()
+    bytes: msgspec.Raw = msgspec.Raw()
+
+
+def keys_of(kind: type[Struct]) -> dict[str, str]:
+    """Return by its name here what each field of *kind* is called in transcripts."""
+    return {each.name: each.encode_name for each in msgspec.structs.fields(kind)}
+
+
+LINE_KEYS = keys_of(AnyLine)
+RESULT_KEYS = keys_of(ToolResult)
+
+AGENT_ID = b'"agentId"'
+IS_SIDECHAIN = b'"isSidechain"'
+TOOL_USE_RESULT = b'"toolUseResult"'
+"""Keys as they stand in the bytes of a line."""
 
 
 class Origin(Struct, gc=False):
@@ -405,7 +441,7 @@ decode_progress = msgspec.json.Decoder(ProgressLine).decode
 decode_note = msgspec.json.Decoder(SessionLine).decode
 decode_request = msgspec.json.Decoder(RequestLine).decode
 decode_second_look = msgspec.json.Decoder(SecondLook).decode
-decode_content_line = msgspec.json.Decoder(ContentLine).decode
+decode_any_line = msgspec.json.Decoder(AnyLine).decode
 decode_attachment = msgspec.json.Decoder(Attachment).decode
 decode_rendered = msgspec.json.Decoder(list[RenderedMessage]).decode
 decode_definition_line = msgspec.json.Decoder(DefinitionLine).decode
