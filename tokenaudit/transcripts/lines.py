@@ -9,7 +9,8 @@ from enum import Enum, auto
 from io import BytesIO
 from typing import BinaryIO, Final
 
-from tokenaudit.transcripts.wire import CUT_NOTE
+from tokenaudit.transcripts.results import may_state_result
+from tokenaudit.transcripts.wire import CUT_NOTE, REFUSED_MESSAGE_ID
 
 __all__ = [
     "BLOCK",
@@ -167,7 +168,7 @@ _CUT: Final = tuple(
     f'"role":"user","content":{before}"{CUT_NOTE}'.encode()
     for before in ("", '[{"type":"text","text":')
 )
-_REFUSED: Final = b'"refusedMessageId":'
+_REFUSED: Final = REFUSED_MESSAGE_ID + b":"
 _END: Final = -700
 """How near to its end a note says which message was refused: only where it is and who writes comes after."""
 _DULL: Final = (b'"type":"hook', b'"type":"bash', b'"message":{"type":"user"')
@@ -223,7 +224,7 @@ def _sort_by_content(line: bytes, near: int) -> Sort | None:
     if b'"usage"' in line:
         if b'"assistant"' in line:
             return Sort.PROGRESS if b'"agent_progress"' in line else Sort.ASSISTANT
-        if not near and _states_result(line):
+        if not near and may_state_result(line):
             return Sort.RESULT
     is_short = len(line) <= _TAIL and b'"type": "' in line
     if is_short or b'compact_boundary"' in line[:_TAIL] or b'"cost-state"' in line:
@@ -235,13 +236,9 @@ def _sort_glued(line: bytes, near: int) -> Sort | None:
     """Sort a line that begins with an object of no interest: another may be glued to it."""
     if line.find(_OUTPUT, near) < 0:
         return None
-    if not near and _states_result(line):
+    if not near and may_state_result(line):
         return Sort.RESULT
     return Sort.ASSISTANT if b'"assistant"' in line else None
-
-
-def _states_result(line: bytes) -> bool:
-    return b'"toolUseResult"' in line and b'"agentId"' in line
 
 
 def lines_from(file: BinaryIO, start: int) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ from tokenaudit.transcripts.tolerant import UnreadableError
 from tokenaudit.transcripts.totals import COST_STATE, SessionTotal, total_on
 from tokenaudit.transcripts.values import BadCountError
 from tokenaudit.transcripts.wire import (
+    LINE_KEYS,
     Assistant,
     Message,
     ProgressLine,
@@ -291,7 +292,9 @@ class _Parsing:
             self.reject(number, error)
 
     def _add_object(self, value: dict[str, Any], number: int) -> None:
-        if self.parsed.extent.with_results and (result := result_of(value.get("toolUseResult"))):
+        if self.parsed.extent.with_results and (
+            result := result_of(value.get(LINE_KEYS["tool_use_result"]))
+        ):
             self.parsed.results.append(result)
         if value.get("type") == COST_STATE:
             self._add_total(value, number)

@@ -14,6 +14,7 @@ from tokenaudit.transcripts import values
 from tokenaudit.transcripts.values import BadCountError
 from tokenaudit.transcripts.wire import (
     CUT_NOTE,
+    LINE_KEYS,
     AgentProgress,
     Assistant,
     CacheCreation,
@@ -35,6 +36,7 @@ from tokenaudit.transcripts.wire import (
 __all__ = ["UnreadableError", "is_cut_note", "note", "objects", "understand"]
 
 Object = dict[str, Any]
+_KEYS: Final = LINE_KEYS
 T = TypeVar("T")
 _BLANKS: Final = " \t\r\n\ufeff"
 _LONGEST_NUMBER: Final = 300
@@ -96,14 +98,16 @@ def _is_of_request(value: Object) -> bool:
     if kind == "system":
         return value.get("subtype") in {"api_error", "model_fallback"}
     if kind == "user":
-        return values.text(value.get("refusedMessageId")) is not None or _is_cut_note(value)
+        return values.text(value.get(_KEYS["refused_message_id"])) is not None or _is_cut_note(
+            value
+        )
     return kind == "api-request"
 
 
 def is_cut_note(line: bytes) -> bool:
     """Tell whether *line* is the note by which Claude Code lets a model go on whose stream was cut."""
     return any(
-        value.get("type") == "user" and value.get("isMeta") is True and _is_cut_note(value)
+        value.get("type") == "user" and value.get(_KEYS["is_meta"]) is True and _is_cut_note(value)
         for value in objects(line)[0]
     )
 
@@ -123,14 +127,14 @@ def _request(value: Object) -> RequestLine:
         subtype=values.text(value.get("subtype")),
         error=_request_error(error) if isinstance(error, dict) else None,
         trigger=values.text(value.get("trigger")),
-        original_model=values.text(value.get("originalModel")),
+        original_model=values.text(value.get(_KEYS["original_model"])),
         id=values.text(value.get("id")),
-        is_meta=value.get("isMeta") is True,
+        is_meta=value.get(_KEYS["is_meta"]) is True,
         timestamp=_timestamp(value.get("timestamp"), []),
         params=RequestParams(values.text(params.get("model")))
         if isinstance(params, dict)
         else None,
-        refused_message_id=values.text(value.get("refusedMessageId")),
+        refused_message_id=values.text(value.get(_KEYS["refused_message_id"])),
         is_cut=_is_cut_note(value),
     )
 
@@ -159,10 +163,10 @@ def _progress(value: Object) -> ProgressLine | None:
         return None
     return ProgressLine(
         type="progress",
-        data=AgentProgress("agent_progress", message, values.text(data.get("agentId"))),
-        session_id=values.text(value.get("sessionId")),
+        data=AgentProgress("agent_progress", message, values.text(data.get(_KEYS["agent_id"]))),
+        session_id=values.text(value.get(_KEYS["session_id"])),
         cwd=values.text(value.get("cwd")),
-        git_branch=values.text(value.get("gitBranch")),
+        git_branch=values.text(value.get(_KEYS["git_branch"])),
         version=values.text(value.get("version")),
         entrypoint=values.text(value.get("entrypoint")),
     )
@@ -185,33 +189,36 @@ def _assistant(value: Object) -> Assistant | None:
             model=_text(message, "model", odd),
             stop_reason=_text(message, "stop_reason", odd),
         ),
-        is_sidechain=_flag(value, "isSidechain", odd),
+        is_sidechain=_flag(value, _KEYS["is_sidechain"], odd),
         timestamp=_timestamp(value.get("timestamp"), odd),
-        forked_from=_forked_from(value.get("forkedFrom"), odd),
-        cost_usd=_cost(value.get("costUSD"), odd),
+        forked_from=_forked_from(value.get(_KEYS["forked_from"]), odd),
+        cost_usd=_cost(value.get(_KEYS["cost_usd"]), odd),
         **{attribute: _text(value, key, odd) for attribute, key in _TEXTS.items()},
         odd=tuple(dict.fromkeys(odd)),
     )
 
 
 _TEXTS: Final = {
-    "request_id": "requestId",
-    "request_ref": "requestRef",
-    "refused_message_id": "refusedMessageId",
-    "stream_cut_cause": "streamCutCause",
-    "uuid": "uuid",
-    "session_id": "sessionId",
-    "agent_id": "agentId",
-    "cwd": "cwd",
-    "git_branch": "gitBranch",
-    "version": "version",
-    "entrypoint": "entrypoint",
-    "effort": "effort",
-    "attribution_skill": "attributionSkill",
-    "attribution_plugin": "attributionPlugin",
-    "attribution_agent": "attributionAgent",
-    "attribution_mcp_server": "attributionMcpServer",
-    "attribution_mcp_tool": "attributionMcpTool",
+    name: _KEYS[name]
+    for name in (
+        "request_id",
+        "request_ref",
+        "refused_message_id",
+        "stream_cut_cause",
+        "uuid",
+        "session_id",
+        "agent_id",
+        "cwd",
+        "git_branch",
+        "version",
+        "entrypoint",
+        "effort",
+        "attribution_skill",
+        "attribution_plugin",
+        "attribution_agent",
+        "attribution_mcp_server",
+        "attribution_mcp_tool",
+    )
 }
 
 
@@ -341,15 +348,15 @@ def _cost(value: object, odd: list[str]) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if value is not None:
-        odd.append("costUSD")
+        odd.append(_KEYS["cost_usd"])
     return None
 
 
 def _forked_from(value: object, odd: list[str]) -> ForkedFrom | None:
     if isinstance(value, dict):
-        return ForkedFrom(_text(value, "sessionId", odd))
+        return ForkedFrom(_text(value, _KEYS["session_id"], odd))
     if value is not None:
-        odd.append("forkedFrom")
+        odd.append(_KEYS["forked_from"])
     return None
 
 
@@ -360,14 +367,14 @@ def note(value: Object) -> SessionLine:
         subtype=values.text(value.get("subtype")),
         uuid=values.text(value.get("uuid")),
         timestamp=_timestamp(value.get("timestamp"), []),
-        session_id=values.text(value.get("sessionId")),
+        session_id=values.text(value.get(_KEYS["session_id"])),
         cwd=values.text(value.get("cwd")),
-        forked_from=_forked_from(value.get("forkedFrom"), []),
-        custom_title=values.text(value.get("customTitle")),
-        ai_title=values.text(value.get("aiTitle")),
+        forked_from=_forked_from(value.get(_KEYS["forked_from"]), []),
+        custom_title=values.text(value.get(_KEYS["custom_title"])),
+        ai_title=values.text(value.get(_KEYS["ai_title"])),
         summary=values.text(value.get("summary")),
-        leaf_uuid=values.text(value.get("leafUuid")),
-        compact_metadata=_compact_metadata(value.get("compactMetadata")),
+        leaf_uuid=values.text(value.get(_KEYS["leaf_uuid"])),
+        compact_metadata=_compact_metadata(value.get(_KEYS["compact_metadata"])),
     )
 
 
@@ -375,9 +382,9 @@ def _compact_metadata(value: object) -> CompactMetadata | None:
     if not isinstance(value, dict):
         return None
     tokens: list[int | None] = []
-    for key in ("preTokens", "postTokens"):
+    for name in ("pre_tokens", "post_tokens"):
         try:
-            tokens.append(values.count(value.get(key)))
+            tokens.append(values.count(value.get(_KEYS[name])))
         except BadCountError:
             tokens.append(None)
     return CompactMetadata(values.text(value.get("trigger")), tokens[0], tokens[1])

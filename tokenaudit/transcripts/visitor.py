@@ -13,11 +13,12 @@ import msgspec
 
 from tokenaudit.transcripts import tolerant
 from tokenaudit.transcripts.lines import BLOCK, LONGEST_LINE
-from tokenaudit.transcripts.wire import LINE_KEYS, AnyLine, decode_any_line
+from tokenaudit.transcripts.wire import AnyLine, decode_any_line, keys_of
 
 __all__ = ["Line", "lines_in", "lines_of", "understood"]
 
 _BOM: Final = b"\xef\xbb\xbf"
+_KEYS: Final = keys_of(AnyLine)
 
 
 class Line(NamedTuple):
@@ -87,7 +88,7 @@ def _lenient(value: dict[str, Any]) -> tuple[AnyLine, bool]:
     except (msgspec.MsgspecError, RecursionError):
         pass
     line, is_whole = AnyLine(), True
-    for name, key in LINE_KEYS.items():
+    for name, key in _KEYS.items():
         if key in value:
             try:
                 alone = decode_any_line(_written({key: value[key]}))

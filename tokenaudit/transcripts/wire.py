@@ -18,6 +18,7 @@ __all__ = [
     "CUT_NOTE",
     "IS_SIDECHAIN",
     "LINE_KEYS",
+    "REFUSED_MESSAGE_ID",
     "RESULT_KEYS",
     "TOOL_USE_RESULT",
     "AgentProgress",
@@ -323,16 +324,24 @@ class ToolResult(Struct, gc=False, rename="camel"):
     bytes: msgspec.Raw = msgspec.Raw()
 
 
-def keys_of(kind: type[Struct]) -> dict[str, str]:
-    """Return by its name here what each field of *kind* is called in transcripts."""
-    return {each.name: each.encode_name for each in msgspec.structs.fields(kind)}
+def keys_of(*kinds: type[Struct]) -> dict[str, str]:
+    """Return by its name here what each field of *kinds* is called in transcripts."""
+    return {
+        name: key
+        for kind in kinds
+        for name, key in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
+    }
 
 
-LINE_KEYS = keys_of(AnyLine)
+LINE_KEYS = keys_of(
+    *(AgentProgress, Assistant, CompactMetadata, ForkedFrom, ProgressLine, RequestLine),
+    *(SessionLine, AnyLine),
+)
 RESULT_KEYS = keys_of(ToolResult)
 
 AGENT_ID = b'"agentId"'
 IS_SIDECHAIN = b'"isSidechain"'
+REFUSED_MESSAGE_ID = b'"refusedMessageId"'
 TOOL_USE_RESULT = b'"toolUseResult"'
 """Keys as they stand in the bytes of a line."""
 
