@@ -116,23 +116,24 @@ def _estimated(ledger: Ledger, rows: pl.DataFrame) -> Iterator[str]:
     calibration = ledger.calibration
     if calibration is None:
         return
-    if calibration.is_empty():
-        yield "Estimates: none, for too few output counts are final to learn from; what is recorded stands."
-        return
     told = [
-        f"{each['model']} ({format_count(each['finals'])} finals: {_signed(each['total_error'])} in total,"
-        f" {each['median_error']:.0%} in the median response)"
+        f"{each['model']} ({'shipped weights of ' if each['is_shipped'] else ''}{format_count(each['finals'])}"
+        f" finals: {_signed(each['total_error'])} in total, {each['median_error']:.0%} in the median response)"
         for each in calibration.iter_rows(named=True)
     ]
-    yield (
-        "Estimates (est.) of lost output, by what was written: the recorded output is the low one,"
-        f" best is likely, and nine of ten finals keep to high. Their error on finals held out: {_named(told)}."
-    )
+    if told:
+        yield (
+            "Estimates (est.) of lost output, by what was written: the recorded output is the low one,"
+            " best is likely, and of twenty finals, or sessions of them, nineteen keep to high. Their"
+            f" error on finals held out: {_named(told)}."
+        )
+    else:
+        yield "Estimates: none, for too few output counts are final to learn from; what is recorded stands."
     unknown = rows["est_unknown_responses"].sum()
     if unknown:
         yield (
-            f"Not to be estimated, with nothing written on any line: {count(int(unknown), 'response')},"
-            " taken as recorded."
+            "Not to be estimated, for nothing that was written is on disk, or the tokens per character of"
+            f" the model are not known: {count(int(unknown), 'response')}, taken as recorded."
         )
 
 
