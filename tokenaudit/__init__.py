@@ -7,7 +7,7 @@ TYPE_CHECKING = False  # typing's own takes a quarter of the time that the statu
 if TYPE_CHECKING:
     from typing import Any
 
-    from tokenaudit.api import Agent, Ledger, Session, load
+    from tokenaudit.api import Agent, Claimed, Ledger, Session, load
     from tokenaudit.model.errors import (
         ConfigError,
         NoTranscriptsError,
@@ -29,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "Claimed",
     "ConfigError",
     "Intake",
     "Layout",
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 _HOME = {
-    **dict.fromkeys(("Agent", "Ledger", "Session", "load"), "api"),
+    **dict.fromkeys(("Agent", "Claimed", "Ledger", "Session", "load"), "api"),
     **dict.fromkeys(
         ("ConfigError", "NoTranscriptsError", "OutputError", "TokenauditError", "UsageError"),
         "model.errors",

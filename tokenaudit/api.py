@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from tokenaudit import transcripts
+from tokenaudit.audit.check.evidence import Evidence
+from tokenaudit.audit.reconcile.session_claims import SessionBridge, session_bridges
 from tokenaudit.config.settings import find_zone
 from tokenaudit.ledger import frame as ledgers
 from tokenaudit.model.errors import UsageError
 from tokenaudit.model.terms import Intake, Usage
 from tokenaudit.pricing.sources import rates_in_force
 from tokenaudit.reports import registry
+from tokenaudit.reports.claimed import CLAIMED, row_of
 from tokenaudit.reports.report import Report
 from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import WEEKDAYS, Selection
@@ -27,7 +31,7 @@ from tokenaudit.store import facts_without_store
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Agent", "Ledger", "Session", "load"]
+__all__ = ["Agent", "Claimed", "Ledger", "Session", "load"]
 
 
 class Agent(Struct, frozen=True):
@@ -37,6 +41,32 @@ class Agent(Struct, frozen=True):
     agent_type: str | None
     description: str | None
     usage: Usage
+
+
+class Claimed(Struct, frozen=True):
+    """What Claude Code says itself that a session used, beside what is counted, in US dollars.
+
+    `claimed_usd` is the sum of all that follows it.
+    """
+
+    source: str
+    """Where it says so: `cost-state line`, `.claude.json`."""
+    scope: str
+    """What of the session that is about; `note` says more."""
+    stated_usd: Decimal
+    """What it says."""
+    claimed_usd: Decimal
+    """The same, without totals of sessions before it that it goes on from."""
+    counted_usd: Decimal
+    """What is counted here, of the same responses."""
+    unrecorded_usd: Decimal
+    """Calls that are on no line of transcripts."""
+    lost_output_usd: Decimal
+    """Output that no line tells."""
+    price_difference_usd: Decimal
+    scope_difference_usd: Decimal
+    unexplained_usd: Decimal
+    note: str | None
 
 
 class Session(Struct, frozen=True):
@@ -52,6 +82,8 @@ class Session(Struct, frozen=True):
     versions: tuple[str, ...]
     usage: Usage
     agents: tuple[Agent, ...]
+    claimed: Claimed | None = None
+    """What Claude Code says itself; None where it says nothing."""
 
 
 class Ledger:
@@ -134,7 +166,19 @@ class Ledger:
                 )
                 for agent in agents.iter_rows(named=True)
             ),
+            claimed=self._claims({session_id}).get(session_id),
         )
+
+    def claims(self) -> Mapping[str, Claimed]:
+        """Return what Claude Code says itself of sessions, by session id, of those of which it does."""
+        return self._claims(None)
+
+    def _claims(self, only: Collection[str] | None) -> dict[str, Claimed]:
+        now = datetime.now(UTC)
+        evidence = Evidence(self._ledger.facts, self._ledger, self._ledger.frame, now)
+        return {
+            found.claim.session_id: _claimed(found) for found in session_bridges(evidence, only)
+        }
 
     def report(
         self,
@@ -175,7 +219,7 @@ class Ledger:
     def to_report(self, now: datetime | None = None) -> dict[str, Any]:
         """Return everything as one JSON-ready object; *now* is what it calls `generated_at`.
 
-        `{generated_at, timezone, summary, sessions: [{..., usage, responses: [...]}], rates, intake,
+        `{generated_at, timezone, summary, sessions: [{..., usage, claimed, responses: [...]}], rates, intake,
         pricing}`: money as decimal texts, times in UTC, so that nothing is rounded on the way.
         """
         return {
@@ -190,12 +234,19 @@ class Ledger:
 
     def _session_objects(self) -> list[dict[str, Any]]:
         rows = self.frame.partition_by("session_id", as_dict=True)
+        claims = self.claims()
         objects = []
         for facts in self.sessions.iter_rows(named=True):
             own = rows.get((facts["session_id"],), self.frame.clear())
             responses = [_plain_row(row) for row in own.iter_rows(named=True)]
+            claimed = claims.get(facts["session_id"])
             objects.append(
-                {**_plain_row(facts), "usage": _usage(ledgers.totals(own)), "responses": responses}
+                {
+                    **_plain_row(facts),
+                    "usage": _usage(ledgers.totals(own)),
+                    "claimed": None if claimed is None else _plain_row(asdict(claimed)),
+                    "responses": responses,
+                }
             )
         return objects
 
@@ -266,6 +317,12 @@ def _selection(timezone: str, start_of_week: str) -> Selection:
             f"not a day of the week: {start_of_week}", hint=f"There are: {', '.join(WEEKDAYS)}."
         )
     return Selection(timezone=timezone, start_of_week=start_of_week)
+
+
+def _claimed(found: SessionBridge) -> Claimed:
+    names = (column.name for column in CLAIMED)
+    row = dict(zip(names, row_of(found, None), strict=True))
+    return Claimed(**{name: row[name] for name in Claimed.__struct_fields__})
 
 
 def _usage(usage: Usage) -> dict[str, Any]:

@@ -8,15 +8,17 @@ from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING
 
-from tokenaudit import transcripts
+from tokenaudit import limits, transcripts
 from tokenaudit.cli.options import Options, Source
 from tokenaudit.cli.progress import progress_bar
 from tokenaudit.cli.settings import store_folder
+from tokenaudit.config.directories import data_folder
 from tokenaudit.config.settings import Settings
 from tokenaudit.model.errors import NoTranscriptsError, StoreError, UsageError
 from tokenaudit.render.clean import visible
 from tokenaudit.store import Store, facts_without_store
 from tokenaudit.transcripts import DEMO, Discovery
+from tokenaudit.transcripts.totals import recorded_totals
 
 if TYPE_CHECKING:
     from tokenaudit.ledger.frame import Ledger
@@ -91,11 +93,19 @@ def _read(options: Options, settings: Settings) -> "tuple[Facts, Store | None]":
         readings = transcripts.read(extents, jobs=jobs, progress=progress)
         # Only now is Polars imported: it starts threads, from which no process may be forked.
         if store is None or plan is None:
-            return facts_without_store(discovery, readings), None
+            return _with_recorded(facts_without_store(discovery, readings), source), None
         facts = store.take(plan, readings, now_ns=time_ns(), only_present=source.only_present)
     for note in store.notes:
         sys.stderr.write(f"tokenaudit: {visible(note)}\n")
-    return facts, store
+    return _with_recorded(facts, source), store
+
+
+def _with_recorded(facts: "Facts", source: Source) -> "Facts":
+    """Return *facts* with the totals that a status line recorded of these sessions."""
+    if source.demo:
+        return facts
+    folder = str(data_folder() / limits.FOLDER)
+    return facts.with_totals(recorded_totals(limits.read_all(folder), folder))
 
 
 def read_both_ways(

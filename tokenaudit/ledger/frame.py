@@ -178,6 +178,8 @@ class Ledger:
     """The basis of all costs (R12)."""
     card: RateCard
     """The rates by which all was priced."""
+    facts: Facts
+    """What transcripts and Claude Code itself say: what the ledger was made of, and stands beside."""
     calibration: pl.DataFrame | None = None
     """How estimates were fitted; see CALIBRATION. None where none were asked for."""
 
@@ -208,6 +210,7 @@ def build(facts: Facts, card: RateCard, columns: Collection[str] | None = None) 
         intake=_intake(facts, merged, frame),
         pricing=card.basis,
         card=card,
+        facts=facts,
     )
 
 

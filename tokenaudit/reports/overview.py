@@ -1,5 +1,6 @@
 """The first thing a user sees: how much in all, today and this week, and where it went."""
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -7,7 +8,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from msgspec.structs import replace
 
+from tokenaudit.audit.reconcile.session_claims import plain_sums, stated_costs
 from tokenaudit.ledger.frame import Ledger, measures
+from tokenaudit.model.units import format_cost
 from tokenaudit.reports.budgets import standing
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.request import Layout, Request
@@ -28,7 +31,9 @@ def overview(ledger: Ledger, request: Request) -> Report:
     selection, shape = request.selection, request.shape
     today = request.now.astimezone(ZoneInfo(selection.timezone)).date()
     top = replace(shape, sort=None, descending=None, limit=shape.limit or _TOP, breakdown=False)
-    titles = ledger.sessions.select("session_id", "title")
+    facts = ledger.sessions.select("session_id", "title").join(
+        stated_costs(ledger.facts.totals), on="session_id", how="left"
+    )
     budgets = standing(ledger, request)
     sections = (
         _periods(rows, selection, today, shape),
@@ -39,13 +44,29 @@ def overview(ledger: Ledger, request: Request) -> Report:
             top,
             name="sessions",
             title="Top sessions",
-            facts=titles,
-            fact_columns=(Column("title", Unit.TEXT, "Title"),),
+            facts=facts,
+            fact_columns=(
+                Column("title", Unit.TEXT, "Title"),
+                Column("stated_usd", Unit.USD, "Claude Code", essential=False, quiet=True),
+            ),
         ),
         table(rows, [DIMENSIONS["project"]], top, name="projects", title="Top projects"),
         table(rows, [DIMENSIONS["model"]], top, name="models", title="Top models"),
     )
-    return assemble(ledger, request, rows, sections, title="Overview")
+    report = assemble(ledger, request, rows, sections, title="Overview")
+    claims = list(_claims(ledger, rows)) if shape.with_cost else []
+    return replace(report, notes=(*claims, *report.notes))
+
+
+def _claims(ledger: Ledger, rows: pl.DataFrame) -> Iterator[str]:
+    """Say what Claude Code says itself of sessions, where it does, beside ours of the same."""
+    chosen = ledger.frame.join(rows.select("session_id").unique(), on="session_id", how="semi")
+    number, theirs, ours = plain_sums(ledger.facts.totals, chosen)
+    if number:
+        yield (
+            f"Claude Code says itself of {number:,} {'session' if number == 1 else 'sessions'}:"
+            f" {format_cost(theirs)}; ours of the same: {format_cost(ours)} (why: sessions --claimed)."
+        )
 
 
 def _periods(rows: pl.DataFrame, selection: Selection, today: date, shape: Layout) -> Section:

@@ -1,6 +1,8 @@
 """Bridges as a report: their figure, the steps, ours; rows of a claim sum exactly to its last one."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from operator import add
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -8,25 +10,29 @@ import polars as pl
 from msgspec.structs import replace
 
 from tokenaudit.audit.check.evidence import Evidence
-from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Figure
-from tokenaudit.audit.reconcile.claims import Claim
+from tokenaudit.audit.check.finding import counted
+from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Cause, Figure, Step, bridged
+from tokenaudit.audit.reconcile.claims import Claim, ClaimError, ClaimKind
 from tokenaudit.audit.reconcile.comparison import reconciled
 from tokenaudit.audit.reconcile.export_diff import Choose
+from tokenaudit.audit.reconcile.session_claims import bridge_of, scoped
 from tokenaudit.audit.verify.provenance import Filters
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.cost import USD
+from tokenaudit.reports.claimed import claims_of, table_of
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import Selection, select
 from tokenaudit.reports.usage import assemble
 from tokenaudit.store.facts import Facts
 
-__all__ = ["chooser", "reconcile"]
+__all__ = ["bridge_section", "chooser", "reconcile", "reconcile_all"]
 
 _COLUMNS: Final = (
     Column("source", Unit.TEXT, "Source"),
     Column("shape", Unit.TEXT, "Shape", screen=False),
     Column("step", Unit.TEXT, "Step"),
+    Column("cause", Unit.TEXT, "Cause", screen=False),
     Column("basis", Unit.TEXT, "Basis"),
     Column("input_tokens", Unit.TOKENS, "Input", quiet=True),
     Column("output_tokens", Unit.TOKENS, "Output", quiet=True),
@@ -61,18 +67,72 @@ def reconcile(
     rows = select(ledger.frame, request.selection).collect()
     zone = request.selection.timezone
     evidence = Evidence(facts, ledger, rows, request.now, zone)
-    bridges = [reconciled(claim, evidence, chooser(ledger)) for claim in claims]
-    found = [row for bridge in bridges for row in _rows(bridge)]
-    columns = tuple(_column(each, len(bridges)) for each in _COLUMNS)
-    frame = pl.DataFrame(found, {each.name: _TYPES[each.unit] for each in _COLUMNS}, orient="row")
+    bridges = [_bridge(claim, evidence, chooser(ledger)) for claim in claims]
     title = f"From {claims[0].shape} to ours" if len(claims) == 1 else "From theirs to ours"
-    sections = (Section("bridge", title, columns, frame), _explained(found, len(claims)))
+    sections = (bridge_section(bridges, name="bridge", title=title), _explained(bridges))
     report = assemble(ledger, request, rows, sections, title=title)
     notes = [
         f"{PurePath(each.claim.source).name}: {note}" for each in bridges for note in each.notes
     ]
     skipped = [f"Not compared: {other}" for other in others]
     return Report(report.title, report.sections, report.meta, (*notes, *skipped, *report.notes))
+
+
+def _bridge(claim: Claim, evidence: Evidence, choose: Choose) -> Bridge:
+    """Return the bridge from *claim*; of Claude Code's own of one session over what that covers."""
+    of_session = scoped(claim, evidence) if not evidence.is_filtered else None
+    if of_session is not None:
+        return bridge_of(of_session, evidence).bridge
+    return reconciled(claim, evidence, choose)
+
+
+def reconcile_all(ledger: Ledger, request: Request) -> Report:
+    """Return the bridge from all that Claude Code says of sessions to ours over the same, and each claim.
+
+    Raises ClaimError where it says of none of them what it used.
+    """
+    rows = select(ledger.frame, request.selection).collect()
+    found = claims_of(ledger, request, rows)
+    if not found:
+        raise ClaimError("nothing to reconcile with", hint=_NO_CLAIMS)
+    whole = _joined([one.bridge for one in found])
+    title = f"From what Claude Code says of {counted(len(found), 'session')} to ours"
+    table = table_of(found, ledger, request.shape)
+    sections = (bridge_section([whole], name="bridge", title=title), table, _explained([whole]))
+    report = assemble(ledger, request, rows, sections, title=title)
+    notes = (*dict.fromkeys(whole.notes), *report.notes)
+    return Report(report.title, report.sections, report.meta, notes, report.cost_usd)
+
+
+_NO_CLAIMS: Final = (
+    "Name a file that states a total, or a folder of them. Of none of these sessions does Claude Code say"
+    " itself what it used: newer versions do, in cost-state lines and in .claude.json."
+)
+
+
+def _joined(bridges: Sequence[Bridge]) -> Bridge:
+    """Return the sum of *bridges*: steps of one name, cause and basis are one; the unexplained stays last.
+
+    Tokens are told where all tell them.
+    """
+    theirs, ours = (
+        reduce(add, (getattr(bridge, name) for bridge in bridges)) for name in ("theirs", "ours")
+    )
+    steps: dict[tuple[str, Cause, Basis], Step] = {}
+    for step in (step for bridge in bridges for step in bridge.steps[:-1]):
+        key = step.name, step.cause, step.basis
+        known = steps.get(key)
+        steps[key] = step if known is None else replace(known, change=known.change + step.change)
+    claim = Claim(ClaimKind.COST_STATE, "Claude Code", (), is_of_claude_code=True)
+    return bridged(claim, theirs, list(steps.values()), ours)
+
+
+def bridge_section(bridges: Sequence[Bridge], *, name: str, title: str) -> Section:
+    """Return the steps of *bridges*, one after the other, as a section."""
+    found = [row for bridge in bridges for row in _rows(bridge)]
+    columns = tuple(_column(each, len(bridges)) for each in _COLUMNS)
+    frame = pl.DataFrame(found, {each.name: _TYPES[each.unit] for each in _COLUMNS}, orient="row")
+    return Section(name, title, columns, frame)
 
 
 def _column(column: Column, claims: int) -> Column:
@@ -98,12 +158,14 @@ def chooser(ledger: Ledger) -> Choose:
 def _rows(bridge: Bridge) -> Iterator[tuple[Any, ...]]:
     claim = bridge.claim
     named = (PurePath(claim.source).name, claim.shape.value)
-    yield (*named, "theirs", Basis.STATED.value, *_figure(bridge.theirs), _scope(claim))
+    yield (*named, "theirs", None, Basis.STATED.value, *_figure(bridge.theirs), _scope(claim))
     for step in bridge.steps:
-        yield (*named, step.name, step.basis.value, *_figure(step.change), step.note)
+        told = (step.name, step.cause.value, step.basis.value)
+        yield (*named, *told, *_figure(step.change), step.note)
     yield (
         *named,
         "ours",
+        None,
         Basis.OURS.value,
         *_figure(bridge.ours),
         "The ledger, over the same scope.",
@@ -130,11 +192,12 @@ def _scope(claim: Claim) -> str:
     return ", ".join(parts) + "."
 
 
-def _explained(rows: Sequence[tuple[Any, ...]], claims: int) -> Section:
+def _explained(bridges: Sequence[Bridge]) -> Section:
     """Return what the steps are, each once; with their basis, where the bridges have no room for it."""
+    claims, rows = len(bridges), [row for bridge in bridges for row in _rows(bridge)]
     ends = {"theirs", "ours"} if claims > 1 else set()
     left_out = {"unexplained", *ends}
-    notes = {(row[2], row[3]): row[-1] for row in rows if row[2] not in left_out}
+    notes = {(row[2], row[4]): row[-1] for row in rows if row[2] not in left_out}
     columns = [column for column in _NOTES if claims > 1 or column.name != "basis"]
     frame = pl.DataFrame(
         [(*key, note) for key, note in notes.items()],

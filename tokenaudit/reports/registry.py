@@ -8,6 +8,7 @@ from tokenaudit.model.errors import UsageError
 from tokenaudit.reports.blocks import blocks
 from tokenaudit.reports.budgets import forecast
 from tokenaudit.reports.cache import cache
+from tokenaudit.reports.claimed import claimed
 from tokenaudit.reports.context import contexts
 from tokenaudit.reports.listing import ledger_rows, refused_rows, reject_rows
 from tokenaudit.reports.overview import overview
@@ -46,6 +47,7 @@ REPORTS: Final[Mapping[str, tuple[Answer, Columns | None]]] = {
     "overview": _naming(overview, "session_id", "project", "model"),
     **{name: _over_time(name) for name in PERIODS},
     "blocks": _naming(blocks),
+    "claimed": (claimed, None),
     "context": (contexts, None),
     "forecast": (forecast, None),
     "sessions": _naming(sessions, "session_id", "agent_id"),

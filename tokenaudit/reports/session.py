@@ -1,12 +1,15 @@
 """One session in full: what it is, and apart from that what its agents used."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 from msgspec.structs import replace
 
+from tokenaudit.audit.reconcile.session_claims import session_bridges
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.model.errors import UsageError
+from tokenaudit.reports.claimed import evidence_of
+from tokenaudit.reports.reconcile import bridge_section
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.request import Layout, Request, discounted
 from tokenaudit.reports.selection import DIMENSIONS, select
@@ -15,6 +18,7 @@ from tokenaudit.reports.usage import assemble, table
 __all__ = ["find_session", "session"]
 
 _MOST_CANDIDATES = 5
+_CLAIMED = "From what Claude Code says itself to ours"
 
 
 def find_session(ledger: Ledger, start: str) -> str:
@@ -45,7 +49,8 @@ def session(ledger: Ledger, request: Request, start: str) -> Report:
     """Return the report of the session whose id begins with *start*.
 
     Its sections: its agents, whose rows add up to the session; its models; its hours, with the
-    compactions in each; and its facts, which are not usage.
+    compactions in each; what Claude Code says itself that it used, with a bridge to ours; and its facts,
+    which are not usage.
     """
     session_id = find_session(ledger, start)
     rows = (
@@ -59,6 +64,7 @@ def session(ledger: Ledger, request: Request, start: str) -> Report:
         _agents(ledger, rows, session_id, shape),
         table(rows, [DIMENSIONS["model"]], plain, name="models", title="By model"),
         _timeline(ledger, rows, request.selection.timezone, session_id, plain),
+        *_claimed(ledger, request, session_id),
         _facts(facts),
     )
     title = facts["title"].item() or "untitled"
@@ -105,6 +111,13 @@ def _timeline(
             Column("compactions", Unit.COUNT, "Compactions", essential=False, quiet=True),
         ),
     )
+
+
+def _claimed(ledger: Ledger, request: Request, session_id: str) -> Iterator[Section]:
+    """Yield the bridge from what Claude Code says of the session to ours, where it says anything."""
+    evidence = evidence_of(ledger, request, ledger.frame)
+    for found in session_bridges(evidence, {session_id}):
+        yield bridge_section([found.bridge], name="claimed", title=_CLAIMED)
 
 
 def _facts(facts: pl.DataFrame) -> Section:

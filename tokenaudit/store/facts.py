@@ -18,7 +18,7 @@ from tokenaudit.store.merge_cache import MergeCache, meeting
 from tokenaudit.store.rows import TABLES, LazyRows, Rows, written
 from tokenaudit.store.segments import Tables
 from tokenaudit.transcripts import SessionTotal
-from tokenaudit.transcripts.totals import total_rows
+from tokenaudit.transcripts.totals import TotalSource, total_rows
 
 __all__ = [
     "COMPACTIONS",
@@ -98,11 +98,10 @@ REQUESTS: Final[Mapping[str, Any]] = _by_path("requests")
 Of a request that is answered where it was sent nothing is left but that `transcripts` counts it.
 """
 
-TOTALS: Final[Mapping[str, Any]] = _by_path("totals")
+TOTALS: Final[Mapping[str, Any]] = {**_by_path("totals"), "source": _TEXT}
 """What Claude Code says itself that sessions used: a row for each model of each total.
 
-From a `cost-state` line of a transcript, or from a file beside a root: then `line` is null. Never part
-of any sum of ours.
+`source` is a `TotalSource`; only a total of a transcript has a `line`. Never part of any sum of ours.
 """
 
 
@@ -155,6 +154,14 @@ class Facts:
         """Return the same facts with what was merged of them."""
         same = copy(self)
         vars(same)["kept"] = kept
+        return same
+
+    def with_totals(self, totals: Sequence[SessionTotal]) -> "Facts":
+        """Return the same facts with more that Claude Code states of sessions."""
+        if not totals:
+            return self
+        same = copy(self)
+        vars(same)["_totals"] = lambda: pl.concat([self.totals, _stated(totals)])
         return same
 
     def without(self, paths: Collection[str]) -> "Facts":
@@ -340,11 +347,17 @@ def _of_sessions(totals: pl.DataFrame, transcripts: pl.DataFrame) -> pl.DataFram
         return pl.DataFrame(schema=TOTALS)
     own = transcripts.select("path", own="session_id")
     joined = totals.join(own, on="path", how="left", maintain_order="left")
-    return joined.with_columns(session_id=pl.coalesce("session_id", "own")).select(TOTALS.keys())
+    return joined.with_columns(
+        session_id=pl.coalesce("session_id", "own"), source=pl.lit(TotalSource.COST_STATE.value)
+    ).select(TOTALS.keys())
 
 
 def _stated(totals: Sequence[SessionTotal]) -> pl.DataFrame:
-    rows = [{**row, "path": written(total.path)} for total in totals for row in total_rows([total])]
+    rows = [
+        {**row, "path": written(total.path), "source": total.source.value}
+        for total in totals
+        for row in total_rows([total])
+    ]
     return pl.DataFrame(rows, {**TOTALS, "start_time": pl.Int64}).cast(pl.Schema(TOTALS))
 
 

@@ -4,6 +4,8 @@ Evidence, never usage: it stands beside our figures, and is in none of their sum
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +21,11 @@ __all__ = [
     "GLOBAL_CONFIG",
     "ModelTotal",
     "SessionTotal",
+    "TotalSource",
     "config_places",
     "global_totals",
     "model_total",
+    "recorded_totals",
     "total_on",
     "total_rows",
 ]
@@ -34,6 +38,17 @@ GLOBAL_CONFIG: Final = ".claude.json"
 
 _LARGEST_CONFIG: Final = 64 * inputs.MEBIBYTE
 _LARGEST_COST: Final = 1e15
+
+
+class TotalSource(StrEnum):
+    """Where Claude Code states what a session used."""
+
+    COST_STATE = "cost-state"
+    """A line of the session's own transcript."""
+    GLOBAL_CONFIG = ".claude.json"
+    """What it keeps of the last session of each project."""
+    STATUS_LINE = "status line"
+    """What it told a status line, which recorded it."""
 
 
 class ModelTotal(msgspec.Struct, frozen=True):
@@ -65,6 +80,7 @@ class SessionTotal(msgspec.Struct, frozen=True):
     models: tuple[ModelTotal, ...]
     path: str | None = None
     """Of the file that is no transcript."""
+    source: TotalSource = TotalSource.COST_STATE
 
 
 def total_on(value: Mapping[str, Any], line: int | None = None) -> SessionTotal:
@@ -210,6 +226,27 @@ def _of_project(project: Mapping[str, Any], path: str) -> Iterator[SessionTotal]
             _cost(project["lastCost"], "lastCost"),
             _models(project.get("lastModelUsage"), "lastModelUsage"),
             path,
+            TotalSource.GLOBAL_CONFIG,
         )
     except BadCountError:
         return
+
+
+# beside a status line
+
+
+def recorded_totals(evidence: Iterable[Mapping[str, Any]], folder: str) -> list[SessionTotal]:
+    """Return what a status line recorded in *folder*; see `limits.read_all`. Of each session the last."""
+    last: dict[str, tuple[int, SessionTotal]] = {}
+    for each in evidence:
+        session_id, when = values.text(each.get("session_id")), each.get("recorded_at")
+        if not session_id or not isinstance(when, int) or each.get("total_cost_usd") is None:
+            continue
+        with suppress(BadCountError):
+            cost = _cost(each["total_cost_usd"], "total_cost_usd")
+            total = SessionTotal(
+                None, session_id, None, None, cost, (), folder, TotalSource.STATUS_LINE
+            )
+            if session_id not in last or when >= last[session_id][0]:
+                last[session_id] = when, total
+    return [total for _, total in last.values()]

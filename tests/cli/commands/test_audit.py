@@ -236,7 +236,7 @@ def test_reconcile_several_at_once(
 
 
 def test_reconcile_without_a_file(capfd: pytest.CaptureFixture[str]) -> None:
-    """It says what it wants."""
-    code, _, err = run(capfd, "reconcile")
+    """Where Claude Code says nothing itself, it says what it wants."""
+    code, _, err = run(capfd, "reconcile", "--root", PLAIN)
 
     assert (2, "nothing to reconcile with" in err) == (code, True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from tokenaudit.audit.check.assertions import Rule, broken
+from tokenaudit.audit.check.claimed import claimed
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.check.finding import Finding
 from tokenaudit.audit.check.history import history
@@ -24,6 +25,7 @@ FAMILIES: Final[Sequence[Callable[[Evidence], Iterator[Finding]]]] = (
     missing,
     requests,
     history,
+    claimed,
 )
 """Each draws its findings from the evidence, in the order in which they are worth telling."""
 

@@ -9,7 +9,6 @@ import typer
 
 from tokenaudit.cli.app import AUDIT, command, report, show
 from tokenaudit.cli.options import Filter, Options, Output, Pricing, Source
-from tokenaudit.model.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenaudit.cli.pipeline import Run
@@ -109,6 +108,7 @@ def doctor(run: "Run") -> "Report":
 
 @report(
     "reconcile",
+    "reconcile",
     "export --json -o export.json; tokenaudit reconcile export.json",
     "reconcile . --json",
     panel=AUDIT,
@@ -120,31 +120,24 @@ def reconcile(
         Path | None,
         typer.Argument(
             metavar="FILE|DIR",
-            help="A file that states a total, or a folder of them; of --demo its own may be left out.",
+            help="A file that states a total, or a folder of them. Without it: all that Claude Code says itself.",
             show_default=False,
         ),
     ] = None,
 ) -> "Report":
-    """Bridge from another total to ours: claude -p, status line, telemetry, Console, ccusage, exports."""
+    """Bridge from another total to ours: Claude Code's own, telemetry, Console, ccusage, exports."""
     from tokenaudit.audit.reconcile.claims import read_claims
+    from tokenaudit.transcripts import DEMO
 
-    claims, others = read_claims(_claimed(run.options, path))
+    if path is None and run.options.source.demo:
+        path = DEMO / "claims"
+    claims, others = read_claims(path) if path is not None else ([], [])
     ledger = run.ledger
-    from tokenaudit.reports.reconcile import reconcile
+    from tokenaudit.reports.reconcile import reconcile, reconcile_all
 
+    if path is None:
+        return reconcile_all(ledger, run.request)
     return reconcile(ledger, run.facts, run.request, claims, others)
-
-
-def _claimed(options: Options, path: Path | None) -> Path:
-    if path is not None:
-        return path
-    if options.source.demo:
-        from tokenaudit.transcripts import DEMO
-
-        return DEMO / "claims"
-    raise UsageError(
-        "nothing to reconcile with", hint="Name a file that states a total, or a folder of them."
-    )
 
 
 def _is_changed(report: "Report") -> bool:

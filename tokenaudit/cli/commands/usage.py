@@ -83,14 +83,30 @@ _add(
     "hourly --last 2",
     "hourly --json",
 )
-_add(
+
+
+@command(
     "sessions",
-    USAGE,
-    "Usage per session, the latest first.",
     "sessions -n 10",
     "sessions --sort cost",
-    "sessions --project webshop",
+    "sessions --claimed",
+    panel=USAGE,
 )
+def sessions(
+    options: Options,
+    *,
+    claimed: Annotated[
+        bool,
+        typer.Option(
+            "--claimed",
+            help="What Claude Code says itself that each used, beside ours, and why they differ.",
+        ),
+    ] = False,
+) -> None:
+    """Usage per session, the latest first; or what Claude Code says of each."""
+    _show("claimed" if claimed else "sessions", options, command="sessions")
+
+
 _add(
     "agents",
     USAGE,

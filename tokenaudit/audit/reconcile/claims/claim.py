@@ -26,6 +26,8 @@ class ClaimKind(StrEnum):
 
     RESULT = "a result of claude -p"
     STATUS_LINE = "status-line evidence"
+    COST_STATE = "cost-state line"
+    LAST_SESSION = ".claude.json"
     STATS_CACHE = "stats-cache.json"
     OTEL_EVENTS = "OpenTelemetry api_request events"
     OTEL_METRICS = "OpenTelemetry metrics"

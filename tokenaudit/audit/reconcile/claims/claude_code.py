@@ -1,9 +1,12 @@
-"""Claims of Claude Code itself: results of `claude -p`, status lines, stats-cache.json."""
+"""Claims of Claude Code itself: of sessions, results of `claude -p`, status lines, stats-cache.json."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, Final
+
+from msgspec import Struct
 
 from tokenaudit.audit.reconcile.claims.claim import (
     Claim,
@@ -16,12 +19,70 @@ from tokenaudit.audit.reconcile.claims.claim import (
     summed,
 )
 from tokenaudit.transcripts import ModelTotal, model_total
+from tokenaudit.transcripts.totals import TotalSource
 from tokenaudit.transcripts.values import BadCountError
 
-__all__ = ["result", "stats_cache", "status_line"]
+__all__ = ["Stated", "result", "stated", "stats_cache", "status_line"]
 
 _KNOWN_STATS: Final = 3
 Value = Mapping[str, Any]
+
+
+class Stated(Struct, frozen=True):
+    """A total that Claude Code states of one session, and what it says of when that counts."""
+
+    session_id: str
+    claim: Claim
+    line: int | None = None
+    """Of the transcript that it stands in; None where it stands in none."""
+    start: datetime | None = None
+    """From when on it counts; None where it does not say so."""
+    duration_s: float | None = None
+    """How long the process had run; None where it does not say so."""
+
+
+def stated(totals: Iterable[Mapping[str, Any]]) -> list[Stated]:
+    """Return what is stated of sessions, from the rows of `store.facts.TOTALS`.
+
+    In their order; rows of one total stand together.
+    """
+    keys = ("path", "line", "session_id")
+    groups = groupby(totals, lambda row: tuple(row[key] for key in keys))
+    return [
+        _stated(path, line, session_id, list(rows))
+        for (path, line, session_id), rows in groups
+        if session_id is not None
+    ]
+
+
+def _stated(
+    path: str, line: int | None, session_id: str, rows: Sequence[Mapping[str, Any]]
+) -> Stated:
+    first = rows[0]
+    cost = money(first["total_cost_usd"], path)
+    lines = tuple(_line(_model_total(row)) for row in rows if row["model"] is not None)
+    duration = first["duration_ms"]
+    claim = Claim(
+        _KINDS[TotalSource(first["source"])],
+        path,
+        lines or (Line(None, None, cost),),
+        cost_usd=cost,
+        sessions=frozenset({session_id}),
+        is_of_claude_code=True,
+    )
+    seconds = None if duration is None else duration / 1000
+    return Stated(session_id, claim, line, first["start_time"], seconds)
+
+
+_KINDS: Final = {
+    TotalSource.COST_STATE: ClaimKind.COST_STATE,
+    TotalSource.GLOBAL_CONFIG: ClaimKind.LAST_SESSION,
+    TotalSource.STATUS_LINE: ClaimKind.STATUS_LINE,
+}
+
+
+def _model_total(row: Mapping[str, Any]) -> ModelTotal:
+    return ModelTotal(**{name: row[name] for name in ModelTotal.__struct_fields__})
 
 
 def result(values: Sequence[Value], source: str) -> Claim | None:

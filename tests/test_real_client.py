@@ -1,0 +1,132 @@
+"""What the real client wrote, against what the server gave it: the truth by construction.
+
+The data is no part of the project: it is looked for where TOKENAUDIT_CLIENT_DATA says, else in the
+folder that lies beside the checkout, and these tests are skipped where it is absent.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from functools import cache, reduce
+from operator import add
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from evidence import evidence
+
+from tokenaudit.audit.check.evidence import Evidence
+from tokenaudit.audit.reconcile.bridge import Figure
+from tokenaudit.audit.reconcile.claims import Counts, read_claims
+from tokenaudit.audit.reconcile.session_claims import Scope, SessionBridge, session_bridges
+from tokenaudit.ledger.frame import TOKENS
+
+BESIDE = Path(__file__).parents[2] / "shared" / "data" / "client"
+CLIENT = Path(os.environ.get("TOKENAUDIT_CLIENT_DATA", BESIDE))
+SCENARIOS: Final = sorted(path.parent for path in CLIENT.glob("*/*/truth.json"))
+ON_NO_LINE: Final = {"refused": 2, "terminal_wander": 1}
+"""Whole calls without a kind of their own that are on no line: two empty refusals, one `/btw`."""
+BROKEN_OFF: Final = "aborted"
+
+pytestmark = pytest.mark.skipif(not SCENARIOS, reason="what the client wrote is not here")
+
+
+@cache
+def held(scenario: Path) -> Evidence:
+    return evidence(scenario / "root")
+
+
+@cache
+def bridges(scenario: Path) -> list[SessionBridge]:
+    return session_bridges(held(scenario))
+
+
+@pytest.fixture(params=SCENARIOS, ids=lambda path: path.name)
+def scenario(request: pytest.FixtureRequest) -> Path:
+    assert isinstance(request.param, Path)
+    return request.param
+
+
+def answered(scenario: Path) -> list[dict[str, Any]]:
+    calls: list[dict[str, Any]] = json.loads((scenario / "truth.json").read_text("utf-8"))
+    return [call for call in calls if call["outcome"].startswith(("complete", BROKEN_OFF))]
+
+
+def given(usage: Mapping[str, Any]) -> tuple[int, ...]:
+    """The classes of tokens of a call, as the server gave them."""
+    split = usage["cache_creation"]
+    return (
+        usage["input_tokens"],
+        usage["output_tokens"],
+        usage["cache_read_input_tokens"],
+        split["ephemeral_5m_input_tokens"],
+        split["ephemeral_1h_input_tokens"],
+    )
+
+
+def test_whole_calls_have_the_tokens_that_the_server_gave(scenario: Path) -> None:
+    """Subagents, resumes, retries and fallbacks included; on no line is what was never answered."""
+    rows = held(scenario).ledger.frame.select("response_id", *TOKENS).iter_rows()
+    counted = {name: counts for name, *counts in rows}
+    calls = {call["id"]: call for call in answered(scenario)}
+    whole = {
+        name: [*given(call["usage"])]
+        for name, call in calls.items()
+        if call["outcome"] == "complete" and not call.get("kind")
+    }
+    on_lines = whole.keys() & counted.keys()
+
+    assert ON_NO_LINE.get(scenario.name, 0) == len(whole) - len(on_lines)
+    assert {name: whole[name] for name in on_lines} == {name: counted[name] for name in on_lines}
+    assert counted.keys() <= calls.keys()
+
+
+def total(figures: Iterable[Figure]) -> Figure:
+    return reduce(add, figures, Figure(Counts(), Decimal(0)))
+
+
+def test_claims_are_about_what_was_answered(scenario: Path) -> None:
+    """Predecessors subtracted, the sum of all claims is that of all calls, those on no line included.
+
+    Of what was cut off, and of what a killed process had asked, the client tells less.
+    """
+    theirs = total(one.bridge.theirs for one in bridges(scenario)).counts
+    calls = [Counts(*_classes(call["usage"])) for call in answered(scenario)]
+    everything = reduce(add, calls, Counts())
+    assert theirs is not None
+    rest = everything - theirs
+
+    assert min(rest.input, rest.output, rest.cache_read, rest.cache_write) >= 0
+    if not any(call["outcome"].startswith(BROKEN_OFF) for call in answered(scenario)):
+        assert everything == theirs
+
+
+def _classes(usage: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    sent, output, read, short, long = given(usage)
+    return sent, output, read, short + long
+
+
+def test_the_last_result_of_the_client_is_what_the_transcript_states(scenario: Path) -> None:
+    """`claude -p` prints what it writes down: both are the same claim."""
+    paths = sorted((scenario / "claims").glob("*.json")) if (scenario / "claims").is_dir() else []
+    printed = {}
+    for path in paths:
+        (claim,), _ = read_claims(path)
+        printed[min(claim.sessions)] = claim
+    stated = {one.claim.session_id: one.claim.stated_usd for one in bridges(scenario)}
+
+    for session_id, claim in printed.items():
+        assert claim.cost_usd is not None
+        told = stated[session_id]
+        assert told is not None
+        assert abs(claim.cost_usd - told) < Decimal("1e-9") or claim.cost_usd < told
+
+
+def test_every_bridge_to_the_client_sums_exactly(scenario: Path) -> None:
+    """And what it is about can be told, however often a process was killed, resumed or forked."""
+    assert bridges(scenario)
+    for one in bridges(scenario):
+        steps = total(step.change for step in one.bridge.steps)
+        assert one.bridge.theirs + steps == one.bridge.ours
+        assert one.claim.scope is not Scope.UNKNOWN
