@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from tokenaudit.files import inputs
 from tokenaudit.model.errors import ConfigError, OutputError
+from tokenaudit.transcripts.wire import SETTINGS_KEYS
 
 __all__ = ["install", "setting", "write"]
 
-_COMMAND: Final = "statusLine"
+_COMMAND: Final = SETTINGS_KEYS["status_line"]
 
 
 def setting() -> dict[str, Any]:

@@ -6,8 +6,9 @@ import msgspec
 
 from tokenaudit.files import inputs
 from tokenaudit.model.terms import MAIN_AGENT, Transcript
+from tokenaudit.transcripts.wire import AgentFacts, decode_agent_facts
 
-__all__ = ["AgentFacts", "agent_facts"]
+__all__ = ["agent_facts"]
 
 _HELPERS: Final = {
     "acompact-": "compact",
@@ -15,16 +16,6 @@ _HELPERS: Final = {
     "aside_question-": "side_question",
 }
 """Claude Code's own helpers, by how their ids begin."""
-
-
-class AgentFacts(msgspec.Struct, gc=False, rename="camel"):
-    """Type and task of a subagent, as far as they are known."""
-
-    agent_type: str | None = None
-    description: str | None = None
-
-
-_decode = msgspec.json.Decoder(AgentFacts).decode
 
 
 def agent_facts(transcript: Transcript) -> AgentFacts:
@@ -40,6 +31,6 @@ def agent_facts(transcript: Transcript) -> AgentFacts:
 
 def _read(path: str) -> AgentFacts:
     try:
-        return _decode(inputs.read(path, inputs.MEBIBYTE))
+        return decode_agent_facts(inputs.read(path, inputs.MEBIBYTE))
     except (OSError, msgspec.MsgspecError, UnicodeError):
         return AgentFacts()  # a label is missing, never a figure

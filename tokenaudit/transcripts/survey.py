@@ -16,9 +16,12 @@ from tokenaudit.model.errors import NoTranscriptsError
 from tokenaudit.model.terms import Reject
 from tokenaudit.transcripts import values
 from tokenaudit.transcripts.discover import discover
+from tokenaudit.transcripts.wire import SETTINGS_KEYS
 
-__all__ = ["CLEANUP_DAYS", "Ignored", "Survey", "other_places", "survey"]
+__all__ = ["CLEANUP_DAYS", "CLEANUP_SETTING", "Ignored", "Survey", "other_places", "survey"]
 
+CLEANUP_SETTING: Final = SETTINGS_KEYS["cleanup_period_days"]
+"""What Claude Code calls the setting that says how long transcripts are kept."""
 CLEANUP_DAYS: Final = 30
 """After how many days Claude Code deletes transcripts, where no setting says otherwise."""
 
@@ -155,15 +158,15 @@ def _reason(path: str, *, is_outside: bool) -> str | None:
 
 
 def _cleanup_days(root: Path) -> tuple[int | None, bool]:
-    """Return what the settings of *root* say of `cleanupPeriodDays`, and whether it is no number."""
+    """Return after how many days the settings of *root* delete transcripts, and whether it is no number."""
     for name in ("settings.local.json", "settings.json"):
         try:
             settings = json.loads(inputs.read(root / name, _LARGEST_SETTINGS))
         except (OSError, ValueError, RecursionError):
             continue
-        if isinstance(settings, Mapping) and "cleanupPeriodDays" in settings:
+        if isinstance(settings, Mapping) and CLEANUP_SETTING in settings:
             try:
-                return values.count(settings["cleanupPeriodDays"]), False
+                return values.count(settings[CLEANUP_SETTING]), False
             except values.BadCountError:
                 return None, True
     return None, False

@@ -15,6 +15,7 @@ from msgspec.structs import asdict
 from tokenaudit.files import inputs
 from tokenaudit.transcripts import tolerant, values
 from tokenaudit.transcripts.values import BadCountError
+from tokenaudit.transcripts.wire import PROJECT_KEYS, STATED_USAGE_KEYS, TOTAL_KEYS
 
 __all__ = [
     "COST_STATE",
@@ -90,11 +91,11 @@ def total_on(value: Mapping[str, Any], line: int | None = None) -> SessionTotal:
     """
     return SessionTotal(
         line,
-        values.text(value.get("sessionId")),
-        values.micros(value.get("startTime")),
-        _duration(value.get("totalDuration")),
-        _cost(value.get("totalCostUSD"), "totalCostUSD"),
-        _models(value.get("modelUsage"), "modelUsage"),
+        values.text(value.get(TOTAL_KEYS["session_id"])),
+        values.micros(value.get(TOTAL_KEYS["start_time"])),
+        _duration(value.get(TOTAL_KEYS["total_duration"])),
+        _cost(value.get(TOTAL_KEYS["total_cost_usd"]), TOTAL_KEYS["total_cost_usd"]),
+        _models(value.get(TOTAL_KEYS["model_usage"]), TOTAL_KEYS["model_usage"]),
     )
 
 
@@ -122,15 +123,15 @@ def model_total(model: str, usage: Any) -> ModelTotal:
     """
     if not isinstance(usage, Mapping):
         raise BadCountError("is no object")
-    cost = usage.get("costUSD")
+    cost = usage.get(STATED_USAGE_KEYS["cost_usd"])
     return ModelTotal(
         model,
-        _count(usage, "inputTokens"),
-        _count(usage, "outputTokens"),
-        _count(usage, "cacheReadInputTokens"),
-        _count(usage, "cacheCreationInputTokens"),
-        _count(usage, "webSearchRequests"),
-        None if cost is None or cost == "" else _cost(cost, "costUSD"),
+        _count(usage, STATED_USAGE_KEYS["input_tokens"]),
+        _count(usage, STATED_USAGE_KEYS["output_tokens"]),
+        _count(usage, STATED_USAGE_KEYS["cache_read_input_tokens"]),
+        _count(usage, STATED_USAGE_KEYS["cache_creation_input_tokens"]),
+        _count(usage, STATED_USAGE_KEYS["web_search_requests"]),
+        None if cost is None or cost == "" else _cost(cost, STATED_USAGE_KEYS["cost_usd"]),
     )
 
 
@@ -214,17 +215,19 @@ def _of_config(path: str) -> Iterator[SessionTotal]:
 
 
 def _of_project(project: Mapping[str, Any], path: str) -> Iterator[SessionTotal]:
-    session_id = values.text(project.get("lastSessionId"))
-    if not session_id or project.get("lastCost") is None:
+    session_id = values.text(project.get(PROJECT_KEYS["last_session_id"]))
+    if not session_id or project.get(PROJECT_KEYS["last_cost"]) is None:
         return
     try:
         yield SessionTotal(
             None,
             session_id,
-            values.micros(project.get("lastStartTime")),
-            _duration(project.get("lastDuration")),
-            _cost(project["lastCost"], "lastCost"),
-            _models(project.get("lastModelUsage"), "lastModelUsage"),
+            values.micros(project.get(PROJECT_KEYS["last_start_time"])),
+            _duration(project.get(PROJECT_KEYS["last_duration"])),
+            _cost(project[PROJECT_KEYS["last_cost"]], PROJECT_KEYS["last_cost"]),
+            _models(
+                project.get(PROJECT_KEYS["last_model_usage"]), PROJECT_KEYS["last_model_usage"]
+            ),
             path,
             TotalSource.GLOBAL_CONFIG,
         )

@@ -18,9 +18,14 @@ __all__ = [
     "CUT_NOTE",
     "IS_SIDECHAIN",
     "LINE_KEYS",
+    "PROJECT_KEYS",
     "REFUSED_MESSAGE_ID",
     "RESULT_KEYS",
+    "SETTINGS_KEYS",
+    "STATED_USAGE_KEYS",
     "TOOL_USE_RESULT",
+    "TOTAL_KEYS",
+    "AgentFacts",
     "AgentProgress",
     "AnyLine",
     "Assistant",
@@ -38,6 +43,7 @@ __all__ = [
     "Origin",
     "OutputDetails",
     "ProgressLine",
+    "ProjectTotal",
     "PromptSnapshot",
     "RenderedMessage",
     "RequestLine",
@@ -45,9 +51,13 @@ __all__ = [
     "SecondLook",
     "ServerToolUse",
     "SessionLine",
+    "Settings",
+    "StatedTotal",
+    "StatedUsage",
     "ToolDefinition",
     "ToolResult",
     "Usage",
+    "decode_agent_facts",
     "decode_any_line",
     "decode_assistant",
     "decode_attachment",
@@ -324,6 +334,51 @@ class ToolResult(Struct, gc=False, rename="camel"):
     bytes: msgspec.Raw = msgspec.Raw()
 
 
+class StatedTotal(Struct, gc=False, rename="camel"):
+    """What a line of type `cost-state` states of a session."""
+
+    session_id: msgspec.Raw = msgspec.Raw()
+    start_time: msgspec.Raw = msgspec.Raw()
+    total_duration: msgspec.Raw = msgspec.Raw()
+    total_cost_usd: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="totalCostUSD")
+    model_usage: msgspec.Raw = msgspec.Raw()
+
+
+class StatedUsage(Struct, gc=False, rename="camel"):
+    """What all of Claude Code's own totals state of a model."""
+
+    input_tokens: msgspec.Raw = msgspec.Raw()
+    output_tokens: msgspec.Raw = msgspec.Raw()
+    cache_read_input_tokens: msgspec.Raw = msgspec.Raw()
+    cache_creation_input_tokens: msgspec.Raw = msgspec.Raw()
+    web_search_requests: msgspec.Raw = msgspec.Raw()
+    cost_usd: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="costUSD")
+
+
+class ProjectTotal(Struct, gc=False, rename="camel"):
+    """What `.claude.json` states of the last session of a project."""
+
+    last_session_id: msgspec.Raw = msgspec.Raw()
+    last_start_time: msgspec.Raw = msgspec.Raw()
+    last_duration: msgspec.Raw = msgspec.Raw()
+    last_cost: msgspec.Raw = msgspec.Raw()
+    last_model_usage: msgspec.Raw = msgspec.Raw()
+
+
+class AgentFacts(Struct, gc=False, rename="camel"):
+    """The small file beside a subagent's transcript: type and task, as far as they are known."""
+
+    agent_type: str | None = None
+    description: str | None = None
+
+
+class Settings(Struct, gc=False, rename="camel"):
+    """What is read of, or written to, Claude Code's settings."""
+
+    cleanup_period_days: msgspec.Raw = msgspec.Raw()
+    status_line: msgspec.Raw = msgspec.Raw()
+
+
 def keys_of(*kinds: type[Struct]) -> dict[str, str]:
     """Return by its name here what each field of *kinds* is called in transcripts."""
     return {
@@ -338,6 +393,10 @@ LINE_KEYS = keys_of(
     *(SessionLine, AnyLine),
 )
 RESULT_KEYS = keys_of(ToolResult)
+TOTAL_KEYS = keys_of(StatedTotal)
+STATED_USAGE_KEYS = keys_of(StatedUsage)
+PROJECT_KEYS = keys_of(ProjectTotal)
+SETTINGS_KEYS = keys_of(Settings)
 
 AGENT_ID = b'"agentId"'
 IS_SIDECHAIN = b'"isSidechain"'
@@ -457,3 +516,4 @@ decode_definition_line = msgspec.json.Decoder(DefinitionLine).decode
 decode_snapshot = msgspec.json.Decoder(PromptSnapshot).decode
 decode_tool = msgspec.json.Decoder(ToolDefinition).decode
 decode_context_usage = msgspec.json.Decoder(ContextUsage).decode
+decode_agent_facts = msgspec.json.Decoder(AgentFacts).decode

@@ -6,6 +6,7 @@ import polars as pl
 
 from tokenaudit.audit.check.evidence import Evidence, at_stake, place_of
 from tokenaudit.audit.check.finding import Finding, Severity, counted
+from tokenaudit.transcripts.survey import CLEANUP_DAYS, CLEANUP_SETTING
 
 __all__ = ["history"]
 
@@ -31,7 +32,8 @@ def _gone(evidence: Evidence) -> Iterator[Finding]:
         cost,
         f"{counted(gone.height, 'transcript')} no longer on disk, known from the store alone: the usage there"
         " still counts.",
-        "Nothing: Claude Code deletes transcripts after cleanupPeriodDays (30). --only-present leaves them out.",
+        f"Nothing: Claude Code deletes transcripts after {CLEANUP_SETTING} ({CLEANUP_DAYS}). --only-present"
+        " leaves them out.",
         place_of(gone, "path", None),
     )
 

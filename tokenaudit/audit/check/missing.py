@@ -11,6 +11,7 @@ from tokenaudit.audit.check.evidence import Evidence, dollars, place_of, whole
 from tokenaudit.audit.check.finding import Finding, Severity, counted
 from tokenaudit.audit.traced_calls import unrecorded
 from tokenaudit.model.terms import MAIN_AGENT
+from tokenaudit.transcripts.survey import CLEANUP_DAYS, CLEANUP_SETTING
 
 __all__ = ["missing"]
 
@@ -106,8 +107,8 @@ def _gaps(evidence: Evidence) -> Iterator[Finding]:
                 None,
                 None,
                 f"No usage for {(after - before).days - 1:,} days, {_between(before, after)}.",
-                "If you did work then: Claude Code deletes transcripts after cleanupPeriodDays (30), and other"
-                " machines keep their own. See `tokenaudit doctor`.",
+                f"If you did work then: Claude Code deletes transcripts after {CLEANUP_SETTING}"
+                f" ({CLEANUP_DAYS}), and other machines keep their own. See `tokenaudit doctor`.",
                 place_of(found.sort("time").tail(1)),
             )
 

@@ -16,7 +16,7 @@ from tokenaudit.model.terms import Quality
 from tokenaudit.store import is_within
 from tokenaudit.store.status import StoreStatus
 from tokenaudit.store.versions import PRESENT
-from tokenaudit.transcripts.survey import CLEANUP_DAYS, Survey
+from tokenaudit.transcripts.survey import CLEANUP_DAYS, CLEANUP_SETTING, Survey
 
 __all__ = ["TOPICS", "Circumstances", "Diagnosis", "State", "symptoms"]
 
@@ -328,7 +328,7 @@ def _cleanup(of: Circumstances, survey: Survey) -> Diagnosis:
         return Diagnosis(
             "history",
             State.PROBLEM,
-            f"cleanupPeriodDays of {survey.root} is no number of days from 1: Claude Code may write no"
+            f"{CLEANUP_SETTING} of {survey.root} is no number of days from 1: Claude Code may write no"
             " transcripts, or refuse its settings.",
             "Write a large number there, such as 3650.",
         )
@@ -343,7 +343,7 @@ def _cleanup(of: Circumstances, survey: Survey) -> Diagnosis:
         State.NOTE if is_cut else State.OK,
         f"Claude Code deletes transcripts of {survey.root} after {days:,} days{said}"
         + ("; your history begins just then." if is_cut else "."),
-        "Write a larger cleanupPeriodDays into its settings.json to keep more; what is deleted is gone.",
+        f"Write a larger {CLEANUP_SETTING} into its settings.json to keep more; what is deleted is gone.",
     )
 
 
