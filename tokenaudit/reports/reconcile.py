@@ -15,7 +15,6 @@ from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Cause, Figure, Step
 from tokenaudit.audit.reconcile.claims import Claim, ClaimError, ClaimKind
 from tokenaudit.audit.reconcile.comparison import reconciled
 from tokenaudit.audit.reconcile.export_diff import Choose
-from tokenaudit.audit.reconcile.session_claims import bridge_of, scoped
 from tokenaudit.audit.verify.provenance import Filters
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.cost import USD
@@ -67,7 +66,7 @@ def reconcile(
     rows = select(ledger.frame, request.selection).collect()
     zone = request.selection.timezone
     evidence = Evidence(facts, ledger, rows, request.now, zone)
-    bridges = [_bridge(claim, evidence, chooser(ledger)) for claim in claims]
+    bridges = [reconciled(claim, evidence, chooser(ledger)) for claim in claims]
     title = f"From {claims[0].shape} to ours" if len(claims) == 1 else "From theirs to ours"
     sections = (bridge_section(bridges, name="bridge", title=title), _explained(bridges))
     report = assemble(ledger, request, rows, sections, title=title)
@@ -76,14 +75,6 @@ def reconcile(
     ]
     skipped = [f"Not compared: {other}" for other in others]
     return Report(report.title, report.sections, report.meta, (*notes, *skipped, *report.notes))
-
-
-def _bridge(claim: Claim, evidence: Evidence, choose: Choose) -> Bridge:
-    """Return the bridge from *claim*; of Claude Code's own of one session over what that covers."""
-    of_session = scoped(claim, evidence) if not evidence.is_filtered else None
-    if of_session is not None:
-        return bridge_of(of_session, evidence).bridge
-    return reconciled(claim, evidence, choose)
 
 
 def reconcile_all(ledger: Ledger, request: Request) -> Report:

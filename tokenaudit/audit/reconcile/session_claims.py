@@ -23,7 +23,14 @@ from msgspec.structs import replace
 from tokenaudit.analysis.versions import up_to
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.check.finding import counted
-from tokenaudit.audit.reconcile.bridge import Bridge, Cause, figure_of
+from tokenaudit.audit.reconcile.bridge import (
+    ROUNDING,
+    Bridge,
+    Cause,
+    Figure,
+    bridged,
+    figure_of,
+)
 from tokenaudit.audit.reconcile.claims import Claim, ClaimKind, Counts, Line
 from tokenaudit.audit.reconcile.claims.claude_code import Stated, stated
 from tokenaudit.audit.reconcile.comparison import reconciled
@@ -38,7 +45,6 @@ __all__ = [
     "SessionClaim",
     "bridge_of",
     "plain_sums",
-    "scoped",
     "session_bridges",
     "session_claims",
     "stated_costs",
@@ -115,8 +121,18 @@ def session_bridges(evidence: Evidence, only: Collection[str] | None = None) -> 
 
 def bridge_of(claim: SessionClaim, evidence: Evidence) -> SessionBridge:
     """Return *claim* with its bridge."""
+    theirs, ours = Figure(claim.claim.counts, claim.claim.cost_usd), figure_of(claim.rows)
+    if _is_same(theirs, ours) and not claim.rows["cost_usd"].null_count():
+        return SessionBridge(claim, bridged(claim.claim, theirs, (), ours, claim.claim.notes))
     over = dataclasses.replace(evidence, rows=claim.rows)
     return SessionBridge(claim, reconciled(claim.claim, over, _no_export))
+
+
+def _is_same(theirs: Figure, ours: Figure) -> bool:
+    """Tell whether both tell the same tokens, and the same cost but for its rounding."""
+    if theirs.counts is None or theirs.cost_usd is None or ours.cost_usd is None:
+        return False
+    return theirs.counts == ours.counts and abs(theirs.cost_usd - ours.cost_usd) < ROUNDING
 
 
 def _no_export(*_: object) -> pl.DataFrame:
@@ -170,14 +186,6 @@ def _best(found: Iterable[Stated]) -> dict[str, Stated]:
     for one in found:
         by_session.setdefault(one.session_id, []).append(one)
     return {name: max(several, key=_rank) for name, several in by_session.items()}
-
-
-def scoped(claim: Claim, evidence: Evidence) -> SessionClaim | None:
-    """Return *claim*, of one session and Claude Code's own, made comparable; None for any other."""
-    if not claim.is_of_claude_code or len(claim.sessions) != 1 or claim.request_ids:
-        return None
-    one = Stated(min(claim.sessions), claim)
-    return _Told(evidence, [one]).claim_of(one)
 
 
 _RANK: Final = (ClaimKind.COST_STATE, ClaimKind.LAST_SESSION, ClaimKind.STATUS_LINE)
