@@ -340,6 +340,21 @@ def test_every_report_takes_estimates(capfd: pytest.CaptureFixture[str], command
     assert "held out" in " ".join(f"{out} {err}".split())
 
 
+def test_an_export_says_by_which_weights_it_estimated(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others ship since, verification says so; what has no estimates depends on none."""
+    with_them, without = str(tmp_path / "with.json"), str(tmp_path / "without.json")
+    assert main(["export", "--demo", "--estimate", "-o", with_them]) == 0
+    assert main(["export", "--demo", "-o", without]) == 0
+    monkeypatch.setattr("tokenaudit.analysis.output_weights.digest", lambda: "0" * 64)
+    capfd.readouterr()
+
+    assert main(["verify", with_them]) == 1
+    assert "Weights that ship: sha256 was" in " ".join(capfd.readouterr().out.split())
+    assert main(["verify", without]) == 0
+
+
 def test_an_export_with_estimates_can_be_verified(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

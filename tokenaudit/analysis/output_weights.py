@@ -5,6 +5,7 @@ package stands on solves any: Polars has no linear algebra, and NumPy would be a
 equations with six unknowns.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,7 @@ __all__ = [
     "FEATURES",
     "LEAST_FINALS",
     "ShippedWeights",
+    "digest",
     "family_of",
     "fitted",
     "prediction",
@@ -74,19 +76,28 @@ class ShippedWeights(Struct, frozen=True, forbid_unknown_fields=True):
         return {feature: getattr(self, name) for feature, name in FEATURES.items()}
 
 
-class _Shipped(Struct, frozen=True, forbid_unknown_fields=True):
+class _Document(Struct, frozen=True, forbid_unknown_fields=True):
     fitted: str
     command: str
     sources: list[str]
     families: dict[str, ShippedWeights]
 
 
+def digest() -> str:
+    """Return the SHA-256, in hexadecimal, of the weights that ship."""
+    return hashlib.sha256(_data()).hexdigest()
+
+
+@cache
+def _data() -> bytes:
+    return (files("tokenaudit.analysis") / "data" / "output_weights.json").read_bytes()
+
+
 @cache
 def shipped_weights() -> Mapping[str, ShippedWeights]:
     """Return the weights that ship with this package, by family of models."""
     try:
-        data = (files("tokenaudit.analysis") / "data" / "output_weights.json").read_bytes()
-        return msgspec.json.decode(data, type=_Shipped).families
+        return msgspec.json.decode(_data(), type=_Document).families
     except (OSError, msgspec.MsgspecError, UnicodeError) as error:
         raise ConfigError(
             f"output_weights.json: the weights of estimates are damaged: {error}",

@@ -30,13 +30,16 @@ _OF_LAYOUT: Final = (
 def exported(run: Run, name: str) -> "Report":
     """Return the report called *name* with all that it takes to verify it later."""
     ledger = run.ledger
+    from tokenaudit.analysis import output_weights
     from tokenaudit.audit.verify.provenance import provenance_of
     from tokenaudit.pricing import windows
     from tokenaudit.reports import registry
 
     report = registry.answer(ledger, run.request, name)
     models = windows.digest() if name in registry.OF_WINDOWS else None
-    provenance = provenance_of(run.facts, _stated(run, name), models=models)
+    estimates = output_weights.digest() if run.request.shape.with_estimate else None
+    stated = _stated(run, name)
+    provenance = provenance_of(run.facts, stated, models=models, estimates=estimates)
     return replace(report, meta=replace(report.meta, provenance=provenance))
 
 
@@ -67,6 +70,7 @@ def verified(run: Run, path: Path) -> "Report":
         raise ExportError(f"{path}: its metadata cannot be used: {error}") from None
     again = Run(_options_of(then.provenance.asked, run.options), request, run.settings)
     ledger = again.ledger
+    from tokenaudit.analysis import output_weights
     from tokenaudit.pricing import windows
     from tokenaudit.reports import registry
     from tokenaudit.reports.verify import verified
@@ -76,6 +80,7 @@ def verified(run: Run, path: Path) -> "Report":
         *_seal_and_rules(found, then),
         *provenance.changes_of_pricing(then.pricing, ledger.pricing),
         *provenance.changes_of_models(then.provenance.models, windows.digest()),
+        *provenance.changes_of_estimates(then.provenance, output_weights.digest()),
         *provenance.changes_of_inputs(then.provenance.inputs, again.facts),
         *_rows(found, report),
     ]

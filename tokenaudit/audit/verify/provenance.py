@@ -17,6 +17,7 @@ __all__ = [
     "ExportRequest",
     "Stated",
     "Verdict",
+    "changes_of_estimates",
     "changes_of_inputs",
     "changes_of_models",
     "changes_of_pricing",
@@ -79,6 +80,8 @@ class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):
     inputs: Inputs
     models: str | None = None
     """The digest of what is known of models beside prices, where a column depends on it."""
+    estimates: str | None = None
+    """The digest of the weights that ship for estimates, where there are estimates."""
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -122,13 +125,20 @@ def inputs_of(facts: Facts) -> Inputs:
 
 
 def provenance_of(
-    facts: Facts, asked: ExportRequest, *, models: str | None = None
+    facts: Facts,
+    asked: ExportRequest,
+    *,
+    models: str | None = None,
+    estimates: str | None = None,
 ) -> dict[str, Any]:
     """Return what an export must carry to be made again, as plain values.
 
-    *models* is the digest of what is known of models, for a report that depends on it.
+    *models* is the digest of what is known of models, for a report that depends on it, *estimates* that of
+    the weights that ship, for one with estimates.
     """
-    found: dict[str, Any] = msgspec.to_builtins(Provenance(RULES, asked, inputs_of(facts), models))
+    found: dict[str, Any] = msgspec.to_builtins(
+        Provenance(RULES, asked, inputs_of(facts), models, estimates)
+    )
     return found
 
 
@@ -191,6 +201,20 @@ def changes_of_models(then: str | None, now: str) -> Iterator[Change]:
     else:
         said = f"Context windows of models: sha256 was {then[:8]}, is {now[:8]}."
         yield Change("models", Verdict.CHANGED, said)
+
+
+def changes_of_estimates(then: Provenance, now: str) -> Iterator[Change]:
+    """Compare the weights that ship for estimates with *now*; nothing where there are no estimates."""
+    if not then.asked.with_estimate:
+        return
+    if then.estimates == now:
+        yield Change("estimates", Verdict.SAME, f"Weights that ship, sha256 {now[:8]}.")
+    elif then.estimates is None:
+        said = "Made by an earlier version, which estimated otherwise: `est_` columns differ."
+        yield Change("estimates", Verdict.CHANGED, said)
+    else:
+        said = f"Weights that ship: sha256 was {then.estimates[:8]}, is {now[:8]}."
+        yield Change("estimates", Verdict.CHANGED, said)
 
 
 def frame_of(changes: Sequence[Change]) -> pl.DataFrame:
