@@ -46,13 +46,23 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         _forget_stdout()
         return 141
     except OSError as error:
-        if error.filename is not None or error.errno not in _OF_STREAMS:
+        return _failed_call(error)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of libraries in Rust; no Exception
             raise
-        from tokenaudit.render.target import reason_of
-
-        _forget_stdout()
-        return _fail(f"standard output: cannot be written: {reason_of(error)}", None, 2)
+        said = str(error).partition("\n")[0]
+        return _fail(f"a library cannot go on: {said}", "Is there room for threads and files?", 2)
     return code
+
+
+def _failed_call(error: OSError) -> int:
+    """Say what the system has refused; what has no name is an output, if it can be."""
+    from tokenaudit.render.target import reason_of
+
+    if error.filename is not None or error.errno not in _OF_STREAMS:
+        return _fail(f"{error.filename or 'the system'}: {reason_of(error)}", None, 2)
+    _forget_stdout()
+    return _fail(f"standard output: cannot be written: {reason_of(error)}", None, 2)
 
 
 def _short_cut(words: list[str]) -> int | None:
@@ -117,7 +127,17 @@ def run() -> None:
     """Run the command line and leave with its exit code; what the installed command calls."""
     gc.disable()  # one run makes hardly any cycles, and looking for them takes a twentieth of it
     _open_streams()
-    _leave(main())
+    _leave(_main())
+
+
+def _main() -> int:
+    """Run the command line: in a process of its own, where what a user wrote may end it."""
+    words = sys.argv[1:]
+    if words[:1] not in (["query"], ["check"]):
+        return main()
+    from tokenaudit.cli.supervisor import needs_supervision, supervised
+
+    return supervised(words[0], main) if needs_supervision(words) else main()
 
 
 def _open_streams() -> None:

@@ -9,7 +9,7 @@ functions that read files and addresses. Three locks, each enough for what is kn
 3. The plan that Polars makes of it is looked at before it runs: whatever it calls itself, nothing may
    be read but frames that are in memory.
 
-What it takes is bounded where joins multiply rows: they stream past, so that pairs are counted and
+What it takes is bounded by its text (`ledger.sql`), and where joins multiply rows: they stream past, so that pairs are counted and
 summed without ever being held, and an answer that grows beyond all use ends the query. What must see all
 rows before it gives the first one, as ORDER BY does, still holds what it is given.
 """
@@ -23,6 +23,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from tokenaudit.ledger.frame import Ledger
+from tokenaudit.ledger.sql import refusal
 from tokenaudit.model.errors import UsageError
 from tokenaudit.pricing.cost import USD
 from tokenaudit.reports.report import Column, Report, Section, Unit
@@ -43,6 +44,7 @@ _HINT: Final = f"There are the tables {', '.join(TABLES)}."
 _MICROSECONDS: Final = 1_000_000
 _MOST_CELLS: Final = 10_000_000
 """How much an answer may hold, unless it has no more rows than one of the tables."""
+_MOST_BYTES: Final = 1 << 30
 
 
 def query(ledger: Ledger, request: Request, sql: str) -> Report:
@@ -54,6 +56,8 @@ def query(ledger: Ledger, request: Request, sql: str) -> Report:
     """
     rows = select(ledger.frame, request.selection).collect()
     answer = _answer(sql, _tables(ledger, request, rows))
+    if answer.estimated_size() > _MOST_BYTES:
+        raise UsageError(f"query: the answer has more than {_MOST_BYTES >> 20:,} MiB")
     columns, frame = _readable(answer)
     limit = request.shape.limit
     shown = frame if limit is None else frame.head(limit)
@@ -131,6 +135,8 @@ def _check(sql: str) -> None:
             f"query: only queries are answered, not {word.upper() or 'this'}",
             hint="Begin with SELECT or WITH.",
         )
+    if reason := refusal(sql):
+        raise UsageError(f"query: {reason}", hint=_HINT)
     if reader := _READER.search(sql):
         raise UsageError(f"query: {reader[1]}: no name may begin with read_ or scan_", hint=_HINT)
 

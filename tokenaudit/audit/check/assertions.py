@@ -17,6 +17,7 @@ from msgspec import Struct
 from tokenaudit.audit.check.evidence import Evidence, at_stake, place_of
 from tokenaudit.audit.check.finding import Finding, Severity
 from tokenaudit.files import inputs
+from tokenaudit.ledger.sql import refusal
 from tokenaudit.model.errors import ConfigError
 
 __all__ = ["Rule", "broken", "read_rules"]
@@ -126,6 +127,8 @@ def _expression(table: Mapping[str, Any], key: str, place: str) -> str:
             f"{place}: {key}: holds {word[0]!r}: a rule is an expression, not a query",
             hint='Such as "sum(cost_usd)", "max(output_tokens)" or "count(*) FILTER (WHERE …)".',
         )
+    if reason := refusal(value):
+        raise ConfigError(f"{place}: {key}: {reason}")
     return value
 
 
@@ -175,8 +178,8 @@ def _evaluated(frame: pl.DataFrame, rule: Rule, key: str, text: str, wanted: Any
         if not (values.dtype.is_numeric() or values.dtype == pl.Boolean):
             raise ConfigError(f"{rule.place}: {key}: is no number: its values are {values.dtype}")
         return values.cast(wanted)
-    except pl.exceptions.PolarsError as error:
-        said = str(error).splitlines()[0]
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        said = str(error).partition("\n")[0]
         raise ConfigError(
             f"{rule.place}: {key}: cannot be worked out: {said}",
             hint=f"Columns of {rule.table}: {', '.join(frame.columns)}.",

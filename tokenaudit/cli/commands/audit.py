@@ -1,5 +1,6 @@
 """The commands of the auditor: check, doctor, reconcile, verify."""
 
+from contextlib import nullcontext
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 
 from tokenaudit.cli.app import AUDIT, command, report, show
 from tokenaudit.cli.options import Filter, Options, Output, Pricing, Source
+from tokenaudit.cli.supervisor import bounded
 
 if TYPE_CHECKING:
     from tokenaudit.cli.pipeline import Run
@@ -63,7 +65,8 @@ def _checked(run: "Run", *, rules: Path | None) -> "Report":
     ledger = run.ledger
     from tokenaudit.reports.check import check
 
-    return check(ledger, run.facts, run.request, own)
+    with bounded() if own else nullcontext():
+        return check(ledger, run.facts, run.request, own)
 
 
 def _is_as_grave(fail_on: FailOn, report: "Report") -> bool:

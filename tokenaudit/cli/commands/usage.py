@@ -15,6 +15,8 @@ from tokenaudit.cli.options import (
     Source,
     with_options,
 )
+from tokenaudit.cli.supervisor import bounded
+from tokenaudit.model.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenaudit.cli.pipeline import Run
@@ -193,13 +195,24 @@ def query(
     ],
 ) -> "Report":
     """Answer a query in SQL over the tables usage, sessions, agents and rejects. Read-only."""
-    import sys
-
-    said = sys.stdin.read() if sql == "-" else sql
+    said = _from_stdin() if sql == "-" else sql
     ledger = run.ledger
     from tokenaudit.reports.query import query
 
-    return query(ledger, run.request, said)
+    with bounded():
+        return query(ledger, run.request, said)
+
+
+def _from_stdin() -> str:
+    """Return what stands on standard input, a little more than a query may be long at most."""
+    import sys
+
+    from tokenaudit.ledger.sql import LONGEST
+
+    try:
+        return sys.stdin.read(LONGEST + 1)
+    except ValueError:
+        raise UsageError("query: standard input is no text in UTF-8") from None
 
 
 _add(
