@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from tokenaudit.model.terms import MAIN_AGENT
 from tokenaudit.transcripts import attachments, values, wire
 from tokenaudit.transcripts.definitions import Definition, Definitions
-from tokenaudit.transcripts.visitor import lines_in, lines_of, understood
+from tokenaudit.transcripts.visitor import blocks_of, lines_in, lines_of, understood
 from tokenaudit.transcripts.wire import AnyLine, Block, MessageContent
 
 __all__ = ["DEFINED", "Cause", "Content", "Follower", "Piece", "ReportedContext", "read_content"]
@@ -223,15 +223,15 @@ class _Reading:
         if key not in self._responses:
             self._responses[key] = line.request_ref
             yield Piece(Cause.RESPONSE, 0, *key, time=time)
-        blocks = _blocks(message)
+        blocks = blocks_of(message)
         self._tools.update((each.id, each.name) for each in blocks if each.id and each.name)
         yield Piece(Cause.ASSISTANT, sum(map(_written, blocks)), *key, time=time)
 
     def _of_user(self, line: AnyLine, message: MessageContent, time: int | None) -> Iterator[Piece]:
         if line.is_compact_summary:
-            yield Piece(Cause.COMPACTED, sum(map(_size, _blocks(message))), time=time)
+            yield Piece(Cause.COMPACTED, sum(map(_size, blocks_of(message))), time=time)
             return
-        for block in _blocks(message):
+        for block in blocks_of(message):
             if block.type == "tool_result":
                 tool = self._tools.get(block.tool_use_id or "", _UNKNOWN_TOOL)
                 is_error = block.is_error is True
@@ -282,12 +282,6 @@ def _reported(raw: bytes, time: int | None) -> ReportedContext:
         (each.name, each.kind, each.tokens) for each in usage.categories or () if each.name
     ]
     return ReportedContext(time, usage.model, usage.total_tokens, usage.raw_max_tokens, categories)
-
-
-def _blocks(message: MessageContent) -> list[Block]:
-    if isinstance(message.content, str):
-        return [Block("text", text=message.content)]
-    return message.content or []
 
 
 def _written(block: Block) -> int:

@@ -7,10 +7,9 @@ of every line while usage is parsed would cost all other runs a tenth of their t
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-import msgspec
-
 from tokenaudit.transcripts.columns import Columns
-from tokenaudit.transcripts.traces import numbered_lines
+from tokenaudit.transcripts.visitor import blocks_of, lines_of, said_by, understood
+from tokenaudit.transcripts.wire import AnyLine
 
 __all__ = ["written"]
 
@@ -18,34 +17,6 @@ _NAMES: Final = (
     *("path", "message_id", "request_id", "uuid"),
     *("thinking", "signature", "text", "tool_input", "tool_calls"),
 )
-
-
-class _Block(msgspec.Struct, gc=False):
-    type: str | None = None
-    thinking: str | None = None
-    signature: str | None = None
-    text: str | None = None
-    input: msgspec.Raw = msgspec.Raw()
-
-
-class _Message(msgspec.Struct, gc=False):
-    id: str | None = None
-    content: list[_Block] | None = None
-
-
-class _Data(msgspec.Struct, gc=False, rename="camel"):
-    message: "_Line | None" = None
-
-
-class _Line(msgspec.Struct, gc=False, rename="camel"):
-    type: str | None = None
-    message: _Message | None = None
-    request_id: str | None = None
-    uuid: str | None = None
-    data: _Data | None = None
-
-
-_decode: Final = msgspec.json.Decoder(_Line).decode
 
 
 def written(paths: Iterable[str]) -> Columns:
@@ -62,24 +33,21 @@ def written(paths: Iterable[str]) -> Columns:
 
 def _of_file(path: str) -> Iterator[tuple[Any, ...]]:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            for _, data in numbered_lines(file):
-                if b'"usage"' in data and b'"content"' in data and b'"assistant"' in data:
-                    yield from _of_line(path, data)
+        for found in lines_of(path, _may_hold_texts):
+            for line in understood(found.data)[0]:
+                yield from _of_line(path, said_by(line))
     except OSError:
         return
 
 
-def _of_line(path: str, data: bytes) -> Iterator[tuple[Any, ...]]:
-    try:
-        line = _decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return
-    if line.type == "progress" and line.data is not None and line.data.message is not None:
-        line = line.data.message  # what a parent repeats of its subagent
+def _may_hold_texts(data: bytes) -> bool:
+    return b'"usage"' in data and b'"content"' in data and b'"assistant"' in data
+
+
+def _of_line(path: str, line: AnyLine) -> Iterator[tuple[Any, ...]]:
     if line.type != "assistant" or line.message is None:
         return
-    blocks = line.message.content or []
+    blocks = blocks_of(line.message)
     tool_inputs = [inputs for block in blocks if (inputs := bytes(block.input))]
     yield (
         path,
@@ -87,8 +55,13 @@ def _of_line(path: str, data: bytes) -> Iterator[tuple[Any, ...]]:
         line.request_id,
         line.uuid,
         sum(len(block.thinking or "") for block in blocks),
-        sum(len(block.signature or "") for block in blocks),
+        sum(_signature(bytes(block.signature)) for block in blocks),
         sum(len(block.text or "") for block in blocks),
         sum(len(inputs) for inputs in tool_inputs),
         len(tool_inputs),
     )
+
+
+def _signature(raw: bytes) -> int:
+    """Return the characters of a signature, which needs no escapes, from its JSON."""
+    return len(raw) - 2 if raw.startswith(b'"') else 0

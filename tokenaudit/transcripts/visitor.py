@@ -13,9 +13,16 @@ import msgspec
 
 from tokenaudit.transcripts import tolerant
 from tokenaudit.transcripts.lines import BLOCK, LONGEST_LINE
-from tokenaudit.transcripts.wire import AnyLine, decode_any_line, keys_of
+from tokenaudit.transcripts.wire import (
+    AnyLine,
+    Block,
+    MessageContent,
+    decode_any_line,
+    decode_repeated,
+    keys_of,
+)
 
-__all__ = ["Line", "lines_in", "lines_of", "understood"]
+__all__ = ["Line", "blocks_of", "lines_in", "lines_of", "said_by", "understood"]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _KEYS: Final = keys_of(AnyLine)
@@ -79,6 +86,23 @@ def understood(data: bytes) -> tuple[list[AnyLine], bool]:
     values, error = tolerant.objects(data)
     lines = [_lenient(value) for value in values]
     return [line for line, _ in lines], error is None and all(is_whole for _, is_whole in lines)
+
+
+def said_by(line: AnyLine) -> AnyLine:
+    """Return the line of a subagent that *line* repeats, if it is one of progress that does; else *line*."""
+    if line.type != "progress":
+        return line
+    try:
+        return decode_repeated(line.data).message or line
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return line
+
+
+def blocks_of(message: MessageContent) -> list[Block]:
+    """Return the blocks of *message*, a text alone as one."""
+    if isinstance(message.content, str):
+        return [Block("text", text=message.content)]
+    return message.content or []
 
 
 def _lenient(value: dict[str, Any]) -> tuple[AnyLine, bool]:

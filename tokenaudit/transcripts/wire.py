@@ -46,6 +46,7 @@ __all__ = [
     "ProjectTotal",
     "PromptSnapshot",
     "RenderedMessage",
+    "RepeatedLine",
     "RequestLine",
     "RequestShape",
     "SecondLook",
@@ -66,6 +67,7 @@ __all__ = [
     "decode_note",
     "decode_progress",
     "decode_rendered",
+    "decode_repeated",
     "decode_request",
     "decode_second_look",
     "decode_snapshot",
@@ -284,6 +286,8 @@ class Block(Struct, gc=False):
     type: str | None = None
     text: str | None = None
     thinking: str | None = None
+    signature: msgspec.Raw = msgspec.Raw()
+    """Of thinking, which it holds in encrypted form."""
     id: str | None = None
     name: str | None = None
     input: msgspec.Raw = msgspec.Raw()
@@ -319,6 +323,13 @@ class AnyLine(Struct, gc=False, rename="camel"):
     rendered: msgspec.Raw = msgspec.Raw()
     context_usage: msgspec.Raw = msgspec.Raw()
     tool_use_result: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class RepeatedLine(Struct, gc=False):
+    """`data` of a progress line, as a second look reads it."""
+
+    message: AnyLine | None = None
 
 
 class ToolResult(Struct, gc=False, rename="camel"):
@@ -510,6 +521,7 @@ decode_note = msgspec.json.Decoder(SessionLine).decode
 decode_request = msgspec.json.Decoder(RequestLine).decode
 decode_second_look = msgspec.json.Decoder(SecondLook).decode
 decode_any_line = msgspec.json.Decoder(AnyLine).decode
+decode_repeated = msgspec.json.Decoder(RepeatedLine).decode
 decode_attachment = msgspec.json.Decoder(Attachment).decode
 decode_rendered = msgspec.json.Decoder(list[RenderedMessage]).decode
 decode_definition_line = msgspec.json.Decoder(DefinitionLine).decode
