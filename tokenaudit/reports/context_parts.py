@@ -47,7 +47,7 @@ _SHARED: Final = (
     "Growth: steps between prompts are measured; within a step tokens are shared out by characters,"
     " which is an estimate."
 )
-_UNMEASURED: Final = "No response yet: what a prompt holds is known in characters, not in tokens."
+_UNMEASURED: Final = "Growth: no response counts here, so what a prompt will hold is known in characters, not in tokens."
 _SAID: Final = "/context: Claude Code's own estimate at that time; measured is the prompt of the response before."
 
 
@@ -64,7 +64,7 @@ def sections(
         title = f"What the prompt of the last response of {agent_id} came from"
         found += [_curve(responses, agent_id), _growth(growth(responses, pieces), title)]
     elif not (parts := unmeasured(pieces)).is_empty():
-        found.append(_growth(parts, f"What the first prompt of {agent_id} holds"))
+        found.append(_growth(parts, f"What a prompt of {agent_id} will hold"))
     if not reported.is_empty():
         found.append(_said(reported, agent_id))
     return found
