@@ -161,6 +161,17 @@ def test_a_branch_begins_at_nothing(tmp_path: Path) -> None:
     assert usd("0.00255", "0.00255", "0") == figures(found[FORK])
 
 
+def test_copies_are_not_of_a_process_that_does_not_say_since_when_it_counts(
+    tmp_path: Path,
+) -> None:
+    """Older versions copied on resume too, and began at nothing: their `.claude.json` has no start."""
+    write(session_file(tmp_path), FIRST, SECOND)
+    write(session_file(tmp_path, FORK), of(FORK, FIRST), of(FORK, SECOND), of(FORK, THIRD))
+    config(tmp_path, ONE, FORK)
+
+    assert usd("0.00255", "0.00255", "0") == figures(only(tmp_path))
+
+
 CLEAR = prompt("<command-name>/clear</command-name>", at=100)
 
 

@@ -224,22 +224,30 @@ class _Told:
             response_id="message_id",
         )
 
+    def _own(self, session_id: str) -> pl.DataFrame:
+        """Return the responses that belong to a session."""
+        return self._owned.get((session_id,), self.evidence.ledger.frame.clear())
+
     def rows_of(self, session_id: str) -> pl.DataFrame:
         """Return all responses that a session's transcripts hold, its own and copied ones."""
-        frame = self.evidence.ledger.frame
-        own = self._owned.get((session_id,), frame.clear())
+        frame, own = self.evidence.ledger.frame, self._own(session_id)
         places = self._copied.filter(pl.col("session_id") == session_id).select(_PLACE)
         if places.is_empty():
             return own
         return pl.concat([own, frame.join(places, on=_PLACE, how="semi")])
 
     def _covered(self, one: Stated) -> pl.DataFrame:
-        """Return the responses that were made while *one* counted."""
-        return _until(_since(self.rows_of(one.session_id), one), one)
+        """Return the responses that were made while *one* counted.
+
+        Copied ones only where it says since when: without, it is of one process, which made none of them.
+        """
+        is_told = one.start is not None
+        rows = self.rows_of(one.session_id) if is_told else self._own(one.session_id)
+        return _until(_since(rows, one), one)
 
     def claim_of(self, one: Stated) -> SessionClaim:
         """Return what *one* says, over what it is about."""
-        whole = self._owned.get((one.session_id,), self.evidence.ledger.frame.clear())
+        whole = self._own(one.session_id)
         rows, claim = self._covered(one), one.claim
         if (before := self._included(one)) is not None:
             claim = _less(claim, before.claim)
@@ -283,8 +291,7 @@ class _Told:
         ]
         if not others:
             return None
-        own = self._owned.get((one.session_id,))
-        began = None if own is None else own["time"].min()
+        began = self._own(one.session_id)["time"].min()
         copied = set(
             self._copied.filter(pl.col("session_id") == one.session_id)["owner_session"].unique()
         )
