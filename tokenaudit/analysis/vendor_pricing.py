@@ -1,7 +1,8 @@
 """Claude Code's own pricing formula, by version, where it differs from the price list.
 
 Measured on 4,414 costs that Claude Code stated (see docs/explanation/accuracy.md): 1-hour cache writes at
-the price of 5-minute ones up to 2.1.159, and models at another model's price in some versions.
+the price of 5-minute ones up to 2.1.159, models at another model's price in some versions, and
+models of other vendors, which it has no price for, at the price of one of its own.
 """
 
 from typing import Final, NamedTuple
@@ -12,8 +13,17 @@ from tokenaudit.analysis.versions import up_to
 from tokenaudit.ledger.frame import TOKENS
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import price
+from tokenaudit.pricing.windows import facts_of
 
-__all__ = ["MISPRICED", "mispriced", "repriced", "with_cheap_hours"]
+__all__ = [
+    "MISPRICED",
+    "is_foreign",
+    "mispriced",
+    "own_formula",
+    "repriced",
+    "with_cheap_hours",
+    "with_foreign",
+]
 
 _Version = tuple[int, int, int]
 _LAST_CHEAP_HOUR: Final[_Version] = (2, 1, 159)
@@ -31,12 +41,18 @@ class Mispriced(NamedTuple):
 
 
 MISPRICED: Final = (
-    Mispriced("claude-sonnet-4-5", (2, 1, 38), (2, 1, 68), "claude-opus-4-6"),
+    Mispriced("claude-sonnet-4-5", (2, 1, 33), (2, 1, 68), "claude-opus-4-6"),
     Mispriced("claude-sonnet-4-6", (2, 1, 38), (2, 1, 68), "claude-opus-4-6"),
     Mispriced("claude-opus-4-6", (2, 1, 29), (2, 1, 29), "claude-opus-4-1"),
 )
+_LAST_AS_SONNET: Final[_Version] = (2, 1, 23)
+_FIRST_AS_OPUS: Final[_Version] = (2, 1, 71)
+"""What it has no price for was $3/$15 up to the first, $5/$25 from the second on; unseen between them."""
+_SONNET, _OPUS = "claude-3-7-sonnet", "claude-opus-4-5"
+"""Models of these prices, whatever the day and the length of the prompt."""
 _KEPT: Final = (
     *("model", "speed", "time", "inference_geo", "service_tier", "web_searches", "version"),
+    "longest_prompt_tokens",
     *TOKENS,
 )
 
@@ -69,3 +85,33 @@ def mispriced(rows: pl.DataFrame) -> pl.DataFrame:
             .otherwise(model)
         )
     return rows.with_columns(model=model)
+
+
+def is_foreign(model: str | None) -> bool:
+    """Tell whether *model* is none that Claude Code knows: of another vendor, or behind a gateway."""
+    return model is not None and facts_of(model) is None
+
+
+def with_foreign(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return *rows* with models of other vendors under the one by whose price Claude Code went.
+
+    In versions between those that were measured they have none: what it made of them is not known.
+    """
+    foreign = [model for model in rows["model"].unique() if is_foreign(model)]
+    version = pl.col("version")
+    one, two, three = _FIRST_AS_OPUS
+    is_late = ~up_to(version, (one, two, three - 1))
+    stand_in = (
+        pl.when(up_to(version, _LAST_AS_SONNET).fill_null(value=False))
+        .then(pl.lit(_SONNET))
+        .when(is_late.fill_null(value=False))
+        .then(pl.lit(_OPUS))
+        .otherwise(None)
+    )
+    is_of_them = pl.col("model").is_in(foreign).fill_null(value=False)
+    return rows.with_columns(model=pl.when(is_of_them).then(stand_in).otherwise("model"))
+
+
+def own_formula(rows: pl.DataFrame, card: RateCard) -> pl.DataFrame:
+    """Return *rows*, as far as prices need them, with `list_cost_usd` as Claude Code works it out."""
+    return repriced(with_foreign(mispriced(with_cheap_hours(rows))), card)

@@ -15,7 +15,17 @@ from msgspec.structs import replace
 from tokenaudit.audit.reconcile.claims import Claim, Counts
 from tokenaudit.ledger.frame import TOKENS
 
-__all__ = ["ROUNDING", "Basis", "Bridge", "Cause", "Figure", "Step", "bridged", "figure_of"]
+__all__ = [
+    "ROUNDING",
+    "Basis",
+    "Bridge",
+    "Cause",
+    "Coverage",
+    "Figure",
+    "Step",
+    "bridged",
+    "figure_of",
+]
 
 ROUNDING: Final = Decimal("1e-6")
 """US dollars: what sums of binary floats, as others keep costs, may be off by."""
@@ -49,6 +59,15 @@ class Cause(StrEnum):
     COUNTING = "counting"
     """The same lines, counted otherwise."""
     UNEXPLAINED = "unexplained"
+
+
+class Coverage(StrEnum):
+    """What a total is about, beside the session that it names."""
+
+    WHOLE = "the session"
+    EARLIER_TOO = "the session and those that /clear ended before it"
+    PART = "a part of the session: that of one process"
+    UNKNOWN = "not told"
 
 
 class Figure(Struct, frozen=True):
@@ -119,6 +138,7 @@ class Bridge(Struct, frozen=True):
     """The last one is the rest that the others do not explain."""
     ours: Figure
     notes: tuple[str, ...] = ()
+    coverage: Coverage = Coverage.WHOLE
 
     @property
     def unexplained(self) -> Figure:
@@ -132,7 +152,13 @@ class Bridge(Struct, frozen=True):
 
 
 def bridged(
-    claim: Claim, theirs: Figure, steps: Sequence[Step], ours: Figure, notes: Sequence[str] = ()
+    claim: Claim,
+    theirs: Figure,
+    steps: Sequence[Step],
+    ours: Figure,
+    notes: Sequence[str] = (),
+    *,
+    coverage: Coverage = Coverage.WHOLE,
 ) -> Bridge:
     """Return the bridge from *theirs* by *steps* to *ours*; the rest becomes its last step.
 
@@ -157,7 +183,7 @@ def bridged(
         )
         rest = rest - rest
     last = Step("unexplained", Basis.UNEXPLAINED, rest, "What no step explains.", Cause.UNEXPLAINED)
-    return Bridge(claim, start, (*taken, last), both, tuple(notes))
+    return Bridge(claim, start, (*taken, last), both, tuple(notes), coverage)
 
 
 def _is_rounding(rest: Figure) -> bool:
