@@ -27,8 +27,6 @@ class TraceKind(StrEnum):
     WEB_FETCH = "web_fetch"
     TITLE = "title"
     RECAP = "recap"
-    CLEAR = "clear"
-    """The session was begun by `/clear`: until a version, in the same process as the one before it."""
 
 
 _NAMES: Final = ("path", "line", "uuid", "time", "kind", "agent_id", "calls", "tokens")
@@ -41,13 +39,11 @@ class _Line(msgspec.Struct, gc=False, rename="camel"):
     uuid: str | None = None
     timestamp: str | None = None
     ai_title: str | None = None
-    message: msgspec.Raw = msgspec.Raw()
     tool_use_result: msgspec.Raw = msgspec.Raw()
 
 
 _decode: Final = msgspec.json.Decoder(_Line).decode
-_CLEAR: Final = b"<command-name>/clear</command-name>"
-_NEEDLES: Final = (b'"toolUseResult"', b'"ai-title"', b'"away_summary"', _CLEAR)
+_NEEDLES: Final = (b'"toolUseResult"', b'"ai-title"', b'"away_summary"')
 _TELLING: Final = (b'"agentId"', b'"searchCount"', b'"durationSeconds"', b'"codeText"')
 """A result of a tool that holds none of these keys is no trace."""
 
@@ -108,8 +104,6 @@ def _found(line: _Line, titles: set[str]) -> _Row | None:
         return {"kind": TraceKind.TITLE.value}
     if line.type == "system" and line.subtype == "away_summary":
         return {"kind": TraceKind.RECAP.value}
-    if line.type == "user" and _CLEAR in bytes(line.message):
-        return {"kind": TraceKind.CLEAR.value, "calls": 0}
     raw = bytes(line.tool_use_result)
     return _of_result(raw) if any(key in raw for key in _TELLING) else None
 

@@ -18,8 +18,9 @@ from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.reconcile.bridge import Coverage
 from tokenaudit.audit.reconcile.claims import Counts
 from tokenaudit.model.terms import MAIN_AGENT, Quality
+from tokenaudit.transcripts.clears import begins_with_clear
 
-__all__ = ["Marks", "Process", "Scope"]
+__all__ = ["Candidate", "Marks", "Process"]
 
 _LAST_GOING_ON: Final = (2, 1, 210)
 """The last version in which `/clear` did not set the totals of a process back."""
@@ -43,7 +44,7 @@ class Marks(NamedTuple):
     recaps: int
 
 
-class Scope(NamedTuple):
+class Candidate(NamedTuple):
     """Responses that a total may be about."""
 
     rows: pl.DataFrame
@@ -79,29 +80,29 @@ class Process:
         """Whether the transcript of the main agent is there."""
         return not self.rows.filter(_MAIN).is_empty()
 
-    def scopes(self) -> Iterator[Scope]:
+    def scopes(self) -> Iterator[Candidate]:
         """Yield the scopes that it may have, the simplest first."""
-        whole = [Scope(self.rows), *self._with_earlier()]
+        whole = [Candidate(self.rows), *self._with_earlier()]
         for scope in whole:
             yield from _with_uncounted(scope)
 
-    def of_one_version(self) -> Iterator[Scope]:
+    def of_one_version(self) -> Iterator[Candidate]:
         """Yield the responses of each version, where there are several: each has a process of its own."""
         versions = self.rows["version"].drop_nulls().unique().sort()
         for version in versions if versions.len() > 1 else ():
             rows = self.rows.filter(pl.col("version") == version)
-            yield Scope(rows, Coverage.PART, version=version)
+            yield Candidate(rows, Coverage.PART, version=version)
 
-    def later_parts(self, most: Counts) -> Iterator[Scope]:
+    def later_parts(self, most: Counts) -> Iterator[Candidate]:
         """Yield the parts from a main response on that read and wrote no more than *most*, the longest first."""
         rows = self._all.filter(pl.col("time").is_not_null())
         _, read, written = (each.cum_sum(reverse=True) for each in _PROMPT)
         is_possible = (read <= most.cache_read) & (written <= most.cache_write)
         for time in rows.filter(is_possible & _MAIN)["time"]:
             later = rows.filter(pl.col("time") >= time)
-            yield Scope(later, Coverage.PART, time, rows["time"].to_list()[-1])
+            yield Candidate(later, Coverage.PART, time, rows["time"].to_list()[-1])
 
-    def parts_of(self, models: Sequence[str], counts: Counts) -> Iterator[Scope]:
+    def parts_of(self, models: Sequence[str], counts: Counts) -> Iterator[Candidate]:
         """Yield the parts in which *models* read, wrote and were sent just as much as *counts* says."""
         rows = self._all.filter(pl.col("time").is_not_null())
         of_models = rows.filter(pl.col("model").is_in(list(models)))
@@ -113,16 +114,16 @@ class Process:
             if wanted in before:
                 since, until = times[before[wanted]], times[end]
                 inside = rows.filter(pl.col("time").is_between(since, until))
-                yield Scope(inside, Coverage.PART, since, until)
+                yield Candidate(inside, Coverage.PART, since, until)
             before[sent, read, written] = end + 1
 
     @cached_property
     def _all(self) -> pl.DataFrame:
         """The responses of all its sessions."""
-        *_, longest = [Scope(self.rows), *self._with_earlier()]
+        *_, longest = [Candidate(self.rows), *self._with_earlier()]
         return longest.rows.sort("time", nulls_last=False)
 
-    def marks(self, scope: Scope) -> Marks:
+    def marks(self, scope: Candidate) -> Marks:
         """Return what the transcripts of a *scope* mark."""
         inside = pl.col("session_id").is_in(scope.rows["session_id"].unique().to_list())
         if scope.since is not None:
@@ -141,7 +142,8 @@ class Process:
         compactions = facts.compactions.filter(pl.col("kind") == "compact").join(
             facts.transcripts.select("path", "session_id"), on="path"
         )
-        chain = self._traces(self._sessions)
+        inside = pl.col("session_id").is_in(self._sessions)
+        chain = dataclasses.replace(self._evidence, rows=self._evidence.rows.filter(inside)).traces
         return pl.concat(
             [
                 compactions.filter(pl.col("session_id").is_in(self._sessions)).select(names),
@@ -149,18 +151,13 @@ class Process:
             ]
         ).unique(maintain_order=True)
 
-    def _traces(self, sessions: Sequence[str]) -> pl.DataFrame:
-        rows = self._evidence.rows.filter(pl.col("session_id").is_in(list(sessions)))
-        return dataclasses.replace(self._evidence, rows=rows).traces
-
     def _is_cleared(self, session: str) -> bool:
         rows = self._evidence.rows.filter(pl.col("session_id") == session)
         is_old = rows.select(up_to(pl.col("version"), _LAST_GOING_ON).all()).item()
-        first = rows["time"].min()
-        if rows.is_empty() or not is_old or first is None:
+        if rows.is_empty() or not is_old:
             return False
-        is_first = (pl.col("kind") == "clear") & (pl.col("time") <= first)
-        return not self._traces([session]).filter(is_first).is_empty()
+        mains = self._evidence.facts.transcripts.filter(pl.col("session_id") == session, _MAIN)
+        return any(map(begins_with_clear, mains["path"]))
 
     def _earlier(self, session: str) -> Iterator[str]:
         """Yield the sessions that `/clear` ended one after the other, the last first."""
@@ -186,16 +183,16 @@ class Process:
         )
         return None if ended.is_empty() else str(ended["session_id"][-1])
 
-    def _with_earlier(self) -> Iterator[Scope]:
+    def _with_earlier(self) -> Iterator[Candidate]:
         """Yield the session with one more of those before it each time."""
         taken = self.rows
         for session in self._sessions[1:]:
             more = self._evidence.rows.filter(pl.col("session_id") == session)
             taken = pl.concat([more.select(taken.columns), taken])
-            yield Scope(taken, Coverage.EARLIER_TOO)
+            yield Candidate(taken, Coverage.EARLIER_TOO)
 
 
-def _with_uncounted(scope: Scope) -> Iterator[Scope]:
+def _with_uncounted(scope: Candidate) -> Iterator[Candidate]:
     """Yield *scope*, and it without each choice of the responses that totals may not count."""
     yield scope
     rows = scope.rows.with_row_index("place")

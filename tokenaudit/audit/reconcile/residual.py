@@ -16,7 +16,7 @@ from tokenaudit.analysis import vendor_pricing
 from tokenaudit.audit.reconcile.bridge import ROUNDING, Basis, Figure, Step, figure_of
 from tokenaudit.audit.reconcile.claims import Claim, Counts, Line
 from tokenaudit.audit.reconcile.claims.claim import summed
-from tokenaudit.audit.reconcile.coverage import Marks, Scope
+from tokenaudit.audit.reconcile.coverage import Candidate, Marks
 from tokenaudit.audit.reconcile.signatures import Version
 from tokenaudit.audit.reconcile.unnamed_models import SMALL_MODEL, Price, Priced, solved
 from tokenaudit.audit.reconcile.unrecorded_calls import Hidden, Signs, Turn, hidden_calls
@@ -109,7 +109,7 @@ def groups_of(claim: Claim, rows: pl.DataFrame, card: RateCard) -> list[Group]:
 
 
 def residuals(
-    groups: Sequence[Group], scope: Scope, marks: Marks, card: RateCard, *, is_open: bool
+    groups: Sequence[Group], scope: Candidate, marks: Marks, card: RateCard, *, is_open: bool
 ) -> list[Residual]:
     """Return what is left over of each of *groups*, parted and priced.
 
@@ -119,7 +119,7 @@ def residuals(
 
 
 def _residual(
-    group: Group, scope: Scope, marks: Marks, card: RateCard, *, is_open: bool
+    group: Group, scope: Candidate, marks: Marks, card: RateCard, *, is_open: bool
 ) -> Residual:
     counts, ours = group.line.counts, figure_of(group.rows).counts
     assert counts is not None and ours is not None  # noqa: S101, PT018 - both are told
@@ -137,7 +137,7 @@ def _residual(
     return Residual(group, rest, parts, costs, is_main, stated or Decimal(0))
 
 
-def _unnamed(group: Group, rest: Counts, scope: Scope, card: RateCard) -> Iterator[Priced]:
+def _unnamed(group: Group, rest: Counts, scope: Candidate, card: RateCard) -> Iterator[Priced]:
     """Part what is left of a total without models; an attempt that was made anew comes first."""
     gap = _gap(group, card)
     models = group.rows["model"].drop_nulls().unique().sort().to_list()
@@ -162,7 +162,7 @@ _ATTEMPT: Final = (
 )
 
 
-def _price(model: str, scope: Scope, card: RateCard) -> Price:
+def _price(model: str, scope: Candidate, card: RateCard) -> Price:
     group = Group(model, Line(model, None, None), scope.rows.clear())
     asked, answered = Counts(_TOKENS), Counts(output=_TOKENS)
     costs = [_priced(group, each, scope, card, hour=False) for each in (asked, answered)]
@@ -173,7 +173,7 @@ def _sum(parts: Sequence[Hidden]) -> Counts:
     return sum((part.counts for part in parts), Counts())
 
 
-def _signs(group: Group, scope: Scope, marks: Marks, *, is_open: bool) -> Signs:
+def _signs(group: Group, scope: Candidate, marks: Marks, *, is_open: bool) -> Signs:
     rows, is_main = group.rows, pl.col("agent_id") == MAIN_AGENT
     facts = facts_of(group.name)
     main = scope.rows.filter(is_main)
@@ -214,7 +214,7 @@ def _version(rows: pl.DataFrame) -> Version | None:
 
 
 def _costs(
-    group: Group, parts: Sequence[Hidden], scope: Scope, card: RateCard, *, is_whole: bool
+    group: Group, parts: Sequence[Hidden], scope: Candidate, card: RateCard, *, is_whole: bool
 ) -> tuple[Decimal, ...]:
     """Price tokens that no line holds, as Claude Code did.
 
@@ -251,7 +251,7 @@ def _gap(group: Group, card: RateCard) -> Decimal | None:
 
 
 def _priced(
-    group: Group, counts: Counts, scope: Scope, card: RateCard, *, hour: bool
+    group: Group, counts: Counts, scope: Candidate, card: RateCard, *, hour: bool
 ) -> Decimal | None:
     versions = scope.rows["version"].drop_nulls()
     model = next(iter(group.rows["model"].drop_nulls()), group.name)

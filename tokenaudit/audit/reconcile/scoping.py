@@ -15,12 +15,13 @@ from msgspec import Struct
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.reconcile.bridge import Coverage
 from tokenaudit.audit.reconcile.claims import Claim, ClaimKind
-from tokenaudit.audit.reconcile.coverage import Process, Scope
+from tokenaudit.audit.reconcile.coverage import Candidate, Process
 from tokenaudit.audit.reconcile.residual import Residual, groups_of, residuals
 from tokenaudit.pricing.card import RateCard
 
 __all__ = ["Compared", "compared"]
 
+_OF_A_PROCESS: Final = (ClaimKind.RESULT, ClaimKind.COST_STATE, ClaimKind.LAST_SESSION)
 _MOST_PARTS: Final = 200
 """Later parts of a session that are looked at, after those that the sums of the cache rule out."""
 
@@ -28,7 +29,7 @@ _MOST_PARTS: Final = 200
 class Compared(Struct, frozen=True):
     """The responses that a total was compared with, and what is left over of each model."""
 
-    scope: Scope
+    scope: Candidate
     residuals: tuple[Residual, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -59,9 +60,9 @@ def compared(claim: Claim, rows: pl.DataFrame, evidence: Evidence) -> Compared:
     card = evidence.ledger.card
     groups = groups_of(claim, rows, card)
     if not groups:
-        return Compared(Scope(rows))
+        return Compared(Candidate(rows))
     process = Process(sorted(claim.sessions), rows, evidence)
-    own = _judged(claim, Scope(rows), process, card)
+    own = _judged(claim, Candidate(rows), process, card)
     if not _is_of_a_process(claim) or rows.is_empty() or _is_told(own):
         return own
     for scope in process.scopes():
@@ -72,10 +73,10 @@ def compared(claim: Claim, rows: pl.DataFrame, evidence: Evidence) -> Compared:
 
 
 def _is_of_a_process(claim: Claim) -> bool:
-    return claim.is_of_claude_code and claim.shape is ClaimKind.RESULT and len(claim.sessions) == 1
+    return claim.is_of_claude_code and claim.shape in _OF_A_PROCESS and len(claim.sessions) == 1
 
 
-def _judged(claim: Claim, scope: Scope, process: Process, card: RateCard) -> Compared:
+def _judged(claim: Claim, scope: Candidate, process: Process, card: RateCard) -> Compared:
     groups = groups_of(claim, scope.rows, card)
     is_open = scope.coverage is Coverage.WHOLE and process.is_begun_by_clear
     found = residuals(groups, scope, process.marks(scope), card, is_open=is_open)

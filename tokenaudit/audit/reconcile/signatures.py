@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-__all__ = ["EARLY_COMPACTION", "SMALL_TITLE", "HiddenKind", "Title", "Version", "sizes"]
+__all__ = ["EARLY_COMPACTION", "SMALL_TITLE", "HiddenKind", "TitleSize", "Version", "sizes"]
 
 Version = tuple[int, int, int]
 
@@ -49,14 +49,14 @@ EARLY_COMPACTION: Final = ((2, 1, 41), (2, 3), 10_000)
 """The last version that wrote the whole context anew, its input tokens, the least that it wrote."""
 
 
-class Title(NamedTuple):
+class TitleSize(NamedTuple):
     """The least and the most tokens of a title that the small model makes."""
 
     input_tokens: tuple[int, int]
     output_tokens: tuple[int, int]
 
 
-SMALL_TITLE: Final = Title((340, 500), (11, 40))
+SMALL_TITLE: Final = TitleSize((340, 500), (11, 40))
 
 
 def sizes(kind: HiddenKind, tokenizer: str, version: Version) -> Sequence[int]:
