@@ -111,3 +111,18 @@ def test_what_an_older_version_read_is_read_again(root: Path, tmp_path: Path) ->
     assert [(SESSION, 2, "0.25")] == stated(facts)
     assert 2 == facts.records.height
     assert {} == Store.open(folder).plan(discover([root])).changes
+
+
+def test_what_is_forgotten_of_a_session_is_its_total_too(root: Path, tmp_path: Path) -> None:
+    """Once its transcript is: that of another session stays."""
+    folder = tmp_path / "store"
+    for session in (SESSION, OTHER):
+        config(root, session)
+        run(root, folder)
+    store = Store.open(folder)
+    chosen = [one for one in store.holdings().versions if one.path == str(session_file(root))]
+    store.forget(chosen)
+    index = indexes.load(folder)
+
+    assert index is not None
+    assert [OTHER] == [total.session_id for total in index.totals]

@@ -318,8 +318,10 @@ class Store:
         known = {(one.path, one.number): one.parts for one in versions(latest)}
         same = [one for one in forgotten if known.get((one.path, one.number)) == one.parts]
         left = without(latest, same)
+        gone = {_stem(one.path) for one in same} - {_stem(state.path) for state in left.files}
         index = replace(
             left,
+            totals=[total for total in latest.totals if total.session_id not in gone],
             generation=latest.generation + 1,
             segments=compact.cleared(latest.segments, left.files, self.folder),
             merged=None,
@@ -374,6 +376,11 @@ class Store:
         segments.remove_others(index.names(), self.folder)
         if latest.generation == self._generation:
             self._generation = index.generation
+
+
+def _stem(path: str) -> str:
+    """Return what a transcript is called: the id of its session, of most."""
+    return Path(path).stem
 
 
 def _loaded(index: Index, folder: Path) -> tuple[list[Tables], list[Segment], list[str]]:

@@ -226,6 +226,15 @@ def test_less_than_transcripts_hold_is_told(tmp_path: Path) -> None:
     assert Scope.UNKNOWN is one.claim.scope
 
 
+def test_a_cost_alone_that_is_less_is_told_too(tmp_path: Path) -> None:
+    """A status line may have recorded it before the last response was there."""
+    write(session_file(tmp_path), FIRST, SECOND)
+    for cost, scope in (("0.00255", Scope.UNKNOWN), ("0.0052", Scope.WHOLE)):
+        told = SessionTotal(None, SESSION, None, None, cost, (), "x", TotalSource.STATUS_LINE)
+
+        assert scope is only(tmp_path, told).claim.scope
+
+
 def test_a_process_of_known_duration_is_about_no_more(tmp_path: Path) -> None:
     """An old `.claude.json` has no start, but says that the process had run for 70 seconds."""
     write(session_file(tmp_path), FIRST, SECOND, THIRD)

@@ -125,7 +125,11 @@ def bridge_of(claim: SessionClaim, evidence: Evidence) -> SessionBridge:
     if _is_same(theirs, ours) and not claim.rows["cost_usd"].null_count():
         return SessionBridge(claim, bridged(claim.claim, theirs, (), ours, claim.claim.notes))
     over = dataclasses.replace(evidence, rows=claim.rows)
-    return SessionBridge(claim, reconciled(claim.claim, over, _no_export))
+    bridge = reconciled(claim.claim, over, _no_export)
+    rest = bridge.unexplained.cost_usd or Decimal(0)
+    if theirs.counts is None and rest > 0:  # it tells no tokens by which to see what it lacks
+        claim = replace(claim, scope=Scope.UNKNOWN)
+    return SessionBridge(claim, bridge)
 
 
 def _is_same(theirs: Figure, ours: Figure) -> bool:
