@@ -13,6 +13,8 @@ from transcripts_builder import (
     FORK,
     agent_file,
     agent_result,
+    cut_note,
+    encoded,
     reply,
     session_file,
     sidechain,
@@ -126,6 +128,35 @@ def test_a_reply_that_is_not_an_agents_last_is_not_repaired(tmp_path: Path) -> N
 
     assert {"msg_1": 5, "msg_2": 950} == before
     assert before == dict(live.frame.select("response_id", "output_tokens").iter_rows())
+    assert expected == shown
+
+
+def test_a_mark_that_a_response_was_cut_comes_later(tmp_path: Path) -> None:
+    """Line by line as it is written; then an earlier response of that transcript is copied elsewhere."""
+    lines = [
+        reply("msg_1", "req_1", 50, at=1),
+        reply("msg_2", "req_2", 2, at=2),
+        cut_note(at=3),
+        reply("msg_3", "req_3", 70, at=4),
+    ]
+    path = write(session_file(tmp_path), lines[0])
+    sources, live = started(tmp_path)
+    later = time.time_ns() + 3600 * 10**9
+    qualities = []
+    for line in lines[1:]:
+        with path.open("ab") as file:
+            file.write(encoded(line) + b"\n")
+        step = sources.look({str(path)}, now_ns=later)
+        assert step is not None
+        live.apply(step)
+        qualities.append(dict(live.frame.select("response_id", "quality").iter_rows())["msg_2"])
+    copy = write(session_file(tmp_path, FORK), {**lines[0], "sessionId": FORK})
+    step = sources.look({str(copy)}, now_ns=later)
+    assert step is not None
+    live.apply(step)
+    shown, expected = same(live, tmp_path)
+
+    assert ["final", "lower_bound", "lower_bound"] == qualities
     assert expected == shown
 
 

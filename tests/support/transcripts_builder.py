@@ -121,6 +121,13 @@ def response(
     ]
 
 
+def cut_note(*, at: float = 0) -> Line:
+    """Return the note by which Claude Code lets a model go on whose stream was cut."""
+    text = "Your response above was cut off mid-stream. Resume directly from where it stops."
+    note = prompt(at=at)
+    return {**note, "message": {"role": "user", "content": text}, "isMeta": True}
+
+
 def sidechain(line: Line, agent_id: str | None = None) -> Line:
     """Return *line* as a subagent's transcript holds it; of 1.0, where no id is given."""
     marks: Line = {"isSidechain": True}

@@ -12,6 +12,7 @@ from transcripts_builder import (
     Regime,
     agent_file,
     agent_result,
+    cut_note,
     encoded,
     progress,
     prompt,
@@ -74,6 +75,8 @@ class Writer:
                 self.write(parent, agent_result(usage(950), agent, at=self.at))
         if self.rng.random() < 0.3:
             lines.insert(0, prompt(at=self.at))
+        if self.rng.random() < 0.1:
+            lines.append(cut_note(at=self.at))
         self.write(path, *lines)
         return path
 

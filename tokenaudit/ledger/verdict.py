@@ -46,6 +46,11 @@ class Observation(Struct, frozen=True):
     lines: tuple[UsageLine, ...] = ()
 
     @property
+    def is_cut(self) -> bool:
+        """Whether the transcript says that the stream of the response was cut."""
+        return any(line.is_cut for line in self.lines)
+
+    @property
     def best(self) -> UsageLine:
         """The line that counts within the transcript (R4): the last final one, else the most output."""
         final = [line for line in self.lines if line.stop_reason is not None]
@@ -161,7 +166,7 @@ def _claim(record: Observation) -> tuple[bool, bool, float, str, int]:
 def _worth(record: Observation) -> tuple[bool, bool, int]:
     """Return what decides whose line counts: one known to be cut, a final one, the most output (R4)."""
     is_final = record.best.stop_reason is not None
-    return record.best.is_cut, is_final, 0 if is_final else record.best.counts.output_tokens
+    return record.is_cut, is_final, 0 if is_final else record.best.counts.output_tokens
 
 
 def _later(line: UsageLine) -> float:
@@ -191,7 +196,7 @@ def _why_owner(ranked: Sequence[Observation]) -> str:
 def _why_best(records: Sequence[Observation], winner: Observation) -> str:
     best = winner.best
     is_only = sum(len(record.lines) for record in records) == 1
-    if best.is_cut:
+    if winner.is_cut:
         return "the last line before the mark that the stream was cut"
     if best.stop_reason is not None:
         return "the only line" if is_only else "the last line with a stop reason"

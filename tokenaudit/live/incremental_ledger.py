@@ -118,7 +118,7 @@ class Live:
         ).unique()
         if groups.is_empty() and not is_new and not _tells(step.rows):
             return _change((self.frame.clear(),) * 2, (self.facts,) * 2)
-        return self._rebuild(self._with_last(self._with_cut(groups)), touched)
+        return self._rebuild(self._with_last(groups), touched)
 
     def _remove(self, parts: frozenset[int], base: Rows, recent: Rows) -> None:
         if not recent.parts.is_empty():
@@ -189,33 +189,6 @@ class Live:
         return self._groups_of_paths(
             parts.filter(pl.col("part").is_in(cuts.implode()))["path"].unique()
         )
-
-    def _with_cut(self, groups: pl.Series) -> pl.Series:
-        """Add to *groups* all others of transcripts in which a response was cut, of any of which they are.
-
-        Without these another response would be taken for the one before the mark.
-        """
-        is_cut = pl.col("event") == RequestEvent.CUT.value
-        cuts = self._table("requests", is_cut)["part"].unique()
-        parts = self._all_parts().filter(pl.col("part").is_in(cuts.implode()))
-        paths = parts["path"].unique()
-        while not paths.is_empty():
-            inside = self._paths_of(groups, paths)
-            more = pl.concat([groups, self._groups_of_paths(inside)]).unique()
-            if len(more) == len(groups):
-                break
-            groups = more
-        return groups
-
-    def _paths_of(self, groups: pl.Series, paths: pl.Series) -> pl.Series:
-        """Return those of *paths* that hold a record of *groups*."""
-        parts = self._all_parts().filter(pl.col("path").is_in(paths.implode()))
-        inside = [
-            rows.records["part"].filter(of_rows.is_in(groups.implode()))
-            for rows, of_rows in self._both()
-        ]
-        is_inside = pl.col("part").is_in(pl.concat(inside).unique().implode())
-        return parts.filter(is_inside)["path"].unique()
 
     # the last replies of subagents, which parents tell of
 

@@ -189,10 +189,7 @@ def facts_of(
     """
     parts = cache(partial(_parts, rows.parts))
 
-    @cache
-    def cuts() -> pl.DataFrame:
-        found = rows.table("requests", ("part", "line", "event"))
-        return _placed(found.filter(pl.col("event") == RequestEvent.CUT.value), parts())
+    cuts = cache(partial(_cuts, rows))
 
     def made(name: str) -> pl.DataFrame:
         frame = _placed(rows.table(name), parts())
@@ -223,28 +220,32 @@ def facts_of(
     return facts.with_kept(_kept(rows, transcripts, *before))
 
 
-def _with_cuts(records: pl.DataFrame, cuts: pl.DataFrame) -> pl.DataFrame:
-    """Return *records* with CUT for the stop reason of those that *cuts* stand behind (R4).
-
-    That is the one whose lines stand last before the mark, in the same content of the transcript.
-    """
+def _with_cuts(records: pl.DataFrame, cuts: pl.Series) -> pl.DataFrame:
+    """Return *records* with CUT for the stop reason of those of the replies that *cuts* name (R4)."""
     if cuts.is_empty():
         return records
-    place = ("path", "revision")
-    own = records.select(*place, "value_line", "is_progress").with_row_index("row")
-    said = own.filter(~pl.col("is_progress")).join(cuts, on=place, how="semi")
-    found = cuts.sort("line").join_asof(
-        said.sort("value_line"),
-        left_on="line",
-        right_on="value_line",
-        by=place,
-        allow_exact_matches=False,
-        check_sortedness=False,
-    )
-    is_cut = own["row"].is_in(found["row"].drop_nulls().implode())
+    has_ids = pl.col("message_id").is_not_null() & pl.col("request_id").is_not_null()
+    both = pl.concat_str("message_id", "request_id", separator=" ")
+    reply = pl.when(has_ids).then(both).otherwise("uuid")
+    is_cut = reply.is_in(cuts.implode()) & ~pl.col("is_progress")
     return records.with_columns(
         stop_reason=pl.when(is_cut).then(pl.lit(CUT)).otherwise("stop_reason")
     )
+
+
+def _cuts(rows: Rows | LazyRows) -> pl.Series:
+    """Return the replies that were cut: where the mark's own part holds none, the last one before it."""
+    is_cut = pl.col("event") == RequestEvent.CUT.value
+    found = rows.table("requests", ("part", "event", "reply")).filter(is_cut)
+    if found.is_empty():
+        return found["reply"]
+    order = ("path", "revision", "start", "part")
+    before = rows.parts.sort(order).select(
+        "part",
+        before=pl.col("last_reply").forward_fill().shift(1).over("path", "revision"),
+    )
+    marked = found.join(before, on="part", how="left")
+    return marked.select(pl.coalesce("reply", "before"))["reply"].drop_nulls().unique()
 
 
 def _kept(

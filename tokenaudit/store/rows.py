@@ -70,6 +70,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "bytes": pl.Int64,
         "usage_lines": pl.Int64,
         "requests": pl.Int64,  # lines that say that one was sent
+        "last_reply": _TEXT,  # what a mark behind it, in the next part, would say to be cut
         "records": pl.Int64,
         "is_incomplete": pl.Boolean,
     },
@@ -159,6 +160,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "id": _TEXT,
         "model": _TEXT,
         "detail": _TEXT,
+        "reply": _TEXT,
     },
 }
 """The frames of `Rows`, with their columns. `record` numbers the responses of a transcript, over all

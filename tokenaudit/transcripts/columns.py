@@ -227,6 +227,7 @@ def _extent_row(parsed: Parsed) -> dict[str, Any]:
         "bytes": parsed.bytes,
         "usage_lines": parsed.usage_lines,
         "requests": parsed.requests,
+        "last_reply": parsed.last_reply,
         "records": len(parsed.records),
         "is_incomplete": parsed.incomplete,
     }

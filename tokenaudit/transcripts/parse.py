@@ -15,7 +15,7 @@ from tokenaudit.model.terms import MAIN_AGENT, Reject, Transcript
 from tokenaudit.transcripts import tolerant, values
 from tokenaudit.transcripts.lines import LineReader, Sort, lines_back, lines_from
 from tokenaudit.transcripts.prefix_digest import Digests, digests_of, fate_of
-from tokenaudit.transcripts.requests import RequestLog, RequestMark
+from tokenaudit.transcripts.requests import RequestLog, RequestMark, reply_of
 from tokenaudit.transcripts.results import AgentResult, result_of, results_on
 from tokenaudit.transcripts.tolerant import UnreadableError
 from tokenaudit.transcripts.totals import COST_STATE, SessionTotal, total_on
@@ -144,6 +144,8 @@ class Parsed(Struct):
     """What is said of requests that are not answered in the extent, and what may say why."""
     requests: int = 0
     """How many lines say that a request was sent."""
+    last_reply: str | None = None
+    """The response of the last line of one; see `reply_of`."""
     lines: int = 0
     line_ends: int = 0
     bytes: int = 0
@@ -242,6 +244,7 @@ class _Parsing:
             parsed.lines, parsed.line_ends = reader.lines, reader.line_ends
             parsed.bytes, parsed.end = reader.bytes, reader.end
             parsed.requests, parsed.marks = self._requests.count, self._requests.marks()
+            parsed.last_reply = reply_of(self._requests.last) if self._requests.last else None
 
     def _add_strictly(self, number: int, sort: Sort, data: bytes) -> bool:
         """Take a line in by the strict types; tell whether they fit."""
@@ -321,6 +324,7 @@ class _Parsing:
         is_inline = of_file == MAIN_AGENT and line.is_sidechain
         agent_id = line.agent_id if is_inline else of_file
         self._add_record(line, number, agent_id, False)
+        self._requests.last = line
         if line.request_ref is not None:
             self._requests.answer(line, number)
 

@@ -11,7 +11,7 @@ from tokenaudit.model.terms import RequestEvent
 from tokenaudit.transcripts import values
 from tokenaudit.transcripts.wire import Assistant, RequestLine
 
-__all__ = ["RequestLog", "RequestMark"]
+__all__ = ["RequestLog", "RequestMark", "reply_of"]
 
 
 class RequestMark(NamedTuple):
@@ -25,6 +25,14 @@ class RequestMark(NamedTuple):
     """Of the request: the one that was sent last before, where the line does not name it."""
     model: str | None = None
     detail: str | None = None
+    reply: str | None = None
+    """Of a cut: the response that stands before, as `reply_of` calls it; None where none does in the extent."""
+
+
+def reply_of(line: Assistant) -> str | None:
+    """Return what all lines of a response have in common: both ids, or else the uuid of a lone line."""
+    message_id, request_id = line.message.id, line.request_id
+    return f"{message_id} {request_id}" if message_id and request_id else line.uuid
 
 
 class RequestLog:
@@ -34,6 +42,8 @@ class RequestLog:
         """Begin with nothing."""
         self.count = 0
         """Lines that say that a request was sent."""
+        self.last: Assistant | None = None
+        """The last line of a response."""
         self._sent: dict[str | None, RequestMark] = {}
         self._answered: dict[str, RequestMark] = {}
         self._events: list[RequestMark] = []
@@ -46,7 +56,7 @@ class RequestLog:
             model = line.params.model if line.params else None
             self._sent[line.id] = RequestMark(number, time, RequestEvent.SENT, line.id, model)
         elif line.type == "user" and line.is_meta and line.is_cut:
-            self._events.append(RequestMark(number, time, RequestEvent.CUT))
+            self._cut(number, time, None)
         elif line.type == "user" and line.refused_message_id:
             self._events.append(RequestMark(number, time, RequestEvent.REFUSED))
         elif line.type == "system" and line.subtype == "api_error":
@@ -68,9 +78,14 @@ class RequestLog:
         """Take in a *line* that Claude Code wrote in the place of a response."""
         time = values.micros(line.timestamp)
         if cause := line.stream_cut_cause:
-            self._events.append(RequestMark(number, time, RequestEvent.CUT, detail=cause))
+            self._cut(number, time, cause)
         if line.refused_message_id:
             self._events.append(RequestMark(number, time, RequestEvent.REFUSED))
+
+    def _cut(self, number: int, time: int | None, cause: str | None) -> None:
+        reply = reply_of(self.last) if self.last is not None else None
+        mark = RequestMark(number, time, RequestEvent.CUT, detail=cause, reply=reply)
+        self._events.append(mark)
 
     def marks(self) -> list[RequestMark]:
         """Return what is to be kept, in the order of the lines."""
