@@ -560,3 +560,25 @@ def test_a_piece_of_a_file_that_was_replaced_is_a_reject(tmp_path: Path) -> None
     assert [(None, "replaced while it was read")] == reasons(piece)
     assert (0, None) == (len(piece.records), piece.digests)
     assert (1, []) == (len(whole.records), reasons(whole))
+
+
+@pytest.mark.parametrize(
+    ("times", "earliest"),
+    [
+        (["2026-03-02T09:00:05.000Z", "2026-03-02T09:00:00.000Z"], "2026-03-02T09:00:00.000Z"),
+        (["2026-03-02T09:00:00.000Z", "2026-03-02T09:00:05.000Z"], "2026-03-02T09:00:00.000Z"),
+        (["2026-13-02T09:00:00.000Z", "2026-03-02T09:00:05.000Z"], "2026-03-02T09:00:05.000Z"),
+        (
+            ["2026-03-02T10:00:05.000+01:00", "2026-03-02T09:30:00Z"],
+            "2026-03-02T10:00:05.000+01:00",
+        ),
+        (["no time at all", "2026-03-02T09:00:00.000Z"], "2026-03-02T09:00:00.000Z"),
+    ],
+)
+def test_r8_the_time_is_the_earliest_that_a_line_tells(
+    tmp_path: Path, times: list[str], earliest: str
+) -> None:
+    """In whatever order and form they are written; what is no time tells none."""
+    found = read(tmp_path, *({**reply(), "timestamp": time} for time in times))
+
+    assert [earliest] == [record.time for record in found.records]

@@ -34,7 +34,7 @@ __all__ = [
     "unbilled",
 ]
 
-RULES: Final = 1
+RULES: Final = 2
 """The version of the accounting rules: raised by every change that moves a figure."""
 
 TOKENS: Final = (
@@ -69,7 +69,7 @@ SCHEMA: Final[Mapping[str, Any]] = {
     "response_id": pl.String,  # message.id; of an iteration, that with `#` and its number
     "request_id": pl.String,
     "kind": pl.String,  # message, advisor or compaction
-    "time": _TIME,  # of its first line; null when no line has a usable one (R8)
+    "time": _TIME,  # the earliest that a line or copy tells; null when none has a usable one (R8)
     # to whom it belongs (R5)
     "session_id": pl.String,
     "agent_id": pl.String,  # `main`, or the subagent's

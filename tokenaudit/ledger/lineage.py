@@ -25,6 +25,7 @@ _LINES: Final[Mapping[str, Any]] = {
     "is_progress": pl.Boolean,
     "is_sidechain": pl.Boolean,
     "first_time": pl.Datetime("us", "UTC"),
+    "copy_time": pl.Datetime("us", "UTC"),
     "path": pl.String,
     "record_line": pl.Int64,
     "record": pl.Int64,
@@ -126,7 +127,8 @@ _Keyed = list[tuple[int, int, Observation]]
 
 def _line_rows(keyed: _Keyed) -> Iterator[tuple[Any, ...]]:
     for response, copy, each in keyed:
-        place = (each.is_progress, each.is_sidechain, each.first_time, each.path, each.line)
+        whose = (each.is_progress, each.is_sidechain, each.first_time, each.time)
+        place = (*whose, each.path, each.line)
         for at, line in enumerate(each.lines):
             yield (response, copy, *place, each.record, at, *_line_values(line))
 

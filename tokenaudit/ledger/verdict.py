@@ -96,13 +96,9 @@ def _join_replays(records: Sequence[Observation], groups: dict[int, set[int]]) -
         if record.message_id is not None and record.request_id is not None:
             keys.setdefault(record.request_id, []).append(at)
 
-    def place(places: list[int]) -> tuple[bool, float, str]:
-        own = [records[at] for at in places]
-        return (
-            all(record.is_sidechain for record in own),
-            min(_moment(record.first_time) for record in own),
-            min(record.path for record in own),
-        )
+    def place(places: list[int]) -> tuple[bool, float, float, str]:
+        first = min((records[at] for at in places), key=_claim)
+        return first.is_sidechain, *_claim(first)[2:5]
 
     first, *others = sorted(keys.values(), key=place) or [[]]
     for places in others:
@@ -145,7 +141,7 @@ def judge(records: Sequence[Observation]) -> Verdict:
     per_path: dict[str, Observation] = {}
     for record in sorted(records, key=lambda each: (*_worth(each), each.record)):
         per_path[record.path] = record
-    nearest = sorted(per_path.values(), key=lambda each: _claim(each)[:4])
+    nearest = sorted(per_path.values(), key=_near)
     winner = max(nearest, key=lambda each: (*_worth(each), _later(each.best)))
     return Verdict(
         owner=owner,
@@ -157,10 +153,15 @@ def judge(records: Sequence[Observation]) -> Verdict:
     )
 
 
-def _claim(record: Observation) -> tuple[bool, bool, float, str, int]:
+def _claim(record: Observation) -> tuple[bool, bool, float, float, str, int]:
     """Return what decides whose a response is: the least owns it (R5)."""
-    first = _moment(record.first_time)
-    return record.is_progress, record.is_sidechain, first, record.path, record.line
+    first, time = _moment(record.first_time), _moment(record.time)
+    return record.is_progress, record.is_sidechain, first, time, record.path, record.line
+
+
+def _near(record: Observation) -> tuple[bool, bool, float, str]:
+    """Return what decides between equally good lines of several transcripts (R4)."""
+    return record.is_progress, record.is_sidechain, _moment(record.first_time), record.path
 
 
 def _worth(record: Observation) -> tuple[bool, bool, int]:
@@ -187,6 +188,7 @@ def _why_owner(ranked: Sequence[Observation]) -> str:
         "its line is the agent's own, the others are progress copies",
         "it is no sidechain, the others are",
         "its first line is the earliest",
+        "its copy is the earliest",
         "its path sorts first",
     )
     pairs = zip(_claim(owner), _claim(other), reasons, strict=False)

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from tokenaudit.live.incremental_ledger import AGENT, Live
 from tokenaudit.live.sources import Step
+from tokenaudit.store.facts import SESSION
 from tokenaudit.transcripts import Cause, Follower, Piece
 
 __all__ = ["Steps", "Underway"]
@@ -82,9 +83,7 @@ class Underway:
     def follow(self, step: Step, live: Live) -> list[_Key]:
         """Take in what transcripts of *step* say; return the agents whose estimate has changed."""
         written = step.rows.parts.filter(pl.col("bytes") > 0)
-        paths = written.select(
-            pl.coalesce("session_id", "said_session_id", "file_name"), "agent_id", "path"
-        ).unique(maintain_order=True)
+        paths = written.select(pl.coalesce(SESSION), "agent_id", "path").unique(maintain_order=True)
         touched: dict[_Key, Steps] = {}
         for session_id, agent_id, path in paths.iter_rows():
             follower, steps = self._agents.setdefault(

@@ -20,7 +20,7 @@ from tokenaudit.ledger.frame import TOKENS, Ledger
 from tokenaudit.live.sources import Step
 from tokenaudit.model.terms import MAIN_AGENT, Kind, RequestEvent
 from tokenaudit.pricing.card import RateCard
-from tokenaudit.store.facts import facts_of
+from tokenaudit.store.facts import SESSION, facts_of
 from tokenaudit.store.rows import TABLES, Rows, united
 
 __all__ = ["AGENT", "COLUMNS", "Change", "Live"]
@@ -404,7 +404,7 @@ def _origins(parts: pl.DataFrame, paths: pl.Series) -> pl.DataFrame:
         parts.filter(pl.col("path").is_in(paths.implode()))
         .sort("start", maintain_order=True)
         .group_by("path", "revision")
-        .agg(pl.col("session_id", "said_session_id", "first_time").drop_nulls().first())
+        .agg(pl.col(*SESSION, "first_time").drop_nulls().first())
     )
 
 

@@ -22,18 +22,22 @@ OF_OWNER: Final = (
 OF_ALL: Final = ("time", "request_id", "lines")
 """What all its copies say together."""
 
-BY_OWNER: Final = ("is_progress", "is_sidechain", "file_time", "path", "revision")
+BY_OWNER: Final = ("is_progress", "is_sidechain", "file_time", "time", "path", "revision")
 """Of the copies of a response the one that comes first is its owner (R5)."""
+
+_NEAREST: Final = tuple(name for name in BY_OWNER if name != "time")
+"""Of equally good lines of several transcripts the one that comes first counts (R4)."""
 
 
 def owners_of(copied: pl.DataFrame) -> pl.DataFrame:
-    """Return for each key the row of its owner, and what all copies say together (R5)."""
+    """Return for each key the row of its owner, and what all copies say together (R5, R8)."""
     return (
         copied.sort(*BY_OWNER, "line", nulls_last=True)
         .group_by("key", maintain_order=True)
         .agg(
             pl.col("session_id").first(),
-            pl.col("time", "request_id").drop_nulls().first(),
+            pl.col("time").min(),
+            pl.col("request_id").drop_nulls().first(),
             pl.col("lines").sum(),
             owner_row=pl.col("row").first(),
         )
@@ -50,7 +54,7 @@ def best_of(copied: pl.DataFrame) -> pl.DataFrame:
     is_final = pl.col("stop_reason").is_not_null()
     return (
         copied.select(
-            *("key", "value_line", "record", *BY_OWNER),
+            *("key", "value_line", "record", *_NEAREST),
             is_cut=is_cut,
             is_final=is_final,
             said=pl.when(~is_final).then("output_tokens").otherwise(0),
@@ -59,7 +63,7 @@ def best_of(copied: pl.DataFrame) -> pl.DataFrame:
         )
         .sort("is_cut", "is_final", "said", "value_line", "record", descending=True)
         .unique(["key", "path", "revision"], keep="first", maintain_order=True)
-        .sort(*BY_OWNER, nulls_last=True)
+        .sort(*_NEAREST, nulls_last=True)
         .sort("is_cut", "is_final", "said", "later", descending=True, maintain_order=True)
         .unique("key", keep="first", maintain_order=True)
         .select("key", "best_row")

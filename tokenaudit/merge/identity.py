@@ -81,7 +81,7 @@ def _links_of_sidechains(keys: pl.DataFrame) -> pl.DataFrame:
     known = keys.filter(pl.col("message_id").is_not_null() & pl.col("request_id").is_not_null())
     pairs = known.select("message_id", "key").unique()
     several = pairs.filter(pl.col("message_id").is_duplicated())
-    order = ["is_sidechain", "file_time", "path", "line", "key"]
+    order = ["is_sidechain", "file_time", "time", "path", "line", "key"]
     return (
         known.select("key", "line", *BY_OWNER)
         .join(several, on="key")

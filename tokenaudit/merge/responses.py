@@ -209,7 +209,8 @@ def _gathered(
             needed.update(_NAMING)
         of_owner = [name for name in of_owner if name in needed]
         of_best = [name for name in of_best if name in needed]
-    owner = records.select(*of_owner, owner_path="path", owner_line="line")[chosen["owner_row"]]
+    place = {"owner_path": "path", "owner_line": "line", "owner_time": "time"}
+    owner = records.select(*of_owner, **place)[chosen["owner_row"]]
     best = records.select(of_best)[chosen["best_row"]]
     # Joined while it is narrow: a join copies all that it is given.
     of_session = owner.select("owner_path").join(

@@ -54,7 +54,8 @@ def section(
         *_owner(said, verdict, paths),
         *_iterations(row, inferences),
         *_writes(row, verdict),
-        *_time_and_numbers(row),
+        *_time(row, said, verdict, paths),
+        *_numbers(row),
         *_price(row),
     ]
     frame = pl.DataFrame(found, schema=["rule", "decision"], orient="row")
@@ -156,9 +157,22 @@ def _writes(row: Mapping[str, Any], verdict: Verdict) -> Iterator[tuple[str, str
         )
 
 
-def _time_and_numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _time(
+    row: Mapping[str, Any], said: Sequence[Observation], verdict: Verdict, paths: Sequence[str]
+) -> Iterator[tuple[str, str]]:
     if row["time"] is None:
         yield "R8 time", "no line has a usable time: it belongs to no day"
+        return
+    first = next((each for each in said if each.time == row["time"]), verdict.owner)
+    if first.time != verdict.owner.time:
+        number = paths.index(first.path) + 1
+        yield (
+            "R8 time",
+            f"{row['time']:%Y-%m-%d %H:%M} UTC, the earliest: transcript {number} tells it",
+        )
+
+
+def _numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if row["odd"]:
         yield "R9 numbers", f"read in an odd form: {row['odd']}"
 

@@ -156,7 +156,7 @@ def _of_line(found: dict[str, Any], *, is_progress: bool) -> Iterator[LineUsage]
     said.message = _text(message.get("id"))
     said.model = _text(message.get("model"))
     said.request = _text(found.get("requestId"))
-    said.session = _text(found.get("sessionId"))
+    said.session = _text(found.get("sessionId")) or _text(found.get("session_id"))
     said.uuid = _text(found.get("uuid"))
     said.is_final = message.get("stop_reason") is not None
     said.is_refused = message.get("stop_reason") == "refusal"

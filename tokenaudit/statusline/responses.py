@@ -61,16 +61,21 @@ class Responses:
             elif self._is_replay(said, key):
                 return
         mine = _Owner.of(said, place)
-        owner = mine if known is None or mine.goes_before(known.owner) else known.owner
-        if known is None or _beats(said, known, place.path):
-            self._put(key, said, place, owner)
-        elif owner is mine:
-            self._own(key, owner)
+        if known is None:
+            time = _earlier(said.time, self._remove_replays(said, key))
+            self._put(key, said, place, mine, time)
+            return
+        owner = known.owner.or_rather(mine)
+        time = _earlier(known.time, said.time)
+        if _beats(said, known, place.path):
+            self._put(key, said, place, owner, time)
+        elif owner is not known.owner or time != known.time:
+            self._own(key, owner, time)
 
     def _known(self, key: str) -> _Known | None:
         row = self._db.execute(
-            "select path, said_time, is_final, said, is_progress, is_sidechain, owner_first,"
-            " owner_path, session, agent, time, uuid from response where key = ?",
+            "select path, said_time, is_final, said, time, is_progress, is_sidechain, owner_first,"
+            " owner_path, session, agent, owner_time, uuid from response where key = ?",
             (key,),
         ).fetchone()
         return _Known(row) if row else None
@@ -78,39 +83,60 @@ class Responses:
     def _linked(self, said: LineUsage) -> str | None:
         """Return the key of the same response where an id is missing: by its uuid or its time (R3)."""
         row = self._db.execute(
-            "select key from response where message = ? and (uuid = ? or ? in (time, said_time))"
+            "select key from response where message = ? and (uuid = ? or ? in (time, owner_time, said_time))"
             " and key = base and (? is null or key like '%, null, %')",
             (said.message, said.uuid, said.time, said.request),
         ).fetchone()
         return row[0] if row else None
 
-    def _own(self, key: str, owner: _Owner) -> None:
-        """Give a response, and what hangs on it, to another owner (R5)."""
-        self._db.execute(
-            "update response set is_progress = ?, is_sidechain = ?, owner_first = ?, owner_path = ?,"
-            " session = ?, agent = ?, time = ?, uuid = ? where base = ?",
-            (*owner.row(), key),
-        )
+    def _own(self, key: str, owner: _Owner, time: int | None) -> None:
+        """Give a response, and what hangs on it, to another owner (R5), at another time (R8)."""
+        parts = self._db.execute(
+            "select key, kind, iterations, searches, is_free from response where base = ?", (key,)
+        ).fetchall()
+        for part, kind, inferences, searches, is_free in parts:
+            amount = self._cost(kind, time, json.loads(inferences), searches, is_free=bool(is_free))
+            self._db.execute(
+                "update response set is_progress = ?, is_sidechain = ?, owner_first = ?,"
+                " owner_path = ?, session = ?, agent = ?, owner_time = ?, uuid = ?, time = ?,"
+                " cost = ? where key = ?",
+                (*owner.row(), time, amount, part),
+            )
 
     def _is_replay(self, said: LineUsage, key: str) -> bool:
-        """Tell whether a sidechain repeats a response under another request id (R3)."""
-        others = self._db.execute(
+        """Tell whether a sidechain repeats a known response under another request id (R3)."""
+        if not said.request or not said.is_sidechain:
+            return False
+        others = self._others(said, key)
+        for other, _ in others[:1]:
+            known = self._known(other)
+            if known is not None and said.time is not None and said.time < (known.time or 0):
+                self._own(other, known.owner, said.time)
+        return bool(others)
+
+    def _remove_replays(self, said: LineUsage, key: str) -> int | None:
+        """Remove what sidechains repeated of a response before it was known; return when, at the earliest."""
+        time = None
+        if said.message and said.request and not said.is_sidechain:
+            for other, is_sidechain in self._others(said, key):
+                if is_sidechain and (known := self._known(other)) is not None:
+                    time = _earlier(time, known.time)
+                    self._remove(other)
+        return time
+
+    def _others(self, said: LineUsage, key: str) -> list[tuple[str, int]]:
+        """Return what else is known of a message under other request ids."""
+        return self._db.execute(
             "select key, is_sidechain from response where message = ? and key != ? and key = base",
             (said.message, key),
         ).fetchall()
-        if not others or not said.request:
-            return False
-        if said.is_sidechain:
-            return True
-        for other, is_sidechain in others:
-            if is_sidechain:
-                self._remove(other)
-        return False
 
     def _remove(self, key: str) -> None:
         self._db.execute("delete from response where base = ?", (key,))
 
-    def _put(self, key: str, said: LineUsage, place: Place, owner: _Owner) -> None:
+    def _put(
+        self, key: str, said: LineUsage, place: Place, owner: _Owner, time: int | None
+    ) -> None:
         """Write the best line of a response in, and what of its iterations stands for itself (R6)."""
         self._remove(key)
         served = "message"
@@ -124,6 +150,7 @@ class Responses:
             place,
             owner,
             said.model,
+            time=time,
             counts=said.counts,
             parts=parts if sums == said.counts else [said.counts],
             searches=said.searches,
@@ -136,6 +163,7 @@ class Responses:
                     place,
                     owner,
                     model or said.model,
+                    time=time,
                     iteration=at,
                     counts=counts,
                     parts=[counts],
@@ -150,6 +178,7 @@ class Responses:
         owner: _Owner,
         model: str | None,
         *,
+        time: int | None,
         iteration: int | None = None,
         counts: Sequence[int],
         parts: Sequence[Sequence[int]],
@@ -157,9 +186,9 @@ class Responses:
     ) -> None:
         kind = json.dumps([model, said.speed, said.geo, said.tier])
         is_free = said.is_refused and counts[1] == 0
-        amount = self._cost(kind, owner.time, parts, searches, is_free=is_free)
+        amount = self._cost(kind, time, parts, searches, is_free=is_free)
         self._db.execute(
-            f"insert into response values ({', '.join('?' * 23)})",  # noqa: S608 - marks
+            f"insert into response values ({', '.join('?' * 24)})",  # noqa: S608 - marks
             (
                 base if iteration is None else f"{base}#{iteration}",
                 base,
@@ -170,6 +199,7 @@ class Responses:
                 owner.path,
                 owner.session,
                 owner.agent,
+                time,
                 owner.time,
                 said.time,
                 said.is_final,
@@ -203,8 +233,9 @@ class Responses:
                 counts = [fresh, told, read, short, long]
                 amount = self._cost(kind, time, [counts], searches, is_free=False)
                 self._db.execute(
-                    "update response set counts = ?, tokens = ?, cost = ? where key = ?",
-                    (json.dumps(counts), sum(counts), amount, key),
+                    "update response set counts = ?, iterations = ?, tokens = ?, cost = ?"
+                    " where key = ?",
+                    (json.dumps(counts), json.dumps([counts]), sum(counts), amount, key),
                 )
 
     def _cost(
@@ -246,7 +277,7 @@ class Responses:
 
 
 class _Owner:
-    """To whom a response belongs (R5), and when it was."""
+    """To whom a response belongs (R5)."""
 
     __slots__ = (
         "agent",
@@ -281,28 +312,37 @@ class _Owner:
         place = (self.first, self.path, self.session, self.agent)
         return (*marks, *place, self.time, self.uuid)
 
-    def goes_before(self, other: _Owner) -> bool:
-        """Tell whether this is the owner rather than *other*; of one transcript the first line is."""
+    def or_rather(self, other: _Owner) -> _Owner:
+        """Return the owner of both; of one transcript the first line is, at the earliest of its times."""
         if self.path == other.path and self.is_progress == other.is_progress:
-            return False
-        return self._order() < other._order()
+            time = _earlier(self.time, other.time)
+            return self if time == self.time else _Owner((*self.row()[:6], time, self.uuid))
+        return other if other._order() < self._order() else self
 
-    def _order(self) -> tuple[bool, bool, float, str]:
-        first = float("inf") if self.first is None else self.first
-        return (self.is_progress, self.is_sidechain, first, self.path)
+    def _order(self) -> tuple[bool, bool, float, float, str]:
+        first, time = (float("inf") if each is None else each for each in (self.first, self.time))
+        return (self.is_progress, self.is_sidechain, first, time, self.path)
 
 
 class _Known:
     """What is known of a response: its best line so far, and its owner."""
 
-    __slots__ = ("is_final", "owner", "path", "said", "time")
+    __slots__ = ("is_final", "owner", "path", "said", "said_time", "time")
 
     def __init__(self, row: Sequence[Any]) -> None:
         self.path: str = row[0]
-        self.time: int | None = row[1]
+        self.said_time: int | None = row[1]
         self.is_final = bool(row[2])
         self.said: int = row[3]
-        self.owner = _Owner(row[4:])
+        self.time: int | None = row[4]
+        self.owner = _Owner(row[5:])
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    """Return the earlier of two times; what has none is no time (R8)."""
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)
 
 
 def _speaker(said: LineUsage, place: Place) -> str:
@@ -329,4 +369,4 @@ def _beats(said: LineUsage, known: _Known, path: str) -> bool:
             return True
         return not known.is_final and said.counts[1] >= known.said
     mine = (said.is_final, 0 if said.is_final else said.counts[1], said.time or 0)
-    return mine > (known.is_final, known.said, known.time or 0)
+    return mine > (known.is_final, known.said, known.said_time or 0)

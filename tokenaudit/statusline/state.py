@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OF_TRANSCRIPTS", "TABLES", "get", "is_damage", "is_locked", "opened", "put"]
 
-_VERSION = 2
+_VERSION = 3
 """Of what stands in the file; another one is thrown away."""
 
 _SCHEMA = """
@@ -25,7 +25,7 @@ create table if not exists file(
   agent text, is_whole integer, first integer);
 create table if not exists response(
   key text primary key, base text, message text, uuid text, path text, owner_first integer, owner_path text,
-  session text, agent text, time integer, said_time integer, is_final integer, said integer, is_progress integer, is_sidechain integer,
+  session text, agent text, time integer, owner_time integer, said_time integer, is_final integer, said integer, is_progress integer, is_sidechain integer,
   kind text, counts text, iterations text, searches integer, is_free integer,
   tokens integer, prompt integer, cost integer);
 create index if not exists response_time on response(time);

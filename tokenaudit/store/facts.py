@@ -27,6 +27,7 @@ __all__ = [
     "REJECTS",
     "REQUESTS",
     "RESULTS",
+    "SESSION",
     "TITLES",
     "TOTALS",
     "TRANSCRIPTS",
@@ -38,6 +39,8 @@ __all__ = [
 _TIME: Final = pl.Datetime("us", "UTC")
 _TEXT: Final = pl.String
 _PATH: Final = {"path": _TEXT}
+SESSION: Final = ("session_id", "usage_session_id", "said_session_id", "file_name")
+"""What may say the session of a transcript, the surest first: its path, its usage, its lines, its name."""
 _STALE: Final = 20
 """Merging is kept again when more than one in so many records is new."""
 
@@ -328,14 +331,14 @@ def _transcripts(parts: pl.DataFrame, gone: Collection[str] = ()) -> pl.DataFram
         )
         .group_by("path", maintain_order=True)
         .agg(
-            pl.col(*first, "forked_from", "said_session_id", "file_name").drop_nulls().first(),
+            pl.col(*first, "forked_from", *SESSION[1:]).drop_nulls().first(),
             pl.col(*last).drop_nulls().last(),
             pl.col("last_uuid").filter(pl.col("last_time").is_not_null()).last(),
             pl.col("lines", "bytes", "usage_lines", "requests").sum(),
             pl.col("is_incomplete").last(),
         )
         .with_columns(
-            session_id=pl.coalesce("session_id", "said_session_id", "file_name"),
+            session_id=pl.coalesce(SESSION),
             is_gone=pl.col("path").is_in(sorted(gone)),
         )
         .select(TRANSCRIPTS.keys())

@@ -55,7 +55,8 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "root": _TEXT,
         "project_folder": _TEXT,
         "session_id": _TEXT,  # that the path names
-        "said_session_id": _TEXT,  # that a line names
+        "usage_session_id": _TEXT,  # that the first line with usage names
+        "said_session_id": _TEXT,  # that the first lines name
         "file_name": _TEXT,  # without its ending
         "agent_id": _TEXT,
         "agent_type": _TEXT,

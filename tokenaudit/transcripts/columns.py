@@ -217,6 +217,7 @@ def _extent_row(parsed: Parsed) -> dict[str, Any]:
         "agent_type": facts.agent_type,
         "description": facts.description,
         "said_session_id": parsed.session_id,
+        "usage_session_id": parsed.usage_session_id,
         "first_time": parsed.first_time,
         "last_time": parsed.last_time,
         "last_uuid": parsed.last_uuid,

@@ -35,7 +35,7 @@ from tokenaudit.transcripts.wire import (
 
 __all__ = ["READ_BY", "Compaction", "Extent", "Parsed", "Record", "Title", "parse"]
 
-READ_BY: Final = 2
+READ_BY: Final = 3
 """The version of reading: raised when more, or something else, is found in the same bytes than before.
 
 What an older version read is read again, as far as it is still on disk.
@@ -95,14 +95,13 @@ class Record(msgspec.Struct, gc=False):
     """None: an inline sidechain, whose agent is the root of its chain."""
     is_progress: bool
     time: str | None
-    """Of the first line that tells one, as it is written."""
+    """The earliest that its lines tell, as it is written."""
     lines: int = 1
 
     def fold(self, line: Assistant, number: int) -> None:
         """Add a later line of the same response (R4)."""
         self.lines += 1
-        if self.time is None or len(self.time) != _USUAL_TIME:
-            self.time = _first_time(self.time, line.timestamp)
+        self.time = _earlier(self.time, line.timestamp)
         if _beats(line.message, self.best.message):
             self.best = line
             self.best_line = number
@@ -112,9 +111,16 @@ def _record(line: Assistant, number: int, agent_id: str | None, is_progress: boo
     return Record(line, line, number, number, agent_id, is_progress, line.timestamp)
 
 
-def _first_time(known: str | None, later: str | None) -> str | None:
-    """Return the time that is known, unless none can be read in it (R8)."""
-    return later if known is None or values.micros(known) is None else known
+def _earlier(one: str | None, other: str | None) -> str | None:
+    """Return the earlier of two times as they are written; one that cannot be read is later (R8)."""
+    if one is None or other is None or one == other:
+        return one or other
+    if len(one) == len(other) == _USUAL_TIME and one[-1] == other[-1] == "Z":
+        first = min(one, other)  # as texts, in a sixth of the time that reading both takes
+        if values.is_time(first):
+            return first
+    known, later = values.micros(one), values.micros(other)
+    return other if known is None or (later is not None and later < known) else one
 
 
 def _beats(later: Message, best: Message) -> bool:
@@ -159,6 +165,9 @@ class Parsed(Struct):
     is_settled: bool = True
     """Whether lines that are appended can be read on their own; else they may change these rows."""
     session_id: str | None = None
+    """That the first lines name."""
+    usage_session_id: str | None = None
+    """That the first line with usage names."""
     """The first one that a line names."""
     first_time: int | None = None
     last_time: int | None = None
@@ -412,12 +421,12 @@ class _Parsing:
         for line in firsts:
             if line.forked_from is not None:
                 parsed.forked_from = parsed.forked_from or line.forked_from.session_id
-            parsed.session_id = parsed.session_id or line.session_id
+            parsed.usage_session_id = parsed.usage_session_id or line.session
 
     def _take_head(self, notes: Iterable[SessionLine]) -> None:
         parsed = self.parsed
         for note in notes:
-            parsed.session_id = parsed.session_id or note.session_id
+            parsed.session_id = parsed.session_id or note.session
             if note.forked_from is not None:
                 parsed.forked_from = parsed.forked_from or note.forked_from.session_id
             if (time := values.micros(note.timestamp)) is not None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from tokenaudit.transcripts.wire import LARGEST_COUNT
 
-__all__ = ["BadCountError", "count", "micros", "text"]
+__all__ = ["BadCountError", "count", "is_time", "micros", "text"]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_YEAR: Final = 2
@@ -64,6 +64,14 @@ def micros(value: object) -> int | None:
     if not isinstance(value, int | float):
         return None
     return _from_epoch(value)
+
+
+def is_time(value: str) -> bool:
+    """Tell whether *value* is a time in the form that is usual; any other form may be one too."""
+    try:
+        return _FIRST_YEAR <= datetime.fromisoformat(value).year <= _LAST_YEAR
+    except ValueError:
+        return False
 
 
 def _from_iso(value: str) -> datetime | None:

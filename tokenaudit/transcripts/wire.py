@@ -159,6 +159,7 @@ class Assistant(Struct, gc=False, rename="camel", kw_only=True):
     entrypoint: str | None = None
     cwd: str | None = None
     session_id: str | None = None
+    process_session: str | None = msgspec.field(default=None, name="session_id")
     version: str | None = None
     git_branch: str | None = None
     forked_from: ForkedFrom | None = None
@@ -172,6 +173,11 @@ class Assistant(Struct, gc=False, rename="camel", kw_only=True):
     cost_usd: float | None = msgspec.field(default=None, name="costUSD")
     odd: tuple[str, ...] = msgspec.field(default=(), name="(odd)")
     """Names of the values whose form was odd; filled by `tolerant` alone."""
+
+    @property
+    def session(self) -> str | None:
+        """The session of the line; only a `stream-json` log says it as the process's."""
+        return self.session_id or self.process_session
 
 
 class AgentProgress(Struct, gc=False, rename="camel"):
@@ -210,6 +216,7 @@ class SessionLine(Struct, gc=False, rename="camel"):
     uuid: str | None = None
     timestamp: str | None = None
     session_id: str | None = None
+    process_session: str | None = msgspec.field(default=None, name="session_id")
     cwd: str | None = None
     forked_from: ForkedFrom | None = None
     custom_title: str | None = None
@@ -217,6 +224,11 @@ class SessionLine(Struct, gc=False, rename="camel"):
     summary: str | None = None
     leaf_uuid: str | None = None
     compact_metadata: CompactMetadata | None = None
+
+    @property
+    def session(self) -> str | None:
+        """The session of the line; only a `stream-json` log says it as the process's."""
+        return self.session_id or self.process_session
 
 
 class RequestParams(Struct, gc=False):

@@ -197,7 +197,7 @@ def test_every_damage_of_a_part_is_named(tmp_path: Path) -> None:
         "other columns": "foreign: lacks the column model",
         "more columns": "foreign: has another column: cost",
         "other type": "foreign: the column copies has another type",
-        "format": "format 7: this version reads format 1",
+        "format": "format 7: this version reads formats 1 to 2",
         "day": "foreign: holds responses of other days than 2026-03-02",
     }
     for name, data in files.values():

@@ -34,9 +34,14 @@ _IDENTITY: Final = ("host", "host_label", "project", "agent_type")
 """What `merge` does not carry: it is looked up by the owner's path."""
 _STANDS_FOR_LINE: Final = "\0line "
 _OF_PARENT: Final = "\0parent"
-_NUMBER: Final = "\x00[0-9]{10}s?$"
-_WEAKEST: Final = -1
-"""An output count that no line says: a record with it is never the one whose values count."""
+_NUMBER: Final = "\x00[0-9]{10}[st]?$"
+_WEAKEST: Final[Mapping[str, pl.Expr]] = {
+    "output_tokens": pl.lit(-1, pl.Int64),
+    "stop_reason": pl.lit(None, pl.String),
+    "value_time": pl.lit(None, RECORDS["value_time"]),
+    "lines": pl.lit(0, pl.Int64),
+}
+"""Values that no line says: a record with them is never the one whose values count."""
 
 
 def merged(rows: pl.DataFrame) -> Merged:
@@ -62,24 +67,24 @@ def _facts(rows: pl.DataFrame) -> tuple[Facts, pl.DataFrame]:
     """Return *rows* as facts that `merge` reads, and the identities of the owners by path.
 
     Every row is a transcript of its own. That the values are another line's than the owner's is said
-    by two records: the owner's has values that lose to any.
+    by two records: the owner's has values that lose to any. That yet another copy is the earliest, by
+    one more.
     """
     numbered = _numbered(rows)
     is_apart = pl.col("source_is_progress").is_not_null()
+    has_request = pl.col("request_id").is_not_null()
+    own_time = pl.coalesce("owner_time", "time")
     values = numbered.with_columns(
         path=pl.when(is_apart).then("apart_path").otherwise("path"),
         first_time=pl.when(is_apart).then("source_first_time").otherwise("first_time"),
         is_progress=pl.coalesce("source_is_progress", "is_progress"),
         is_sidechain=pl.coalesce("source_is_sidechain", "is_sidechain"),
         output_tokens="said_output_tokens",
+        # Where ids do not tell, the time does; else that of the values' line must not win for it (R5).
+        time=pl.when(~has_request).then("time").when(~is_apart).then(own_time),
     )
-    owners = numbered.filter(is_apart).with_columns(
-        output_tokens=pl.lit(_WEAKEST, pl.Int64),
-        stop_reason=pl.lit(None, pl.String),
-        value_time=pl.lit(None, RECORDS["value_time"]),
-        lines=pl.lit(0, pl.Int64),
-    )
-    both = pl.concat([values, owners]).with_columns(
+    owners = numbered.filter(is_apart).with_columns(**_WEAKEST, time=own_time)
+    both = pl.concat([values, owners, _earlier_copies(numbered)]).with_columns(
         file_time="first_time", revision=pl.lit(0, pl.Int64)
     )
     # Each row is an agent and a transcript of its own, and was told of by a parent of its own.
@@ -107,6 +112,17 @@ def _facts(rows: pl.DataFrame) -> tuple[Facts, pl.DataFrame]:
     return facts, both.select(owner_path="path", **{name: name for name in _IDENTITY})
 
 
+def _earlier_copies(numbered: pl.DataFrame) -> pl.DataFrame:
+    """Return a record for each row whose owner's copy is not the earliest: one that tells when, and owns nothing."""
+    return numbered.filter(pl.col("owner_time").is_not_null()).with_columns(
+        pl.lit(value=True).alias("is_progress"),
+        pl.lit(value=True).alias("is_sidechain"),
+        pl.lit(None, RECORDS["file_time"]).alias("first_time"),
+        **_WEAKEST,
+        path="earlier_path",
+    )
+
+
 def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
     """Give each of *rows* a path of its own that sorts as its own does, and what records are read by."""
     writes = pl.col("cache_write_5m_tokens") + pl.col("cache_write_1h_tokens")
@@ -123,6 +139,7 @@ def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
         .otherwise("uuid"),
         path=pl.concat_str("owner_path", pl.lit("\0"), number),
         apart_path=pl.concat_str("source_path", pl.lit("\0"), number, pl.lit("s")),
+        earlier_path=pl.concat_str("owner_path", pl.lit("\0"), number, pl.lit("t")),
         line="owner_line",
         value_line="source_line",
         record="source_record",

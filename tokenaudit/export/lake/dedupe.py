@@ -11,7 +11,15 @@ from tokenaudit.model.terms import CUT, Quality
 __all__ = ["may_have_copies", "unite", "united"]
 
 _OF_OWNER: Final = (
-    *("is_progress", "is_sidechain", "first_time", "owner_path", "host", "owner_line"),
+    *(
+        "is_progress",
+        "is_sidechain",
+        "first_time",
+        "owner_time",
+        "owner_path",
+        "host",
+        "owner_line",
+    ),
     *("session_id", "agent_id", "agent_type", "project", "cwd", "branch", "version", "entrypoint"),
     "host_label",
 )
@@ -20,7 +28,7 @@ _OF_VALUE: Final = tuple(name for name in SCHEMA if name not in {*_OF_OWNER, *ID
 """What a response has of the line whose values count (R4)."""
 _BETTER: Final = ("rank", "said", "later")
 """Of these the greater is better, of all others the lesser."""
-_TELLING: Final = 6
+_TELLING: Final = 7
 """Columns, the cell among them, by which nearly all that can be told apart is."""
 
 
@@ -40,7 +48,8 @@ def united(rows: pl.DataFrame) -> pl.DataFrame:
     if not is_suspect.any():
         return rows.select(names)
     several = rows.filter(is_suspect).with_columns(
-        pl.coalesce(name, own).alias(name) for name, own in OF_SOURCE.items()
+        pl.coalesce(name, own).alias(name)
+        for name, own in {**OF_SOURCE, "owner_time": "time"}.items()
     )
     cells = (
         several.select(*IDS, stands_for=_stands_for())

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 from msgspec import Struct
 
-from tokenaudit.export.lake.schema import FORMAT, SCHEMA
+from tokenaudit.export.lake.schema import FORMAT, SCHEMA, SINCE
 from tokenaudit.export.lake.storage import Storage
 
 __all__ = [
@@ -145,10 +145,8 @@ def _one_by_one(
 ) -> Parts:
     frames, whole = [_empty(columns)], []
     for part, data in checked:
-        try:
-            frame = _together([(part, data)], columns)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
-            frame = None
+        formats = range(FORMAT, 0, -1)
+        frame = next(filter(_is_frame, (_alone(part, data, columns, one) for one in formats)), None)
         if frame is None:
             damages.append(Damage(part.name, _reason(part, data)))
         else:
@@ -157,15 +155,30 @@ def _one_by_one(
     return Parts(pl.concat(frames), tuple(whole), tuple(damages))
 
 
-def _together(checked: Sequence[tuple[Part, bytes]], columns: Sequence[str]) -> pl.DataFrame | None:
-    """Return the rows of parts of one day; None where they are not what a part holds."""
+def _is_frame(frame: pl.DataFrame | None) -> bool:
+    return frame is not None
+
+
+def _alone(part: Part, data: bytes, columns: Sequence[str], form: int) -> pl.DataFrame | None:
+    """Return the rows of a part as one of format *form*; None where it is none."""
+    try:
+        return _together([(part, data)], columns, form)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+        return None
+
+
+def _together(
+    checked: Sequence[tuple[Part, bytes]], columns: Sequence[str], form: int = FORMAT
+) -> pl.DataFrame | None:
+    """Return the rows of parts of one day, of format *form*; None where they are not what such hold."""
     if not checked:
         return _empty(columns)
-    needed = list(dict.fromkeys(["format", "time", *columns]))
+    schema = {name: dtype for name, dtype in SCHEMA.items() if SINCE.get(name, 1) <= form}
+    needed = [name for name in dict.fromkeys(["format", "time", *columns]) if name in schema]
     rows = (
         pl.scan_parquet(
             [data for _, data in checked],
-            schema=pl.Schema(SCHEMA),
+            schema=pl.Schema(schema),
             extra_columns="raise",
             missing_columns="raise",
             glob=False,
@@ -173,15 +186,18 @@ def _together(checked: Sequence[tuple[Part, bytes]], columns: Sequence[str]) -> 
         .select(needed)
         .collect()
     )
-    return rows.select(columns) if _are_sound(rows, checked[0][0].date) else None
+    if not _are_sound(rows, checked[0][0].date, form):
+        return None
+    later = {name: pl.lit(None, SCHEMA[name]) for name in columns if name not in schema}
+    return rows.with_columns(**later).select(columns)
 
 
 def _empty(columns: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame(schema={name: SCHEMA[name] for name in columns})
 
 
-def _are_sound(rows: pl.DataFrame, day: date | None) -> bool:
-    of_format = (rows["format"] == FORMAT).fill_null(value=False).all()
+def _are_sound(rows: pl.DataFrame, day: date | None, form: int) -> bool:
+    of_format = (rows["format"] == form).fill_null(value=False).all()
     days = rows["time"].dt.date()
     of_day = days.is_null() if day is None else (days == day).fill_null(value=False)
     return bool(of_format and of_day.all())
@@ -194,9 +210,9 @@ def _reason(part: Part, data: bytes) -> str:
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         return "foreign: not a Parquet file"
     numbers = set(rows["format"].unique()) if "format" in rows.columns else set()
-    if numbers - {FORMAT}:
+    if numbers - {*range(1, FORMAT + 1)}:
         told = ", ".join(str(number) for number in sorted(numbers, key=str))
-        return f"format {told}: this version reads format {FORMAT}"
+        return f"format {told}: this version reads formats 1 to {FORMAT}"
     if lacking := [name for name in SCHEMA if name not in rows.columns]:
         return f"foreign: lacks the column {lacking[0]}"
     if more := [name for name in rows.columns if name not in SCHEMA]:

@@ -72,7 +72,15 @@ def _tied(rows: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     if groups.is_empty():
         return rows
     # A row that only ties loses to the line's own, whose time it has, in every respect.
-    nothing = ("copies", "uuid", "first_time", "stop_reason", "iterations", *OF_SOURCE)
+    nothing = (
+        "copies",
+        "uuid",
+        "first_time",
+        "owner_time",
+        "stop_reason",
+        "iterations",
+        *OF_SOURCE,
+    )
     ties = {
         **{name: pl.lit(None, SCHEMA[name]) for name in nothing},
         **dict.fromkeys(("is_progress", "is_sidechain"), pl.lit(value=True)),

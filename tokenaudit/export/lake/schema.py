@@ -10,10 +10,22 @@ import polars as pl
 
 from tokenaudit.store.rows import COUNTS
 
-__all__ = ["FORMAT", "IDS", "NESTED", "OF_SOURCE", "PLACED", "SCHEMA", "conform", "own_left_out"]
+__all__ = [
+    "FORMAT",
+    "IDS",
+    "NESTED",
+    "OF_SOURCE",
+    "PLACED",
+    "SCHEMA",
+    "SINCE",
+    "conform",
+    "own_left_out",
+]
 
-FORMAT: Final = 1
-"""Number of the shape of rows. 1: the first."""
+FORMAT: Final = 2
+"""Number of the shape of rows. 1: the first, without `owner_time`."""
+SINCE: Final[Mapping[str, int]] = {"owner_time": 2}
+"""Columns that the first format has not, and the one with which they came: null in earlier parts."""
 _TIME: Final = pl.Datetime("us", "UTC")
 NESTED: Final = pl.List(
     pl.Struct(
@@ -35,7 +47,7 @@ SCHEMA: Final[Mapping[str, Any]] = {
     "message_id": pl.String,
     "request_id": pl.String,
     "uuid": pl.String,  # of the line; only where one of the two ids is missing
-    "time": _TIME,  # of the first line; the folder `date=` is its day in UTC
+    "time": _TIME,  # the earliest that a line tells (R8); the folder `date=` is its day in UTC
     # to whom it belongs (R5)
     "session_id": pl.String,
     "agent_id": pl.String,
@@ -75,6 +87,7 @@ SCHEMA: Final[Mapping[str, Any]] = {
     "is_progress": pl.Boolean,
     "is_sidechain": pl.Boolean,
     "first_time": _TIME,  # of the owner's transcript
+    "owner_time": _TIME,  # of the owner's copy; null where it is `time`
     "owner_path": pl.String,
     "owner_line": pl.Int64,
     # … and of the line whose values count (R4); null where it is the owner's own
@@ -117,9 +130,12 @@ def conform(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def own_left_out(rows: pl.DataFrame) -> pl.DataFrame:
-    """Leave out what is said of the line whose values count where it is the owner's own."""
+    """Leave out what is said of the line whose values count, and when, where it is the owner's own."""
     is_own = pl.all_horizontal(
         pl.col(said).eq_missing(pl.col(own))
         for said, own in {**OF_SOURCE, "source_path": "owner_path"}.items()
     )
-    return rows.with_columns(pl.when(~is_own).then(pl.col(*OF_SOURCE)))
+    is_earliest = pl.col("owner_time").eq_missing(pl.col("time"))
+    return rows.with_columns(
+        pl.when(~is_own).then(pl.col(*OF_SOURCE)), pl.when(~is_earliest).then("owner_time")
+    )
