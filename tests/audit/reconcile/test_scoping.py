@@ -333,3 +333,13 @@ def test_a_total_without_models_of_several_tells_no_split(tmp_path: Path) -> Non
         "unexplained",
     ]
     assert found.unexplained.is_nothing
+
+
+def test_of_two_parts_that_both_fit_none_is_told(tmp_path: Path) -> None:
+    """Two responses of the same counts: the total is of one of them, and nobody can say of which."""
+    root = tmp_path / "claude"
+    write(session_file(root), reply(), reply("msg_2", "req_2", at=60))
+    found = bridge(root, stated(tmp_path, {OPUS: (10, 100, 0, 0, "0.00255")}))
+
+    assert found.coverage is Coverage.UNKNOWN
+    assert changes(found) == {"unexplained": (Counts(10, 100), Decimal("0.00255"))}

@@ -6,7 +6,7 @@ if it holds less than the session, or may hold others.
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import islice
 from typing import Final
 
 import polars as pl
@@ -101,7 +101,7 @@ def _fits(residual: Residual) -> bool:
 
 
 def _part(claim: Claim, own: Compared, process: Process, card: RateCard) -> Compared | None:
-    """Return the part of one process that theirs is about, to the token; None if none is."""
+    """Return the part of one process that theirs is about, to the token; None if none is, or several."""
     for scope in process.of_one_version():
         found = _judged(claim, scope, process, card)
         if _is_settled(found):
@@ -111,15 +111,22 @@ def _part(claim: Claim, own: Compared, process: Process, card: RateCard) -> Comp
         return None
     total = main.group.line.counts
     exact = process.parts_of(main.group.rows["model"].unique().to_list(), total)
-    for scope in chain(exact, islice(process.later_parts(claim.counts or total), _MOST_PARTS)):
-        found = _judged(claim, scope, process, card)
-        if _is_settled(found) and all(map(_is_placed, found.residuals)):
-            return found
+    later = islice(process.later_parts(claim.counts or total), _MOST_PARTS)
+    for parts in (exact, later):
+        judged = (_judged(claim, part, process, card) for part in parts)
+        fitting = (each for each in judged if _is_settled(each) and _are_placed(each.residuals))
+        if few := list(islice(fitting, 2)):
+            # where more than one part fits, which it is nobody can say
+            return few[0] if len(few) == 1 else None
     return None
 
 
 def _cost(residual: Residual) -> Decimal:
     return residual.group.line.cost_usd or Decimal(0)
+
+
+def _are_placed(found: Sequence[Residual]) -> bool:
+    return all(map(_is_placed, found))
 
 
 def _is_placed(residual: Residual) -> bool:
@@ -138,8 +145,7 @@ def _untold(own: Compared, process: Process) -> Compared:
 
 
 def _reasons(found: Sequence[Residual], process: Process) -> Iterator[str]:
-    counts = list(chain.from_iterable((e.counts.cache_read, e.counts.cache_write) for e in found))
-    if min(counts) < 0:
+    if not all(each.is_nothing_too_much for each in found):
         yield (
             "It holds less than the session: it may be about a part, such as what came after a resume;"
             " which part is not told."
