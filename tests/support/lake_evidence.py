@@ -91,6 +91,7 @@ def facts(history: Sequence[Copy], host: str = "") -> Facts:
             "compactions",
             "rejects",
             "results",
+            "uncounted",
             "requests",
             "totals",
         )

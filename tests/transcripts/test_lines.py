@@ -187,14 +187,6 @@ def test_nul_runs_do_not_hide_the_next_line(tmp_path: Path) -> None:
     assert [2] == [reject.line for reject in found.rejects]
 
 
-def test_nul_run_before_an_object_is_passed_over(tmp_path: Path) -> None:
-    """A writer that goes on behind the run has written a whole line."""
-    found = parsed_file(tmp_path, b"\x00" * 1000 + encoded(reply()))
-
-    assert [1] == [record.first_line for record in found.records]
-    assert [] == found.rejects
-
-
 # lines that are too long
 
 LIMIT = 2000
@@ -323,7 +315,7 @@ def test_lines_from_the_ends_pass_over_what_is_too_long(
         pytest.param(encoded(reply()), Sort.ASSISTANT, id="assistant"),
         pytest.param(encoded(sidechain(reply(), "a1")), Sort.ASSISTANT, id="subagent"),
         pytest.param(encoded(prompt()), None, id="user"),
-        pytest.param(encoded(agent_result(usage())), None, id="usage of a tool's result"),
+        pytest.param(encoded(agent_result(usage())), Sort.USAGE, id="usage of a tool's result"),
         pytest.param(encoded(progress(reply())), Sort.PROGRESS, id="agent progress"),
         pytest.param(encoded(progress(prompt())), None, id="agent progress of a user's line"),
         pytest.param(HOOK, None, id="hook progress"),
@@ -420,13 +412,11 @@ def test_no_usage_is_lost_where_objects_share_a_line(
     other: dict[str, Any],
     separators: tuple[str, str],
 ) -> None:
-    """R2: two objects on one line are two, in whichever order they stand.
-
-    Behind an object of no interest, usage is found if it stands near the end of the line, as that of
-    every message does that Claude Code writes: its text comes first.
-    """
+    """R2: two objects on one line are two, in whichever order they stand, and three are three."""
     texts = [json.dumps(one, separators=separators).encode() for one in (line, longer, other)]
     short, long, glued = texts
-    found = parsed_file(tmp_path, long + glued, glued + short, long + short, short + long)
+    found = parsed_file(
+        tmp_path, long + glued, glued + long, long + short, short + long, glued + long + glued
+    )
 
-    assert (6, []) == (found.usage_lines, found.rejects)
+    assert (7, []) == (found.usage_lines, found.rejects)

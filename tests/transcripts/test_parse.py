@@ -121,7 +121,9 @@ def test_usage_of_a_hard_line_is_read(tmp_path: Path, line: bytes) -> None:
         ),
         pytest.param({"type": "progress", "data": None, "usage": 1}, id="progress without data"),
         pytest.param({}, id="nothing"),
-        pytest.param(b'{"type":"assistant","message":{"content":broken}}', id="broken, no usage"),
+        pytest.param(
+            b'{"type":"user","message":{"content":broken}}', id="broken, and nothing that counts"
+        ),
     ],
 )
 def test_other_lines_are_counted_and_no_rejects(tmp_path: Path, line: Line | bytes) -> None:
@@ -138,7 +140,12 @@ def test_other_lines_are_counted_and_no_rejects(tmp_path: Path, line: Line | byt
         pytest.param(b"garbage", "not JSON: Expecting value at character 1", id="garbage"),
         pytest.param(b"12", "not an object", id="number"),
         pytest.param(b'["usage"]', "not an object", id="array"),
-        pytest.param(b"\x00" * 8, "not JSON: Expecting value at character 1", id="NULs"),
+        pytest.param(b"\x00" * 8, "NUL bytes: a hole in the file", id="NULs"),
+        pytest.param(
+            b'{"type":"assistant","message":{"content":broken}}',
+            "not JSON: Expecting value at character 42",
+            id="broken before any usage",
+        ),
         pytest.param(
             encoded(reply())[:60] + encoded(reply()),
             "not JSON: Expecting ',' delimiter at character 63",

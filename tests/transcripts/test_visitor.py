@@ -45,7 +45,7 @@ def test_lines_too_long_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None
     [
         (b'{"uuid":"a"}', ["a"], True),
         (b'{"uuid":"a"}{"uuid":"b"}\n', ["a", "b"], True),
-        (b'\x00\x00{"uuid":"a"}', ["a"], True),
+        (b'\x00\x00{"uuid":"a"}', ["a"], False),
         (b'{"uuid":"a\xff","content":"\xff"}', ["a\ufffd"], True),
         (b'{"uuid":"a","timestamp":7,"content":{"b":1}}', ["a"], False),
         (b'{"uuid":"a"} rest', ["a"], False),

@@ -173,6 +173,8 @@ class Ledger:
     """`session_id, agent_id, time, kind, trigger, pre_tokens, post_tokens`, each once."""
     rejects: pl.DataFrame
     """`path, line, reason` of what could not be read."""
+    uncounted: WhenAsked = WhenAsked()
+    """Usage that stands where none is counted; see `facts.UNCOUNTED`."""
     intake: Intake
     pricing: Mapping[str, Any]
     """The basis of all costs (R12)."""
@@ -207,6 +209,7 @@ def build(facts: Facts, card: RateCard, columns: Collection[str] | None = None) 
         agents=agents,
         compactions=cache(partial(compactions_of, facts.compactions, transcripts)),
         rejects=facts.rejects.sort("path", "line", nulls_last=False),
+        uncounted=cache(lambda: facts.uncounted.sort("path", "line")),
         intake=_intake(facts, merged, frame),
         pricing=card.basis,
         card=card,

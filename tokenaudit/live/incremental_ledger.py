@@ -290,7 +290,15 @@ class Live:
             results=results,
             **{
                 name: self._table(name, is_inside)
-                for name in ("iterations", "titles", "compactions", "rejects", "totals", "requests")
+                for name in (
+                    "iterations",
+                    "titles",
+                    "compactions",
+                    "rejects",
+                    "uncounted",
+                    "totals",
+                    "requests",
+                )
             },
         )
 

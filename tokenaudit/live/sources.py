@@ -17,7 +17,7 @@ from tokenaudit import transcripts
 from tokenaudit.live.discovery import discovered
 from tokenaudit.model.terms import Reject, Transcript
 from tokenaudit.store import Gathered, gather_without_store
-from tokenaudit.store.index import FileState, Index
+from tokenaudit.store.index import Index, is_as_read
 from tokenaudit.store.plan import Plan, plan
 from tokenaudit.store.rows import Rows
 from tokenaudit.transcripts import Discovery
@@ -96,7 +96,7 @@ class Sources:
         ]
         if len(states) < len(grown):
             return self.look_at_all(now_ns=now_ns)
-        made = plan(Index(files=states), Discovery(grown))
+        made = plan(Index(files=states), Discovery(grown), is_thorough=False)
         if not all(change.goes_on for change in made.changes.values()):
             return self.look_at_all(now_ns=now_ns)
         self._transcripts.update((one.path, one) for one in grown)
@@ -131,7 +131,7 @@ class Sources:
                     return False
             for path, transcript in self._transcripts.items():
                 state, found = self._states.get(path), os.stat(path)  # noqa: PTH116
-                if state is None or not _is_as_read(state, transcript, found):
+                if state is None or not is_as_read(state, _stamped(transcript, found)):
                     return False
         except OSError:
             return False
@@ -151,13 +151,7 @@ class Sources:
             return None
         if not stat.S_ISREG(found.st_mode):
             return None
-        return replace(
-            known,
-            size=found.st_size,
-            mtime_ns=found.st_mtime_ns,
-            device=found.st_dev,
-            inode=found.st_ino,
-        )
+        return _stamped(known, found)
 
     def _step(self, made: Plan, now_ns: int) -> Step | None:
         if not made.changes and not made.discovery.rejects:
@@ -210,16 +204,15 @@ class Sources:
         return dead
 
 
-def _is_as_read(state: FileState, transcript: Transcript, found: os.stat_result) -> bool:
-    """Tell whether a transcript *found* is the one that was read to its end, as `plan` decides it."""
-    return (
-        state.is_sure
-        and state.gone_ns is None
-        and state.has_meta == transcript.has_meta
-        and state.size == found.st_size
-        and state.mtime_ns == found.st_mtime_ns
-        and state.inode == found.st_ino
-        and state.device == found.st_dev
+def _stamped(transcript: Transcript, found: os.stat_result) -> Transcript:
+    """Return *transcript* with what its file system says of it now."""
+    return replace(
+        transcript,
+        size=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        ctime_ns=found.st_ctime_ns,
+        device=found.st_dev,
+        inode=found.st_ino,
     )
 
 

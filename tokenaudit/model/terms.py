@@ -85,6 +85,8 @@ class Transcript(Struct, frozen=True):
     inode: int = 0
     has_meta: bool = False
     """Whether a file beside it says what the agent is."""
+    ctime_ns: int = 0
+    """When it was last changed in any way, its name and times included; on Windows, when it was made."""
 
 
 class Reject(Struct, frozen=True):

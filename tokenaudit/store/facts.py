@@ -31,6 +31,7 @@ __all__ = [
     "TITLES",
     "TOTALS",
     "TRANSCRIPTS",
+    "UNCOUNTED",
     "Facts",
     "WhenAsked",
     "facts_of",
@@ -41,6 +42,8 @@ _TEXT: Final = pl.String
 _PATH: Final = {"path": _TEXT}
 SESSION: Final = ("session_id", "usage_session_id", "said_session_id", "file_name")
 """What may say the session of a transcript, the surest first: its path, its usage, its lines, its name."""
+_OF_LATEST: Final = frozenset({"rejects", "uncounted"})
+"""What is told of a transcript as it was last: of lines that stand there no more nothing is missing."""
 _STALE: Final = 20
 """Merging is kept again when more than one in so many records is new."""
 
@@ -95,6 +98,8 @@ COMPACTIONS: Final[Mapping[str, Any]] = _by_path("compactions")
 REJECTS: Final[Mapping[str, Any]] = _by_path("rejects")
 RESULTS: Final[Mapping[str, Any]] = _by_path("results")
 """What parents state of the last response of their subagents, whose ids they name."""
+UNCOUNTED: Final[Mapping[str, Any]] = _by_path("uncounted")
+"""Usage at the top level of lines, where none is counted: the first line of each type, and how many."""
 REQUESTS: Final[Mapping[str, Any]] = _by_path("requests")
 """What is said of requests beside their responses: see `RequestEvent`.
 
@@ -142,6 +147,7 @@ class Facts:
     results: WhenAsked = WhenAsked()
     totals: WhenAsked = WhenAsked()
     requests: WhenAsked = WhenAsked()
+    uncounted: WhenAsked = WhenAsked()
     kept: MergeCache | None = field(default=None, init=False)
     """What was merged of these facts before; None where nothing was, or it is of no use."""
     some: Callable[[Collection[str]], pl.DataFrame] | None = field(default=None, init=False)
@@ -195,7 +201,7 @@ def facts_of(
     cuts = cache(partial(_cuts, rows))
 
     def made(name: str) -> pl.DataFrame:
-        frame = _placed(rows.table(name), parts())
+        frame = _of_latest(name, _placed(rows.table(name), parts()), rows.parts)
         if name != "records":
             return frame.select(_by_path(name).keys())
         return _with_cuts(frame.select(RECORDS.keys()), cuts())
@@ -314,6 +320,14 @@ def _placed(frame: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
     """Add what *parts*, sorted by their numbers, tell of the part of each row; no more is copied."""
     places = parts["part"].search_sorted(frame["part"])
     return frame.hstack(parts.drop("part")[places])
+
+
+def _of_latest(name: str, frame: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
+    """Return *frame*, the table *name*; of those that tell of the last revision alone, these rows."""
+    if name not in _OF_LATEST or frame.is_empty():
+        return frame
+    latest = parts.group_by("path").agg(pl.col("revision").max())
+    return frame.join(latest, on=["path", "revision"], how="semi", maintain_order="left")
 
 
 def _transcripts(parts: pl.DataFrame, gone: Collection[str] = ()) -> pl.DataFrame:

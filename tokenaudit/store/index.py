@@ -18,7 +18,8 @@ from tokenaudit import __version__
 from tokenaudit.files import atomic as files
 from tokenaudit.files import inputs
 from tokenaudit.model.errors import StoreError
-from tokenaudit.transcripts import Digests, SessionTotal
+from tokenaudit.model.terms import Transcript
+from tokenaudit.transcripts import READ_BY, Digests, SessionTotal
 
 __all__ = [
     "FORMAT",
@@ -28,13 +29,16 @@ __all__ = [
     "Index",
     "Merged",
     "Segment",
+    "is_as_read",
     "load",
     "save",
     "without_segments",
 ]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised when an older tokenaudit could misread what a newer one keeps."""
+_READABLE: Final = frozenset({1, FORMAT})
+"""In format 1 a transcript had digests of its two ends only: it is read again, where it is still there."""
 
 MADE_BY: Final = f"{__version__}/2"
 """The version of merging, and of what is kept of it."""
@@ -64,10 +68,9 @@ class FileState(Struct, gc=False):
     size: int
     mtime_ns: int
     is_sure: bool
-    """Whether size and time tell if it changes; else it is looked at again, whatever they are."""
+    """Whether size and times tell if it changes; else it is looked at again, whatever they are."""
     end: int
     """Up to where its lines have been read."""
-    digests: Digests
     is_settled: bool
     """Whether lines that are appended can be read on their own."""
     with_results: bool
@@ -79,15 +82,33 @@ class FileState(Struct, gc=False):
     records: int
     parts: list[int]
     """Those of its present revision."""
-    gone_ns: int | None = None
-    """When it was first missed; None while it is there."""
+    ctime_ns: int = 0
+    blocks: Digests = []
+    """Of all that has been read; none in what an older tokenaudit left."""
     read_by: int = 0
     """The version of reading that its rows are from; see READ_BY."""
+    gone_ns: int | None = None
+    """When it was first missed; None while it is there."""
     former: list[Former] = []
 
     def all_parts(self) -> list[int]:
         """Return the parts of all its revisions."""
         return [*self.parts, *(part for former in self.former for part in former.parts)]
+
+
+def is_as_read(state: FileState, transcript: Transcript) -> bool:
+    """Tell whether size, times and identity say that *transcript* is as it was when it was read."""
+    return (
+        state.is_sure
+        and state.read_by == READ_BY
+        and state.gone_ns is None
+        and state.has_meta == transcript.has_meta
+        and state.size == transcript.size
+        and state.mtime_ns == transcript.mtime_ns
+        and state.ctime_ns == transcript.ctime_ns
+        and state.inode == transcript.inode
+        and state.device == transcript.device
+    )
 
 
 class Segment(Struct, gc=False):
@@ -155,7 +176,7 @@ def load(folder: Path) -> Index | None:
         header = _decode_header(first)
     except (msgspec.MsgspecError, UnicodeError):
         raise StoreError(f"{path}: is no index of tokenaudit's") from None
-    if header.tokenaudit_store != FORMAT:
+    if header.tokenaudit_store not in _READABLE:
         raise StoreError(
             f"{path}: has format {header.tokenaudit_store}, and this tokenaudit knows {FORMAT}",
             hint="Use the tokenaudit that wrote it, or another folder: --store DIR.",

@@ -1,4 +1,9 @@
-"""What a run has to read, given what a store knows: decided from names, sizes, times and digests alone."""
+"""What a run has to read, given what a store knows: decided from names, sizes, times and digests alone.
+
+A transcript whose size, times and identity are as they were costs one `stat`. Of any other, all that was read
+before is read again for its digests: what changes anywhere in a file is found, for a tenth of what parsing it
+would take.
+"""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,9 +12,16 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from tokenaudit.model.terms import Transcript
-from tokenaudit.store.index import FileState, Index
-from tokenaudit.transcripts import READ_BY, Discovery, Extent, extents_of, fate_of, is_session_id
+from tokenaudit.store.index import FileState, Index, is_as_read
+from tokenaudit.transcripts import (
+    READ_BY,
+    Discovery,
+    Extent,
+    ends_alike,
+    extents_of,
+    fate_of,
+    is_session_id,
+)
 
 __all__ = ["Base", "Change", "Plan", "is_within", "plan"]
 
@@ -58,6 +70,8 @@ class Plan(Struct, frozen=True):
     """The transcripts below the roots that were read before, whether or not they are there."""
     changes: dict[str, Change] = field(default_factory=dict)
     """By path; what has not changed is not among them."""
+    is_thorough: bool = True
+    """Whether digests of all that was read before were compared, and not of the last block alone."""
 
     @property
     def extents(self) -> list[Extent]:
@@ -65,16 +79,20 @@ class Plan(Struct, frozen=True):
         return [change.extent for change in self.changes.values() if change.extent is not None]
 
 
-def plan(index: Index, discovery: Discovery) -> Plan:
-    """Compare what *index* knows with the transcripts that were discovered."""
-    made = Plan(discovery)
+def plan(index: Index, discovery: Discovery, *, is_thorough: bool = True) -> Plan:
+    """Compare what *index* knows with the transcripts that were discovered.
+
+    Without *is_thorough*, for who looks again soon: of a transcript that has changed, only the last
+    block that was read is compared.
+    """
+    made = Plan(discovery, is_thorough=is_thorough)
     states = {state.path: state for state in index.files}
     for extent in extents_of(discovery.transcripts):
         path = extent.transcript.path
         state = states.pop(path, None)
         if state is not None:
             made.known.append(state)
-        change = _change(state, extent)
+        change = _change(state, extent, is_thorough=is_thorough)
         if change is not None:
             made.changes[path] = change
     for state in _missing([*states.values()], discovery):
@@ -84,37 +102,30 @@ def plan(index: Index, discovery: Discovery) -> Plan:
     return made
 
 
-def _change(state: FileState | None, whole: Extent) -> Change | None:
+def _change(state: FileState | None, whole: Extent, *, is_thorough: bool) -> Change | None:
     """Return what has to be done for a transcript that is there; None: it is as it was."""
     if state is None:
         return Change(None, whole)
     transcript = whole.transcript
-    is_looked_at = (
-        transcript.has_meta == state.has_meta
-        and whole.with_results <= state.with_results
-        and state.read_by == READ_BY
-    )
-    if _is_same(state, transcript) and is_looked_at and state.gone_ns is None:
+    is_told = whole.with_results <= state.with_results
+    if is_told and is_as_read(state, transcript):
         return None
-    onward = Extent(transcript, state.end, with_results=state.with_results, known=state.digests)
+    onward = Extent(transcript, state.end, with_results=state.with_results, known=state.blocks)
     try:
-        with open(transcript.path, "rb", buffering=0) as file:  # noqa: PTH123
-            fate = fate_of(file, state.digests, state.end)
-        if fate is not None:
-            return Change(state, whole, fate)
+        fate = _fate(state, is_thorough=is_thorough)
     except OSError:
         return Change(state, onward)  # what is wrong with it comes out when it is read
-    return Change(state, onward if is_looked_at and state.is_settled and state.end else whole)
+    is_begun = state.is_settled and state.end > 0 and state.read_by == READ_BY
+    is_same_kind = is_told and transcript.has_meta == state.has_meta
+    return Change(state, onward if not fate and is_begun and is_same_kind else whole, fate)
 
 
-def _is_same(state: FileState, transcript: Transcript) -> bool:
-    return (
-        state.is_sure
-        and state.size == transcript.size
-        and state.mtime_ns == transcript.mtime_ns
-        and state.inode == transcript.inode
-        and state.device == transcript.device
-    )
+def _fate(state: FileState, *, is_thorough: bool) -> str | None:
+    """Return what became of what was read of a transcript. Raises OSError where it cannot be read."""
+    with open(state.path, "rb", buffering=0) as file:  # noqa: PTH123
+        if is_thorough or not ends_alike(file, state.blocks, state.end):
+            return fate_of(file, state.blocks, state.end)
+    return None
 
 
 def _missing(states: Sequence[FileState], discovery: Discovery) -> Iterator[FileState]:

@@ -163,6 +163,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "detail": _TEXT,
         "reply": _TEXT,
     },
+    "uncounted": {**_PART, "line": pl.Int64, "type": _TEXT, "lines": pl.Int64},
 }
 """The frames of `Rows`, with their columns. `record` numbers the responses of a transcript, over all
 its revisions; lines count from 1 in each."""
@@ -180,6 +181,7 @@ class Rows(Struct, frozen=True):
     results: pl.DataFrame
     totals: pl.DataFrame
     requests: pl.DataFrame
+    uncounted: pl.DataFrame
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """Return the frames by their names."""

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tokenaudit.model.terms import Transcript
 from tokenaudit.store.index import FileState, Former
 from tokenaudit.store.plan import Change, Plan
-from tokenaudit.transcripts import READ_BY
+from tokenaudit.transcripts import READ_BY, joined
 
 if TYPE_CHECKING:
     from tokenaudit.store.rows import Collector, PartEnd
@@ -84,10 +84,12 @@ class StoreSnapshot:
         old, extent, ends = change.old, change.extent, self._ends[path]
         if extent is None:
             return replace(old, gone_ns=self._now_ns) if old else None
-        digests = ends[-1].digests if ends else None
-        if digests is None or not _is_text(path):
+        if not ends or not _is_text(path):
             return old
         stays = old is not None and change.goes_on
+        blocks = old.blocks if old and stays else []
+        for end in ends:
+            blocks = joined(blocks, end.start, end.digests or [])
         base = change.base
         transcript = extent.transcript
         return FileState(
@@ -97,8 +99,10 @@ class StoreSnapshot:
             size=transcript.size,
             is_sure=self._is_sure(transcript),
             mtime_ns=transcript.mtime_ns,
+            ctime_ns=transcript.ctime_ns,
             end=ends[-1].end,
-            digests=digests,
+            blocks=blocks,
+            read_by=READ_BY,
             is_settled=all(end.is_settled for end in ends),
             with_results=extent.with_results,
             has_meta=transcript.has_meta,
@@ -110,16 +114,17 @@ class StoreSnapshot:
                 *(end.part + first for end in ends if end.part not in self.needless),
             ],
             former=self._former(change),
-            read_by=READ_BY,
         )
 
     def _is_sure(self, transcript: Transcript) -> bool:
-        """Whether size and time will tell if *transcript* changes.
+        """Whether size and times will tell if *transcript* changes.
 
         Not if it was written just now: clocks of file systems are coarse, and it may be written again
-        before they tick.
+        before they tick. Nor if only the end of what was known of it has been compared.
         """
-        return not self._is_interrupted and transcript.mtime_ns < self._now_ns - _TICK_NS
+        newest = max(transcript.mtime_ns, transcript.ctime_ns)
+        is_compared = self._made.is_thorough and not self._is_interrupted
+        return is_compared and newest < self._now_ns - _TICK_NS
 
     def _former(self, change: Change) -> list[Former]:
         old = change.old

@@ -18,7 +18,14 @@ from tokenaudit.transcripts.discover import (
     is_session_id,
 )
 from tokenaudit.transcripts.parse import READ_BY, Extent, folder_name
-from tokenaudit.transcripts.prefix_digest import REWRITTEN, SHRANK, Digests, fate_of
+from tokenaudit.transcripts.prefix_digest import (
+    REWRITTEN,
+    SHRANK,
+    Digests,
+    ends_alike,
+    fate_of,
+    joined,
+)
 from tokenaudit.transcripts.read import Progress, extents_of, read
 from tokenaudit.transcripts.totals import ModelTotal, SessionTotal, global_totals, model_total
 from tokenaudit.transcripts.values import micros
@@ -44,11 +51,13 @@ __all__ = [
     "SessionTotal",
     "default_roots",
     "discover",
+    "ends_alike",
     "extents_of",
     "fate_of",
     "folder_name",
     "global_totals",
     "is_session_id",
+    "joined",
     "micros",
     "model_total",
     "read",

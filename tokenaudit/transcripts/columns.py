@@ -63,6 +63,7 @@ class Reading(Struct):
     results: Columns = field(default_factory=dict)
     totals: Columns = field(default_factory=dict)
     requests: Columns = field(default_factory=dict)
+    uncounted: Columns = field(default_factory=dict)
 
     @classmethod
     def of(cls, parsed: Sequence[Parsed]) -> "Reading":
@@ -93,6 +94,7 @@ class Reading(Struct):
                 ]
             ),
             requests=_of_each(parsed, lambda one: one.marks),
+            uncounted=_of_each(parsed, lambda one: one.uncounted),
         )
 
     def compact(self) -> None:

@@ -222,6 +222,7 @@ def _describe(found: _Found, root: str) -> Transcript:
         stat.st_dev,
         stat.st_ino,
         has_meta,
+        stat.st_ctime_ns,
     )
 
 

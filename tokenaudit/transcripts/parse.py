@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from tokenaudit.model.terms import MAIN_AGENT, Reject, Transcript
 from tokenaudit.transcripts import tolerant, values
 from tokenaudit.transcripts.lines import LineReader, Sort, lines_back, lines_from
-from tokenaudit.transcripts.prefix_digest import Digests, digests_of, fate_of
+from tokenaudit.transcripts.prefix_digest import Digests, ends_alike, started
 from tokenaudit.transcripts.requests import RequestLog, RequestMark, reply_of
 from tokenaudit.transcripts.results import AgentResult, result_of, results_on
 from tokenaudit.transcripts.tolerant import UnreadableError
@@ -31,17 +31,19 @@ from tokenaudit.transcripts.wire import (
     decode_note,
     decode_progress,
     decode_request,
+    decode_top_level,
 )
 
-__all__ = ["READ_BY", "Compaction", "Extent", "Parsed", "Record", "Title", "parse"]
+__all__ = ["READ_BY", "Compaction", "Extent", "Parsed", "Record", "Title", "Uncounted", "parse"]
 
-READ_BY: Final = 3
+READ_BY: Final = 4
 """The version of reading: raised when more, or something else, is found in the same bytes than before.
 
 What an older version read is read again, as far as it is still on disk.
 """
 
 _SYNTHETIC: Final = "<synthetic>"
+_ASSISTANT: Final = Sort.ASSISTANT
 _USUAL_TIME: Final = len("2026-03-02T09:00:00.000Z")
 
 
@@ -55,7 +57,7 @@ class Extent(Struct, frozen=True):
     with_results: bool = False
     """Whether what it says of the results of subagents is wanted: that takes a longer look."""
     known: Digests | None = None
-    """Of what was read before `start`; what stands behind anything else is not read."""
+    """Of what was read before `start`; what stands behind a block with another is not read."""
 
     @property
     def size(self) -> int:
@@ -82,6 +84,19 @@ class Compaction(NamedTuple):
     trigger: str | None
     pre_tokens: int | None
     post_tokens: int | None
+
+
+class Uncounted(NamedTuple):
+    """Usage at the top level of lines, where Claude Code writes none: of hooks, wrappers, other programs.
+
+    It counts for nothing, since nobody can say of which response it is (R2).
+    """
+
+    line: int
+    """The first of them."""
+    type: str | None
+    """What these lines say they are."""
+    lines: int
 
 
 class Record(msgspec.Struct, gc=False):
@@ -152,13 +167,14 @@ class Parsed(Struct):
     """How many lines say that a request was sent."""
     last_reply: str | None = None
     """The response of the last line of one; see `reply_of`."""
+    uncounted: list[Uncounted] = field(default_factory=list)
     lines: int = 0
     line_ends: int = 0
     bytes: int = 0
     end: int = 0
     """Where in the file the last whole line ends: from there on it can be read later."""
     digests: Digests | None = None
-    """Of what stands at the two ends of all that has been read so far; None if that failed."""
+    """Of what has been read, from the block on in which the extent begins; None if that failed."""
     usage_lines: int = 0
     incomplete: bool = False
     """The last line is half-written."""
@@ -202,22 +218,28 @@ def parse(extent: Extent) -> Parsed:
                 return parsing.parsed
             if not _goes_on(file, extent):
                 return parsing.parsed
-            reader = LineReader(file, extent.start, extent.end, with_results=extent.with_results)
+            reader = LineReader(
+                file,
+                extent.start,
+                extent.end,
+                with_results=extent.with_results,
+                before=started(file, extent.start),
+            )
             try:
                 parsing.read(reader)
             finally:
-                parsing.take_ends(file)
+                parsing.take_ends(file, reader)
             if not _goes_on(file, extent):
                 return Parsed(extent, end=extent.start)
-            parsing.parsed.digests = digests_of(file, parsing.parsed.end)
+            parsing.parsed.digests = reader.digests
     except OSError as error:
         parsing.reject(None, f"cannot be read: {error.strerror or error}")
     return parsing.parsed
 
 
 def _goes_on(file: BinaryIO, extent: Extent) -> bool:
-    """Tell whether *file* still begins with what was read before *extent*."""
-    return extent.known is None or fate_of(file, extent.known, extent.start) is None
+    """Tell whether *file* still has what was read right before *extent*."""
+    return extent.known is None or ends_alike(file, extent.known, extent.start)
 
 
 def _is_replaced(file: BinaryIO, extent: Extent) -> bool:
@@ -239,47 +261,59 @@ class _Parsing:
 
     def __init__(self, extent: Extent) -> None:
         self.parsed = Parsed(extent, end=extent.start)
+        self._of_file = extent.transcript.agent_id
+        self._is_main = self._of_file == MAIN_AGENT
         self._by_key: dict[_Key, Record] = {}
+        self._uncounted: dict[str | None, list[int]] = {}
         self._requests = RequestLog()
 
     def read(self, reader: LineReader) -> None:
-        """Take in all that *reader* finds; where the file fails half-way, what stands before."""
+        """Take in all that *reader* finds; where the file fails half-way, what stands before.
+
+        A line is taken in by the strict types, or where they do not fit, by the tolerant ones.
+        """
         try:
             for number, sort, data in reader:
-                if not self._add_strictly(number, sort, data):
+                try:
+                    if sort is _ASSISTANT:
+                        line = decode_assistant(data)
+                        if is_taken := line.type == "assistant":
+                            self._add_reply(line, number)
+                    else:
+                        is_taken = self._add_other(number, sort, data)
+                except (msgspec.MsgspecError, UnicodeError, RecursionError):
+                    is_taken = sort is _ASSISTANT and _is_without_usage(data)
+                if not is_taken:
                     self._add_tolerantly(number, sort, data)
         finally:
-            parsed = self.parsed
-            parsed.lines, parsed.line_ends = reader.lines, reader.line_ends
-            parsed.bytes, parsed.end = reader.bytes, reader.end
-            parsed.requests, parsed.marks = self._requests.count, self._requests.marks()
-            parsed.last_reply = reply_of(self._requests.last) if self._requests.last else None
+            self._take_counts(reader)
 
-    def _add_strictly(self, number: int, sort: Sort, data: bytes) -> bool:
-        """Take a line in by the strict types; tell whether they fit."""
-        try:
-            if sort is Sort.ASSISTANT:
-                line = decode_assistant(data)
-                if line.type == "assistant":
-                    self._add_reply(line, number)
-                    return True
-            elif sort is Sort.PROGRESS:
-                return self._add_progress(decode_progress(data), number)
-            else:
-                return self._add_other(sort, data, number)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            # Whole or not, a line without usage holds nothing that is counted.
-            return sort is Sort.ASSISTANT and b'"usage"' not in data
-        return False
+    def _take_counts(self, reader: LineReader) -> None:
+        parsed = self.parsed
+        parsed.lines, parsed.line_ends = reader.lines, reader.line_ends
+        parsed.bytes, parsed.end = reader.bytes, reader.end
+        parsed.usage_lines = sum(record.lines for record in parsed.records)
+        parsed.is_settled &= not reader.has_endless_line
+        parsed.requests, parsed.marks = self._requests.count, self._requests.marks()
+        parsed.last_reply = reply_of(self._requests.last) if self._requests.last else None
+        parsed.uncounted = [
+            Uncounted(numbers[0], kind, len(numbers)) for kind, numbers in self._uncounted.items()
+        ]
 
-    def _add_other(self, sort: Sort, data: bytes, number: int) -> bool:
-        """Take a line in that is of no response, by the strict types; tell whether it is of a known sort."""
+    def _add_other(self, number: int, sort: Sort, data: bytes) -> bool:
+        """Take a line in that is of no response of its own; tell whether it is what it seems to be.
+
+        Raises msgspec's errors where it is not.
+        """
+        if sort is Sort.PROGRESS:
+            return self._add_progress(decode_progress(data), number)
+        if sort is Sort.USAGE:
+            return not bytes(decode_top_level(data).usage)
         if sort is Sort.NOTE:
             note = decode_note(data)
             if note.type == COST_STATE:
-                self._add_total(msgspec.json.decode(data), number)
-            else:
-                self._add_note(note, number)
+                return self._add_total(msgspec.json.decode(data), number) is None
+            self._add_note(note, number)
         elif sort is Sort.RESULT:
             self.parsed.results += results_on(data)
         elif sort in _OF_REQUESTS:
@@ -291,36 +325,47 @@ class _Parsing:
         return True
 
     def _add_tolerantly(self, number: int, sort: Sort, data: bytes) -> None:
+        """Take in what can be read of a line; what cannot makes it one reject, however much it is."""
         if sort is Sort.OVERSIZE:
             self.reject(number, "longer than 64 MiB")
             return
         found, error = tolerant.objects(data)
-        for value in found:
-            self._add_object(value, number)
+        reasons = [reason for value in found if (reason := self._add_object(value, number))]
         if sort is Sort.TAIL:
             self.parsed.incomplete = error is not None
             self.parsed.is_settled = not found  # it may go on, though it has been read
         elif error is not None:
-            self.reject(number, error)
+            reasons.append(error)
+        if reasons:
+            self.reject(number, "; ".join(dict.fromkeys(reasons)))
 
-    def _add_object(self, value: dict[str, Any], number: int) -> None:
+    def _add_object(self, value: dict[str, Any], number: int) -> str | None:
+        """Take in an object of a line; return why that cannot be done, where it cannot."""
         if self.parsed.extent.with_results and (
             result := result_of(value.get(LINE_KEYS["tool_use_result"]))
         ):
             self.parsed.results.append(result)
         if value.get("type") == COST_STATE:
-            self._add_total(value, number)
-            return
+            return self._add_total(value, number)
         try:
             line = tolerant.understand(value)
         except UnreadableError as error:
-            self.reject(number, str(error))
-            return
+            return str(error)
         if isinstance(line, Assistant):
             self._add_reply(line, number)
         elif isinstance(line, ProgressLine):
             self._add_progress(line, number)
-        elif isinstance(line, RequestLine):
+        else:
+            self._add_rest(value, line, number)
+        return None
+
+    def _add_rest(
+        self, value: dict[str, Any], line: RequestLine | SessionLine | None, number: int
+    ) -> None:
+        """Take in *value*, which is no response: *line* is what it was understood as."""
+        if tolerant.has_usage(value):
+            self._uncounted.setdefault(values.text(value.get("type")), []).append(number)
+        if isinstance(line, RequestLine):
             self._requests.add(line, number)
         elif line is not None:
             self._add_note(line, number)
@@ -329,9 +374,8 @@ class _Parsing:
         if line.message.model == _SYNTHETIC:
             self._requests.synthetic(line, number)
             return
-        of_file = self.parsed.transcript.agent_id
-        is_inline = of_file == MAIN_AGENT and line.is_sidechain
-        agent_id = line.agent_id if is_inline else of_file
+        is_inline = line.is_sidechain and self._is_main
+        agent_id = line.agent_id if is_inline else self._of_file
         self._add_record(line, number, agent_id, False)
         self._requests.last = line
         if line.request_ref is not None:
@@ -362,7 +406,6 @@ class _Parsing:
         agent_id: str | None,
         is_progress: bool,  # noqa: FBT001 - called for each line: a keyword costs a tenth
     ) -> None:
-        self.parsed.usage_lines += 1
         message_id, request_id = line.message.id, line.request_id
         if not message_id or not request_id:
             # Without ids each line stands for itself: whether two of them are one response is not told.
@@ -395,33 +438,48 @@ class _Parsing:
                 )
             )
 
-    def _add_total(self, value: dict[str, Any], number: int) -> None:
+    def _add_total(self, value: dict[str, Any], number: int) -> str | None:
+        """Take in a total of Claude Code's own; return why that cannot be done, where it cannot."""
         try:
             self.parsed.totals.append(total_on(value, number))
         except BadCountError as error:
-            self.reject(number, f"{COST_STATE}: {error}")
+            return f"{COST_STATE}: {error}"
+        return None
 
     def reject(self, number: int | None, reason: str) -> None:
         """Count a line, or the whole file, that could not be read."""
         self.parsed.rejects.append(Reject(self.parsed.transcript.path, number, reason))
 
-    def take_ends(self, file: BinaryIO) -> None:
-        """Take the facts that the first and the last lines of *file* tell, and what others add to them."""
+    def take_ends(self, file: BinaryIO, reader: LineReader) -> None:
+        """Take the facts that the first and the last lines of *file* tell, and what others add to them.
+
+        They are among the lines that *reader* has read first and last, or *file* is looked at again.
+        """
         parsed = self.parsed
         start = parsed.extent.start
         if not start:
-            self._take_head(_notes(lines_from(file, 0)))
+            self._take_head(_notes(reader.first))
+            if parsed.first_time is None:
+                self._take_head(_notes(lines_from(file, 0)))
             parsed.is_settled &= parsed.first_time is not None  # the head may be yet to come
-        for note in _notes(lines_back(file, start, start + parsed.bytes)):
-            if (time := values.micros(note.timestamp)) is not None:
-                parsed.last_time, parsed.last_uuid = time, note.uuid
-                break
+        if not self._take_tail(_notes(reversed(reader.last))):
+            self._take_tail(_notes(lines_back(file, start, start + parsed.bytes)))
         firsts = [record.first for record in parsed.records]
-        self._take_project(line.cwd for line in firsts)
-        for line in firsts:
-            if line.forked_from is not None:
-                parsed.forked_from = parsed.forked_from or line.forked_from.session_id
-            parsed.usage_session_id = parsed.usage_session_id or line.session
+        if parsed.project is None:
+            self._take_project(line.cwd for line in firsts)
+        if parsed.forked_from is None:
+            forks = (line.forked_from for line in firsts if line.forked_from is not None)
+            parsed.forked_from = next((fork.session_id for fork in forks if fork.session_id), None)
+        sessions = (line.session for line in firsts if line.session)
+        parsed.usage_session_id = parsed.usage_session_id or next(sessions, None)
+
+    def _take_tail(self, notes: Iterable[SessionLine]) -> bool:
+        """Take the last time that *notes*, the last one first, tell; say whether they tell one."""
+        for note in notes:
+            if (time := values.micros(note.timestamp)) is not None:
+                self.parsed.last_time, self.parsed.last_uuid = time, note.uuid
+                return True
+        return False
 
     def _take_head(self, notes: Iterable[SessionLine]) -> None:
         parsed = self.parsed
@@ -447,6 +505,17 @@ def folder_name(cwd: str) -> str:
     names above 200 characters also carry a hash, and are not recognised here.
     """
     return "".join(char if char.isascii() and char.isalnum() else "-" for char in cwd)
+
+
+def _is_without_usage(data: bytes) -> bool:
+    """Tell whether *data* is one whole object, and holds nothing that is counted."""
+    if b'"usage"' in data:
+        return False
+    try:
+        decode_top_level(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    return True
 
 
 def _title(note: SessionLine) -> Title | None:

@@ -6,13 +6,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from msgspec.structs import replace
 
 from tokenaudit.model.terms import MAIN_AGENT, Transcript
 from tokenaudit.transcripts.columns import Reading
-from tokenaudit.transcripts.lines import LONGEST_LINE
 from tokenaudit.transcripts.parse import Extent, parse
 from tokenaudit.transcripts.sidechains import name_inline_agents
 
@@ -27,6 +26,8 @@ Progress = Callable[[int], None]
 _MUCH: Final = 48 << 20
 """Bytes from which a second process pays for its start."""
 _BATCH: Final = 16 << 20
+_PART_OF_LINE: Final = 1 << 20
+"""So much of a line is held at once, where only its end is looked for."""
 
 
 def read(
@@ -125,15 +126,20 @@ def _cut(extent: Extent) -> Iterator[Extent]:
     end = extent.start + extent.size
     try:
         with open(extent.transcript.path, "rb") as file:  # noqa: PTH123
-            for at in range(extent.start + _BATCH, end - _BATCH, _BATCH):
-                file.seek(at)
-                file.readline(LONGEST_LINE)
-                if extent.start < file.tell() < end:
-                    yield replace(extent, end=file.tell())
-                    extent = replace(extent, start=file.tell(), known=None)
+            while (start := _next_line(file, extent.start + _BATCH)) < end - _BATCH // 2:
+                yield replace(extent, end=start)
+                extent = replace(extent, start=start, known=None)
     except OSError:
         pass  # what cannot be read comes out as a reject when it is parsed
     yield extent
+
+
+def _next_line(file: BinaryIO, at: int) -> int:
+    """Return where the line ends in which *at* stands; where *file* ends if it has no end."""
+    file.seek(at)
+    while (part := file.readline(_PART_OF_LINE)) and not part.endswith(b"\n"):
+        pass
+    return file.tell()
 
 
 def _batches(extents: Iterable[Extent]) -> list[list[Extent]]:

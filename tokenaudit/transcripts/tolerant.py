@@ -7,6 +7,7 @@ what cannot is given a reason.
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -33,12 +34,14 @@ from tokenaudit.transcripts.wire import (
     Usage,
 )
 
-__all__ = ["UnreadableError", "is_cut_note", "note", "objects", "understand"]
+__all__ = ["UnreadableError", "has_usage", "is_cut_note", "note", "objects", "understand"]
 
 Object = dict[str, Any]
 _KEYS: Final = LINE_KEYS
 T = TypeVar("T")
 _BLANKS: Final = " \t\r\n\ufeff"
+_NULS: Final = re.compile("\x00+")
+_HOLE: Final = "NUL bytes: a hole in the file"
 _LONGEST_NUMBER: Final = 300
 
 
@@ -57,10 +60,21 @@ class UnreadableError(ValueError):
 def objects(line: bytes) -> tuple[list[Object], str | None]:
     """Return the objects on *line* as far as they can be read, and why the rest cannot.
 
-    NUL bytes in front of an object, as a crash of the file system leaves them, are passed over.
+    NUL bytes are a hole, as a crash of a file system leaves it or a copy that is not done: what stood
+    there is lost. Behind one, objects count where nothing but objects follows up to the next.
     """
     content = line.decode("utf-8", "replace")
-    content = content.lstrip("\x00") or content
+    if "\x00" not in content:
+        return _objects(content)
+    first, *others = _NULS.split(content)
+    found, _ = _objects(first)
+    for piece in others:
+        more, error = _objects(piece)
+        found += [] if error else more
+    return found, _HOLE
+
+
+def _objects(content: str) -> tuple[list[Object], str | None]:
     found: list[Object] = []
     at = 0
     while at < len(content):
@@ -77,6 +91,12 @@ def objects(line: bytes) -> tuple[list[Object], str | None]:
             return found, "not an object"
         found.append(value)
     return found, None
+
+
+def has_usage(value: Object) -> bool:
+    """Tell whether *value* has a usage at its top level."""
+    usage = value.get("usage")
+    return isinstance(usage, dict) and "output_tokens" in usage
 
 
 def understand(value: Object) -> Assistant | ProgressLine | RequestLine | SessionLine | None:

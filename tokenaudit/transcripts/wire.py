@@ -57,6 +57,7 @@ __all__ = [
     "StatedUsage",
     "ToolDefinition",
     "ToolResult",
+    "TopLevel",
     "Usage",
     "decode_agent_facts",
     "decode_any_line",
@@ -72,6 +73,7 @@ __all__ = [
     "decode_second_look",
     "decode_snapshot",
     "decode_tool",
+    "decode_top_level",
     "keys_of",
 ]
 
@@ -527,6 +529,12 @@ class ContextUsage(Struct, gc=False):
     categories: list[ContextCategory] | None = None
 
 
+class TopLevel(Struct, gc=False):
+    """What a look at a line asks that is none of Claude Code's: whether it has a usage of its own."""
+
+    usage: msgspec.Raw = msgspec.Raw()
+
+
 decode_assistant = msgspec.json.Decoder(Assistant).decode
 decode_progress = msgspec.json.Decoder(ProgressLine).decode
 decode_note = msgspec.json.Decoder(SessionLine).decode
@@ -541,3 +549,4 @@ decode_snapshot = msgspec.json.Decoder(PromptSnapshot).decode
 decode_tool = msgspec.json.Decoder(ToolDefinition).decode
 decode_context_usage = msgspec.json.Decoder(ContextUsage).decode
 decode_agent_facts = msgspec.json.Decoder(AgentFacts).decode
+decode_top_level = msgspec.json.Decoder(TopLevel).decode

@@ -93,6 +93,18 @@ def test_rejects_by_reason(tmp_path: Path) -> None:
     assert (f"{SESSION}.jsonl", 4) == at(every[1])
 
 
+def test_usage_where_none_is_counted_is_counted_as_what_it_is(tmp_path: Path) -> None:
+    """By the type of its lines, with the first of them; the figures stay as they are."""
+    wrapped = {"type": "result", "usage": usage(7)}
+    write(session_file(tmp_path), reply(), wrapped, {"usage": usage(7)}, wrapped)
+    every = [each for each in findings(evidence(tmp_path)) if each.name == "uncounted_usage"]
+
+    assert [("result", 2), (None, 1)] == [(each.subject, each.count) for each in every]
+    assert (f"{SESSION}.jsonl", 2) == at(every[0])
+    assert every[1].message.startswith("1 line of no type with usage beside a message")
+    assert 100 == evidence(tmp_path).ledger.frame["output_tokens"].sum()
+
+
 def test_an_incomplete_tail_is_no_error(tmp_path: Path) -> None:
     """With the line that is half-written, blank lines counted."""
     path = write(session_file(tmp_path), reply(), b"", prompt())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from evidence import evidence
 from msgspec.structs import replace
-from transcripts_builder import prompt, reply, session_file, write
+from transcripts_builder import prompt, reply, session_file, usage, write
 
 from tokenaudit.audit.doctor.diagnosis import Circumstances, Diagnosis, State, symptoms
 from tokenaudit.model.errors import StoreError
@@ -123,6 +123,19 @@ def test_transcripts_without_usage(tmp_path: Path) -> None:
     assert (
         "1 line, and none tells of a response." in told("usage", circumstances(tmp_path))[0].found
     )
+
+
+def test_usage_where_none_is_counted(tmp_path: Path) -> None:
+    """Lines of a wrapper: why there is nothing; beside responses, a note."""
+    wrapped = {"type": "result", "usage": usage(7)}
+    path = write(session_file(tmp_path), prompt(), wrapped, {**wrapped, "type": None})
+    found = told("usage", circumstances(tmp_path))
+    write(path, prompt(), wrapped, reply())
+
+    assert [State.PROBLEM, State.PROBLEM] == [each.state for each in found]
+    assert found[0].found.startswith("2 lines with usage beside a message instead of in one")
+    assert found[0].found.endswith(f"{path}:2 (type result).")
+    assert State.NOTE is told("usage", circumstances(tmp_path))[0].state
 
 
 def test_filters_that_hide(root: Path) -> None:

@@ -157,7 +157,7 @@ def test_without_a_request_id_the_first_line_and_the_one_that_counts_tie_hosts()
 
 _FRAMES = (
     *("records", "iterations", "transcripts", "titles"),
-    *("compactions", "rejects", "results", "requests", "totals"),
+    *("compactions", "rejects", "results", "uncounted", "requests", "totals"),
 )
 
 

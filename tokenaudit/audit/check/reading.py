@@ -21,6 +21,7 @@ def reading(evidence: Evidence) -> Iterator[Finding]:
     """Yield what reading met: rejects by reason, half-written ends, odd numbers and times."""
     yield from _identity(evidence)
     yield from _rejects(evidence)
+    yield from _uncounted(evidence)
     yield from _tails(evidence)
     yield from _odd(evidence)
     yield from _times(evidence)
@@ -68,6 +69,29 @@ def _rejects(evidence: Evidence) -> Iterator[Finding]:
             "Mend the rights of the file and run again."
             if is_file
             else "Look at the line; `tokenaudit export rejects` lists them all.",
+            Place(path, line),
+        )
+
+
+def _uncounted(evidence: Evidence) -> Iterator[Finding]:
+    """Yield what usage stands where none is counted, by the type of its lines."""
+    groups = (
+        evidence.ledger.uncounted.group_by("type", maintain_order=True)
+        .agg(pl.col("lines").sum(), pl.col("path", "line").first())
+        .sort("lines", "type", descending=[True, False])
+    )
+    for kind, count, path, line in groups.iter_rows():
+        yield Finding(
+            "uncounted_usage",
+            Severity.WARNING,
+            kind,
+            count,
+            None,
+            None,
+            f"{counted(count, 'line')} of {f'type {kind}' if kind else 'no type'} with usage beside a message"
+            " instead of in one: it counts for no response.",
+            "Claude Code writes none there, but hooks, wrappers and `claude -p --output-format json` do: look"
+            " for the session's own transcript.",
             Place(path, line),
         )
 

@@ -214,6 +214,7 @@ def _usage(of: Circumstances) -> Iterator[Diagnosis]:
             f" {first['path']}: {first['reason']}.",
             "`tokenaudit export rejects` lists them.",
         )
+    yield from _uncounted(ledger)
     if not intake.responses:
         yield Diagnosis(
             "usage",
@@ -242,6 +243,22 @@ def _usage(of: Circumstances) -> Iterator[Diagnosis]:
             + ".",
         )
         yield from _trust(rows)
+
+
+def _uncounted(ledger: Ledger) -> Iterator[Diagnosis]:
+    """Say what usage stands where none is counted: it may be all that there is."""
+    found = ledger.uncounted
+    if found.is_empty():
+        return
+    first = found.row(0, named=True)
+    yield Diagnosis(
+        "usage",
+        State.NOTE if ledger.intake.responses else State.PROBLEM,
+        f"{counted(int(found['lines'].sum()), 'line')} with usage beside a message instead of in one, not counted,"
+        f" such as {first['path']}:{first['line']} (type {first['type'] or 'none'}).",
+        "Hooks, wrappers and `claude -p --output-format json` write such lines; Claude Code's own transcripts"
+        " have none: name the root where these are.",
+    )
 
 
 def _said(filters: Mapping[str, object]) -> str:

@@ -25,6 +25,7 @@ from tokenaudit.store.facts import (
     TITLES,
     TOTALS,
     TRANSCRIPTS,
+    UNCOUNTED,
     Facts,
 )
 
@@ -108,6 +109,7 @@ def _facts(rows: pl.DataFrame) -> tuple[Facts, pl.DataFrame]:
         results=_shaped(told, RESULTS),
         requests=pl.DataFrame(schema=REQUESTS),
         totals=pl.DataFrame(schema=TOTALS),
+        uncounted=pl.DataFrame(schema=UNCOUNTED),
     )
     return facts, both.select(owner_path="path", **{name: name for name in _IDENTITY})
 
