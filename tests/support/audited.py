@@ -12,7 +12,7 @@ from tokenaudit.ledger.frame import Ledger, build
 from tokenaudit.ledger.lineage import gather
 from tokenaudit.pricing.card import RateCard, shipped_card
 from tokenaudit.reports.explain import explain
-from tokenaudit.reports.report import Report
+from tokenaudit.reports.report import Report, Warned
 from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import Selection
 from tokenaudit.reports.subject import find_subject
@@ -49,4 +49,4 @@ def rows(report: Report, section: str) -> list[dict[str, Any]]:
 
 
 def warnings(report: Report) -> list[str]:
-    return [note for note in report.notes if note.startswith("Warning: ")]
+    return [note for note in report.notes if isinstance(note, Warned)]

@@ -70,18 +70,16 @@ def command(
     return add
 
 
-def report(
-    name: str, *examples: str, fails: "Callable[[Report], bool] | None" = None, **how: Any
-) -> Callable[[Callable[..., "Report"]], _Function]:
+def report(name: str, *examples: str, **how: Any) -> Callable[[Callable[..., "Report"]], _Function]:
     """Make a function from a `Run` to a report a command that writes the report; see `command`.
 
-    The command ends with 1 where what it has written *fails*.
+    The command ends with 1 where what it has found is an error.
     """
 
     def add(function: "Callable[..., Report]") -> _Function:
         @wraps(function)
         def write(options: Options, **values: Any) -> None:
-            show(options, name, lambda run: function(run, **values), fails=fails)
+            show(options, name, lambda run: function(run, **values))
 
         return command(name.rpartition(" ")[2], *examples, **how)(write)
 
@@ -94,16 +92,19 @@ def show(
     make: "Callable[[Run], Report]",
     *,
     command: str | None = None,
-    fails: "Callable[[Report], bool] | None" = None,
+    fails_from: str | None = "error",
 ) -> None:
     """Make and write a report; what that takes is imported only now, not for `--help`.
 
-    Ends the command with 1 where the report *fails*; for the others see `pipeline.execute`.
+    Ends the command with 1 where the outcome is as grave as *fails_from*, the name of one in small
+    letters; None for never. For other reasons see `pipeline.execute`.
     """
     from tokenaudit.cli.pipeline import execute
 
     written = execute(options, name, make, command=command)
-    if fails is not None and fails(written):
+    from tokenaudit.reports.report import Outcome
+
+    if fails_from is not None and written.outcome >= Outcome[fails_from.upper()]:
         raise typer.Exit(1)
 
 

@@ -140,11 +140,9 @@ def _write(report: "Report", form: Format, path: str | None, output: Output) -> 
 
 def spoken(report: "Report", form: Format) -> list[str]:
     """Return what must be said on stderr because *form* has no room for it (R12)."""
-    from tokenaudit.reports.report import WARNING
+    from tokenaudit.reports.report import Warned
 
     if form in {Format.TABLE, Format.MARKDOWN}:
         return []
-    notes = map(visible, report.notes)
-    if form in {Format.JSON, Format.PARQUET, Format.XLSX}:  # their metadata say the rest
-        return [note for note in notes if note.startswith(WARNING)]
-    return list(notes)
+    is_all = form not in {Format.JSON, Format.PARQUET, Format.XLSX}  # their metadata say the rest
+    return [visible(note) for note in report.notes if is_all or isinstance(note, Warned)]

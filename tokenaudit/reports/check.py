@@ -5,6 +5,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.audit.check.assertions import Rule
 from tokenaudit.audit.check.evidence import Evidence
@@ -12,13 +13,13 @@ from tokenaudit.audit.check.finding import Finding, Severity
 from tokenaudit.audit.check.registry import findings
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.report import Column, Outcome, Report, Section, Unit
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble
 from tokenaudit.store.facts import Facts
 
-__all__ = ["check", "worst"]
+__all__ = ["check"]
 
 _COLUMNS: Final = (
     Column("severity", Unit.TEXT, "Severity"),
@@ -64,11 +65,16 @@ def check(ledger: Ledger, facts: Facts, request: Request, rules: Sequence[Rule] 
     first = Section("findings", "Findings", _COLUMNS, frame)
     sections = (first, _explained(found)) if found else (first,)
     report = assemble(ledger, request, rows, sections, title="Findings")
-    return report if found else _with_note(report, _SOUND)
+    if not found:
+        return replace(report, notes=(_SOUND, *report.notes))
+    return replace(report, outcome=max(_OUTCOMES[finding.severity] for finding in found))
 
 
-def _with_note(report: Report, note: str) -> Report:
-    return Report(report.title, report.sections, report.meta, (note, *report.notes))
+_OUTCOMES: Final = {
+    Severity.ERROR: Outcome.ERROR,
+    Severity.WARNING: Outcome.WARNING,
+    Severity.INFO: Outcome.INFO,
+}
 
 
 def _row(finding: Finding) -> tuple[Any, ...]:
@@ -103,9 +109,3 @@ def _words(finding: Finding) -> str:
         at = file if place.line is None else f"{file}:{place.line}"
         where = f" Example: {at}."
     return f"{finding.message}{where} → {finding.action}"
-
-
-def worst(report: Report) -> Severity | None:
-    """Return the gravest severity in the *report* of a check; None where nothing was found."""
-    found = [Severity(name) for name in report.sections[0].rows["severity"].unique()]
-    return min(found, key=lambda severity: severity.rank, default=None)

@@ -7,11 +7,11 @@ import polars as pl
 from tokenaudit.audit.doctor.diagnosis import Circumstances, State, symptoms
 from tokenaudit.model.terms import Intake, Quality
 from tokenaudit.pricing.card import RateCard
-from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.report import Column, Meta, Outcome, Report, Section, Selected, Unit
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.usage import selected
 
-__all__ = ["doctor", "is_ill"]
+__all__ = ["doctor"]
 
 _COLUMNS: Final = (
     Column("topic", Unit.TEXT, "Topic"),
@@ -25,10 +25,9 @@ _ILL: Final = "What is marked as a problem explains why nothing, or less than th
 
 def doctor(circumstances: Circumstances, card: RateCard, request: Request) -> Report:
     """Return what *circumstances* say of why there is nothing, or less than expected."""
-    rows = [
-        (each.topic, each.state.value, each.found, each.next_step)
-        for each in symptoms(circumstances)
-    ]
+    found = symptoms(circumstances)
+    rows = [(each.topic, each.state.value, each.found, each.next_step) for each in found]
+    is_ill = any(each.state is State.PROBLEM for each in found)
     frame = pl.DataFrame(rows, {column.name: pl.String for column in _COLUMNS}, orient="row")
     ledger, chosen = circumstances.ledger, circumstances.rows
     meta = Meta(
@@ -44,10 +43,10 @@ def doctor(circumstances: Circumstances, card: RateCard, request: Request) -> Re
         else selected(chosen),
     )
     section = Section("doctor", "Why do I see nothing, or less than I expect?", _COLUMNS, frame)
-    report = Report(section.title, (section,), meta)
-    return Report(section.title, (section,), meta, (_ILL if is_ill(report) else _WELL,))
-
-
-def is_ill(report: Report) -> bool:
-    """Tell whether the doctor's *report* names a problem."""
-    return State.PROBLEM.value in report.sections[0].rows["state"]
+    return Report(
+        section.title,
+        (section,),
+        meta,
+        notes=(_ILL if is_ill else _WELL,),
+        outcome=Outcome.ERROR if is_ill else Outcome.SOUND,
+    )

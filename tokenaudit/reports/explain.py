@@ -20,7 +20,7 @@ from tokenaudit.pricing.rates import ALWAYS
 from tokenaudit.reports import rule_trace
 from tokenaudit.reports.counting_methods import all_rules
 from tokenaudit.reports.prices import TERM_SCHEMA, TERMS, Term, grounds, tariff_of, terms, terms_of
-from tokenaudit.reports.report import WARNING, Column, Report, Section, Unit
+from tokenaudit.reports.report import Column, Report, Section, Unit, Warned
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.subject import Subject
 from tokenaudit.reports.usage import assemble
@@ -105,7 +105,7 @@ def _one(
     arithmetic = (terms(ledger, row, "What it costs"), grounds(row))
     if not said:
         return arithmetic, [
-            f"{WARNING}no line of it can be read any more: {row['source_path']} has gone or changed."
+            Warned(f"no line of it can be read any more: {row['source_path']} has gone or changed.")
         ]
     verdict = judge(said)
     paths = list(dict.fromkeys([verdict.owner.path, *sorted(each.path for each in said)]))
@@ -144,8 +144,8 @@ def _disagreement(row: Mapping[str, Any], verdict: Verdict) -> Iterator[str]:
     place = (verdict.best.path, verdict.best.line) == (row["source_path"], row["source_line"])
     is_apart = row["kind"] != Kind.MESSAGE
     if not place or (not is_apart and any(row[name] != counts[name] for name in TOKENS)):
-        yield (
-            f"{WARNING}the lines do not say what was counted: a transcript has changed since it was"
+        yield Warned(
+            f"the lines do not say what was counted: a transcript has changed since it was"
             f" read, or a rule is broken. Counted was {row['source_path']}:{row['source_line']}."
         )
 
@@ -154,7 +154,9 @@ def _gone(lineage: Lineage) -> Iterator[str]:
     for paths, said in ((lineage.gone, "cannot be read"), (lineage.changed, "has changed")):
         if paths:
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-            yield f"{WARNING}{paths[0]}{more} {said} since it was counted: its lines are not all here."
+            yield Warned(
+                f"{paths[0]}{more} {said} since it was counted: its lines are not all here."
+            )
 
 
 def _lines(

@@ -13,7 +13,7 @@ from tokenaudit.model.terms import Intake, Quality
 from tokenaudit.model.units import format_cost, format_count, format_tokens
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.windows import facts_of
-from tokenaudit.reports.report import COST_MEANING, WARNING, Selected
+from tokenaudit.reports.report import COST_MEANING, Selected, Warned
 
 __all__ = ["count", "notes", "pricing_line", "quality_line", "unpriced_models"]
 
@@ -252,8 +252,8 @@ def _stale(ledger: Ledger, rows: pl.DataFrame, today: date) -> Iterator[str]:
     newer = rows.filter(pl.col("time").dt.date() > verified).height
     age = (today - verified).days
     if newer and age > _OLD_AFTER_DAYS:
-        yield (
-            f"{WARNING}the rate card was verified {age} days ago, and {count(newer, 'response')}"
+        yield Warned(
+            f"the rate card was verified {age} days ago, and {count(newer, 'response')}"
             f" {'is' if newer == 1 else 'are'} newer: prices may have changed. See: tokenaudit prices"
             " update."
         )

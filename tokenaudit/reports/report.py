@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import Struct, field
 
@@ -16,23 +16,40 @@ if TYPE_CHECKING:
 __all__ = [
     "COST_MEANING",
     "FORMAT",
-    "WARNING",
     "Column",
     "Curve",
     "Meta",
+    "Outcome",
     "Report",
     "Section",
     "Selected",
     "Unit",
+    "Warned",
 ]
 
 COST_MEANING = "API list-price equivalent, not an invoice"
 
-WARNING = "Warning: "
-"""How a note begins that must be seen, in whatever format the report is written."""
-
 FORMAT = 1
 """Number of the shape of JSON reports. 1: meta, rows, totals, sections (first release)."""
+
+
+class Outcome(IntEnum):
+    """How grave what a report found is: from some gravity on its command ends with 1."""
+
+    SOUND = 0
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+
+class Warned(str):
+    """A note that must be seen, in whatever format the report is written."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Make a note of *text*, which says what the warning is."""
+        return super().__new__(cls, f"Warning: {text}")
 
 
 class Unit(StrEnum):
@@ -146,6 +163,10 @@ class Report(Struct, frozen=True):
     """The first one is the report; others stand below it on a screen."""
     meta: Meta
     notes: tuple[str, ...] = field(default=())
-    """Lines for the foot: what was read, how far it can be trusted, what could not be priced."""
+    """Lines for the foot: what was read, how far it can be trusted, what could not be priced.
+
+    Those that are `Warned` are said beside formats that have no foot, too.
+    """
     cost_usd: Decimal | None = None
     """What all the selected responses cost, shown or not; None where none is priced."""
+    outcome: Outcome = Outcome.SOUND

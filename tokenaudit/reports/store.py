@@ -11,7 +11,7 @@ import polars as pl
 from tokenaudit.merge import merge
 from tokenaudit.model.terms import Intake, Quality
 from tokenaudit.model.units import format_bytes, format_count
-from tokenaudit.reports.report import WARNING, Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit, Warned
 from tokenaudit.reports.request import Request
 from tokenaudit.store import PRESENT, Version
 from tokenaudit.store.rows import written
@@ -88,7 +88,7 @@ def forgotten(
 
 
 def _warnings(notes: Sequence[str]) -> list[str]:
-    return [f"{WARNING}{written(note)}." for note in notes]
+    return [Warned(f"{written(note)}.") for note in notes]
 
 
 def told(versions: Sequence[Version]) -> str:

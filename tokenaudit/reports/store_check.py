@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.model.terms import Quality
 from tokenaudit.model.units import format_count
-from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.report import Column, Meta, Outcome, Report, Section, Selected, Unit
 from tokenaudit.reports.request import Request
 
 __all__ = ["differences", "verified"]
@@ -160,7 +160,13 @@ def verified(
             {quality.value: intake.quality[quality] for quality in Quality},
         ),
     )
-    return Report(title, tuple(sections), meta, tuple(_notes(gone, former, growing)))
+    return Report(
+        title,
+        tuple(sections),
+        meta,
+        notes=tuple(_notes(gone, former, growing)),
+        outcome=Outcome.ERROR if found.height else Outcome.SOUND,
+    )
 
 
 def _notes(gone: int, former: int, growing: int) -> Iterator[str]:

@@ -5,18 +5,22 @@ from typing import Final
 
 from tokenaudit.audit.verify.provenance import Change, Verdict, frame_of
 from tokenaudit.ledger.frame import Ledger
-from tokenaudit.reports.report import Column, Meta, Report, Section, Unit
+from tokenaudit.reports.report import Column, Meta, Outcome, Report, Section, Unit
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import selected
 
-__all__ = ["is_identical", "verified"]
+__all__ = ["verified"]
 
 _COLUMNS: Final = (
     Column("part", Unit.TEXT, "Part"),
     Column("verdict", Unit.TEXT, "Verdict"),
     Column("said", Unit.TEXT, "What was compared"),
 )
+_IDENTICAL: Final = (
+    "Identical: the same inputs, rules and rates give the same rows, and no byte of it was changed."
+)
+_CHANGED: Final = "Not identical: see what is marked as changed."
 
 
 def verified(ledger: Ledger, request: Request, changes: Sequence[Change], path: str) -> Report:
@@ -33,16 +37,11 @@ def verified(ledger: Ledger, request: Request, changes: Sequence[Change], path: 
         intake=ledger.intake,
         selected=selected(rows),
     )
-    report = Report(section.title, (section,), meta)
-    return Report(section.title, (section,), meta, (_verdict(report),))
-
-
-def _verdict(report: Report) -> str:
-    if is_identical(report):
-        return "Identical: the same inputs, rules and rates give the same rows, and no byte of it was changed."
-    return "Not identical: see what is marked as changed."
-
-
-def is_identical(report: Report) -> bool:
-    """Tell whether nothing has changed that the export stands on or says."""
-    return Verdict.CHANGED.value not in report.sections[0].rows["verdict"]
+    is_changed = any(change.verdict is Verdict.CHANGED for change in changes)
+    return Report(
+        section.title,
+        (section,),
+        meta,
+        notes=(_CHANGED if is_changed else _IDENTICAL,),
+        outcome=Outcome.ERROR if is_changed else Outcome.SOUND,
+    )

@@ -55,7 +55,8 @@ def check(
     ] = None,
 ) -> None:
     """Audit the figures: what is missing, doubtful or merged, how much is at stake, and what to do."""
-    show(options, "check", partial(_checked, rules=rules), fails=partial(_is_as_grave, fail_on))
+    fails_from = None if fail_on is FailOn.NEVER else fail_on.value
+    show(options, "check", partial(_checked, rules=rules), fails_from=fails_from)
 
 
 def _checked(run: "Run", *, rules: Path | None) -> "Report":
@@ -69,28 +70,11 @@ def _checked(run: "Run", *, rules: Path | None) -> "Report":
         return check(ledger, run.facts, run.request, own)
 
 
-def _is_as_grave(fail_on: FailOn, report: "Report") -> bool:
-    from tokenaudit.audit.check.finding import Severity
-    from tokenaudit.reports.check import worst
-
-    found = worst(report)
-    return bool(
-        fail_on is not FailOn.NEVER and found and found.rank <= Severity(fail_on.value).rank
-    )
-
-
-def _is_ill(report: "Report") -> bool:
-    from tokenaudit.reports.doctor import is_ill
-
-    return is_ill(report)
-
-
 @report(
     "doctor",
     "doctor",
     "doctor --project webshop",
     "doctor --json",
-    fails=_is_ill,
     panel=AUDIT,
     groups=(Source, Filter, Output),
 )
@@ -143,17 +127,10 @@ def reconcile(
     return reconcile(ledger, run.facts, run.request, claims, others)
 
 
-def _is_changed(report: "Report") -> bool:
-    from tokenaudit.reports.verify import is_identical
-
-    return not is_identical(report)
-
-
 @report(
     "verify",
     "export -o usage.json; tokenaudit verify usage.json",
     "verify usage.json --json",
-    fails=_is_changed,
     panel=AUDIT,
     groups=(Source, Pricing, Output),
 )

@@ -76,12 +76,8 @@ def rollup(
     work = workers(options.workers)
     name = " ".join([*([lake] if is_report and lake else []), *(report or [])]) or "hosts"
     make = partial(_rolled_up, name=name, lake=lake, demo=demo, groups=groups, work=work)
-    fails = _has_rejects if options.thresholds.strict else None
-    show(options, name, make, command=f"rollup {name}", fails=fails)
-
-
-def _has_rejects(report: "Report") -> bool:
-    return bool(report.meta.intake.rejects)
+    fails_from = "warning" if options.thresholds.strict else "error"
+    show(options, name, make, command=f"rollup {name}", fails_from=fails_from)
 
 
 def _rolled_up(

@@ -10,7 +10,7 @@ from tokenaudit.ledger.frame import resummed
 from tokenaudit.model.errors import UsageError
 from tokenaudit.model.terms import Intake, Quality
 from tokenaudit.reports import notes as foot
-from tokenaudit.reports.report import WARNING, Meta, Report, Selected, Unit
+from tokenaudit.reports.report import Meta, Outcome, Report, Selected, Unit, Warned
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import DIMENSIONS, PERIODS, Dimension
 from tokenaudit.reports.usage import table
@@ -89,6 +89,7 @@ def report(rollup: Rollup, request: Request, keys: Sequence[str]) -> Report:
             lake=_lake(rollup),
         ),
         notes=tuple(_notes(rollup, selected, with_cost=request.shape.with_cost)),
+        outcome=Outcome.WARNING if rollup.damages else Outcome.SOUND,
     )
 
 
@@ -150,7 +151,7 @@ def _damages(rollup: Rollup) -> Iterator[str]:
     if not found:
         return
     files = foot.count(len(found), "file is", "files are")
-    yield f"{WARNING}{files} not counted."
+    yield Warned(f"{files} not counted.")
     for damage in found[:_MOST_NAMED]:
         yield f"{damage.name}: {damage.reason}."
     if len(found) > _MOST_NAMED:
