@@ -7,9 +7,9 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.audit.check.evidence import Evidence
-from tokenaudit.audit.reconcile.bridge import Cause
+from tokenaudit.audit.reconcile.bridge import Cause, Coverage
 from tokenaudit.audit.reconcile.claims import Counts
-from tokenaudit.audit.reconcile.session_claims import Scope, SessionBridge, session_bridges
+from tokenaudit.audit.reconcile.session_claims import SessionBridge, session_bridges
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.cost import USD
 from tokenaudit.reports.report import Column, Report, Section, Unit
@@ -96,11 +96,11 @@ def _notes(found: Sequence[SessionBridge], rows: pl.DataFrame) -> Iterator[str]:
     if silent:
         sessions = "session has" if len(silent) == 1 else "sessions have"
         yield f"{len(silent):,} more {sessions} usage here, of which Claude Code says nothing."
-    unknown = [one for one in found if one.claim.scope is Scope.UNKNOWN]
+    unknown = [one for one in found if one.coverage is Coverage.UNKNOWN]
     if unknown:
         claims = "claim is" if len(unknown) == 1 else "claims are"
         yield (
-            f"What {len(unknown):,} {claims} about cannot be told: less is said there than transcripts hold."
+            f"What {len(unknown):,} {claims} about cannot be told: less than transcripts hold, or more."
         )
 
 
@@ -143,7 +143,7 @@ def row_of(one: SessionBridge, title: str | None) -> tuple[Any, ...]:
         claim.session_id,
         title,
         claim.claim.shape.value,
-        claim.scope.value,
+        one.coverage.value,
         claim.stated_usd,
         bridge.theirs.cost_usd,
         bridge.ours.cost_usd,

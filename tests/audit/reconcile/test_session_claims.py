@@ -25,13 +25,13 @@ from transcripts_builder import (
     prompt,
     reply,
     session_file,
+    usage,
     write,
 )
 
-from tokenaudit.audit.reconcile.bridge import Cause
+from tokenaudit.audit.reconcile.bridge import Cause, Coverage
 from tokenaudit.audit.reconcile.claims import ClaimKind
 from tokenaudit.audit.reconcile.session_claims import (
-    Scope,
     SessionBridge,
     plain_sums,
     session_bridges,
@@ -96,7 +96,7 @@ def test_the_last_line_stands(tmp_path: Path) -> None:
     one = only(tmp_path)
 
     assert usd("0.0051", "0.0051", "0") == figures(one)
-    assert (Scope.WHOLE, ClaimKind.COST_STATE) == (one.claim.scope, one.claim.claim.shape)
+    assert (Coverage.WHOLE, ClaimKind.COST_STATE) == (one.coverage, one.claim.claim.shape)
     assert not one.is_unexplained
 
 
@@ -125,7 +125,7 @@ def test_a_killed_process_leaves_its_responses_out(tmp_path: Path) -> None:
     one = only(tmp_path)
 
     assert usd("0.00255", "0.00255", "0") == figures(one)
-    assert Scope.PART is one.claim.scope
+    assert Coverage.PART is one.coverage
     assert one.claim.rows["response_id"].to_list() == ["msg_2"]
     (note,) = one.claim.claim.notes
     assert note.startswith("Left out: 2 responses of the session")
@@ -184,13 +184,13 @@ def cleared(root: Path, version: str, *, text: Line = CLEAR) -> None:
 
 
 def test_before_2_1_211_a_total_went_on_over_clear(tmp_path: Path) -> None:
-    """What it says of the second session is about the first one too."""
+    """What it says of the second session is about the first one too: $0.00255 are of that."""
     cleared(tmp_path, "2.1.210")
     one = only(tmp_path)
 
-    assert usd("0.0051", "0.0051", "0") == figures(one)
-    assert (OTHER, Scope.WITH_EARLIER) == (one.claim.session_id, one.claim.scope)
-    assert (SESSION,) == one.claim.others
+    assert usd("0.0051", "0.00255", "0") == figures(one)
+    assert Decimal("0.00255") == one.difference_usd({Cause.SCOPE})
+    assert (OTHER, Coverage.EARLIER_TOO) == (one.claim.session_id, one.coverage)
 
 
 @pytest.mark.parametrize(
@@ -204,35 +204,37 @@ def test_else_a_total_is_about_its_own_session(tmp_path: Path, version: str, tex
     one = only(tmp_path)
 
     assert usd("0.0051", "0.00255", "0.00255") == figures(one)
-    assert Scope.WHOLE is one.claim.scope
+    assert Coverage.WHOLE is one.coverage
 
 
 def test_a_stream_that_broke_off_and_was_asked_for_again_is_not_counted(tmp_path: Path) -> None:
-    """Its line says 10 input and 2 output tokens; the claim is about the second try alone."""
+    """Its line says 10 input and 2 output tokens, $0.0001; the claim is about the second try alone."""
     broken = reply("msg_0", "req_0", 2, stop=None, at=30)
     write(session_file(tmp_path), broken, FIRST, cost_state(ONE))
     one = only(tmp_path)
 
-    assert usd("0.00255", "0.00255", "0") == figures(one)
-    assert (Scope.PART, ["msg_1"]) == (one.claim.scope, one.claim.rows["response_id"].to_list())
+    assert usd("0.00255", "0.00265", "0") == figures(one)
+    assert Decimal("-0.0001") == one.difference_usd({Cause.COUNTING})
 
 
 def test_less_than_transcripts_hold_is_told(tmp_path: Path) -> None:
-    """Of two finished responses it tells one: which, nobody can say."""
-    write(session_file(tmp_path), FIRST, SECOND, cost_state(ONE))
+    """Each response reads 1,000 tokens from the cache, $0.00305; of 1,500, $0.0033, nobody can say of which."""
+    read = usage(100, read=1000)
+    lines = [reply(f"msg_{n}", f"req_{n}", at=60 * n, counts=read) for n in (1, 2)]
+    write(session_file(tmp_path), *lines, cost_state({MODEL: (10, 100, 1500, 0, 0.0033)}))
     one = only(tmp_path)
 
-    assert usd("0.00255", "0.0051", "-0.00255") == figures(one)
-    assert Scope.UNKNOWN is one.claim.scope
+    assert usd("0.0033", "0.0061", "-0.0028") == figures(one)
+    assert Coverage.UNKNOWN is one.coverage
 
 
 def test_a_cost_alone_that_is_less_is_told_too(tmp_path: Path) -> None:
     """A status line may have recorded it before the last response was there."""
     write(session_file(tmp_path), FIRST, SECOND)
-    for cost, scope in (("0.00255", Scope.UNKNOWN), ("0.0052", Scope.WHOLE)):
+    for cost, coverage in (("0.00255", Coverage.UNKNOWN), ("0.0052", Coverage.WHOLE)):
         told = SessionTotal(None, SESSION, None, None, cost, (), "x", TotalSource.STATUS_LINE)
 
-        assert scope is only(tmp_path, told).claim.scope
+        assert coverage is only(tmp_path, told).coverage
 
 
 def test_a_process_of_known_duration_is_about_no_more(tmp_path: Path) -> None:
@@ -242,8 +244,8 @@ def test_a_process_of_known_duration_is_about_no_more(tmp_path: Path) -> None:
     one = only(tmp_path)
 
     assert usd("0.0051", "0.0051", "0") == figures(one)
-    assert (Scope.PART, ["msg_2", "msg_3"]) == (
-        one.claim.scope,
+    assert (Coverage.PART, ["msg_2", "msg_3"]) == (
+        one.coverage,
         one.claim.rows["response_id"].to_list(),
     )
 

@@ -5,10 +5,9 @@ from decimal import Decimal
 
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.check.finding import Finding, Place, Severity, counted
-from tokenaudit.audit.reconcile.bridge import Figure
+from tokenaudit.audit.reconcile.bridge import Coverage, Figure
 from tokenaudit.audit.reconcile.session_claims import (
     UNEXPLAINED_SHARE,
-    Scope,
     SessionBridge,
     session_bridges,
 )
@@ -20,7 +19,7 @@ __all__ = ["claimed"]
 def claimed(evidence: Evidence) -> Iterator[Finding]:
     """Yield the sessions of which Claude Code tells another figure, and no known cause tells why."""
     found = session_bridges(evidence)
-    odd = [one for one in found if one.is_unexplained and one.claim.scope is not Scope.UNKNOWN]
+    odd = [one for one in found if one.is_unexplained and one.coverage is not Coverage.UNKNOWN]
     for name, several, words in (
         (
             "claim_unexplained",
@@ -35,7 +34,7 @@ def claimed(evidence: Evidence) -> Iterator[Finding]:
     ):
         if several:
             yield _finding(name, several, words)
-    unknown = [one for one in found if one.claim.scope is Scope.UNKNOWN]
+    unknown = [one for one in found if one.coverage is Coverage.UNKNOWN]
     if unknown:
         yield Finding(
             "claim_of_unknown_scope",
@@ -44,9 +43,10 @@ def claimed(evidence: Evidence) -> Iterator[Finding]:
             len(unknown),
             None,
             None,
-            f"Of {counted(len(unknown), 'session')} Claude Code says less than transcripts hold: its total"
-            " is about a part of it, and which cannot be told.",
-            "Nothing: a process that is killed leaves no total. See `tokenaudit sessions --claimed`.",
+            f"Of {counted(len(unknown), 'session')} it cannot be told what Claude Code's total is about: a"
+            " part of it, or sessions before it too.",
+            "Nothing: totals are of processes, and one that is killed leaves none. See `tokenaudit sessions"
+            " --claimed`.",
             _place(unknown),
         )
 

@@ -1,9 +1,8 @@
 """What Claude Code says that each session used, and which responses that is about.
 
-A claim may cover less than its session, or more: a process that was killed leaves none, one that goes on
-from another's total includes it, and before 2.1.211 `/clear` began a new session but no new total. Totals
-before it in the same process are subtracted where they are stated too; else it is compared over all that
-it covers. Where what it covers cannot be told, it says so.
+A claim may cover less than its session, or more: a process that was killed leaves none, and one that goes
+on from another's total includes it. What marks tell of that is told here: when a total began to count, the
+line that it stands on, copies of another session. Where there are none, its tokens must tell: see `scoping`.
 """
 
 import dataclasses
@@ -11,22 +10,20 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from functools import cached_property
-from itertools import combinations
 from typing import Any, Final
 
 import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit.analysis.versions import up_to
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.check.finding import counted
 from tokenaudit.audit.reconcile.bridge import (
     ROUNDING,
     Bridge,
     Cause,
+    Coverage,
     Figure,
     bridged,
     figure_of,
@@ -34,13 +31,10 @@ from tokenaudit.audit.reconcile.bridge import (
 from tokenaudit.audit.reconcile.claims import Claim, ClaimKind, Counts, Line
 from tokenaudit.audit.reconcile.claims.claude_code import Stated, stated
 from tokenaudit.audit.reconcile.comparison import reconciled
-from tokenaudit.model.terms import MAIN_AGENT, Quality
 from tokenaudit.pricing.cost import USD
-from tokenaudit.transcripts.clears import begins_with_clear
 
 __all__ = [
     "UNEXPLAINED_SHARE",
-    "Scope",
     "SessionBridge",
     "SessionClaim",
     "bridge_of",
@@ -53,28 +47,8 @@ __all__ = [
 UNEXPLAINED_SHARE: Final = Decimal("0.01")
 """More than this part of a claim is worth telling where nothing explains it."""
 
-_LAST_CARRYING: Final = (2, 1, 210)
-"""Up to this version the total went on over `/clear`."""
 _SLACK: Final = timedelta(seconds=5)
-_LONGEST_PAUSE: Final = timedelta(days=1)
-"""What ended earlier than this before a session began was not the same process."""
-_MOST_BEFORE: Final = 50
-_UNFINISHED: Final = (Quality.PLACEHOLDER.value, Quality.LOWER_BOUND.value)
-_MOST_CUT: Final = 10
-"""Of more unfinished responses it is not tried which of them are not counted."""
 _PLACE: Final = ("source_path", "source_line", "response_id")
-
-
-class Scope(StrEnum):
-    """What of its session a claim is about."""
-
-    WHOLE = "whole session"
-    PART = "part of the session"
-    """Some responses were made before it began to count, or later: of a process that left no total."""
-    WITH_EARLIER = "with sessions before it"
-    """The process was at work in other sessions before, and its total went on."""
-    UNKNOWN = "cannot be told"
-    """It says less than transcripts hold."""
 
 
 class SessionClaim(Struct, frozen=True):
@@ -86,12 +60,13 @@ class SessionClaim(Struct, frozen=True):
     stated_usd: Decimal | None
     """What it says itself, before anything is subtracted."""
     rows: pl.DataFrame
-    """The responses that it is about; columns of `ledger.SCHEMA`."""
-    scope: Scope
+    """The responses that it is compared with; columns of `ledger.SCHEMA`."""
+    is_part: bool
+    """Whether other responses of the session are known not to be in it."""
+    is_open: bool
+    """Whether only its tokens can tell what it is about: other sessions too, or not all of this one."""
     line: int | None = None
     """Where it stands in the file that it is from; None for what is no transcript."""
-    others: tuple[str, ...] = ()
-    """The sessions before it that `rows` are of too."""
 
 
 class SessionBridge(Struct, frozen=True):
@@ -105,6 +80,15 @@ class SessionBridge(Struct, frozen=True):
         found = [self.bridge.of(cause).cost_usd for cause in sorted(causes)]
         told = [cost for cost in found if cost is not None]
         return -sum(told, Decimal(0)) if told else None
+
+    @property
+    def coverage(self) -> Coverage:
+        """What of its session, or beside it, the claim is about."""
+        bridge = self.bridge
+        if bridge.theirs.counts is None and (bridge.unexplained.cost_usd or 0) > 0:
+            return Coverage.UNKNOWN  # it tells no tokens by which to see what it lacks
+        is_part = self.claim.is_part and bridge.coverage is Coverage.WHOLE
+        return Coverage.PART if is_part else bridge.coverage
 
     @property
     def is_unexplained(self) -> bool:
@@ -124,12 +108,9 @@ def bridge_of(claim: SessionClaim, evidence: Evidence) -> SessionBridge:
     theirs, ours = Figure(claim.claim.counts, claim.claim.cost_usd), figure_of(claim.rows)
     if _is_same(theirs, ours) and not claim.rows["cost_usd"].null_count():
         return SessionBridge(claim, bridged(claim.claim, theirs, (), ours, claim.claim.notes))
-    over = dataclasses.replace(evidence, rows=claim.rows)
-    bridge = reconciled(claim.claim, over, _no_export)
-    rest = bridge.unexplained.cost_usd or Decimal(0)
-    if theirs.counts is None and rest > 0:  # it tells no tokens by which to see what it lacks
-        claim = replace(claim, scope=Scope.UNKNOWN)
-    return SessionBridge(claim, bridge)
+    rows = evidence.ledger.frame if claim.is_open else claim.rows
+    over = dataclasses.replace(evidence, rows=rows)
+    return SessionBridge(claim, reconciled(claim.claim, over, _no_export))
 
 
 def _is_same(theirs: Figure, ours: Figure) -> bool:
@@ -257,27 +238,19 @@ class _Told:
             claim = _less(claim, before.claim)
             rows = rows.join(self._covered(before), on=_PLACE, how="anti")
         left_out = whole.join(rows, on=_PLACE, how="anti").height
-        scope = Scope.PART if left_out else Scope.WHOLE
-        others = self._carried(one, whole)
-        if others and (more := self._with(rows, others, claim)) is not None:
-            rows, scope = more, Scope.WITH_EARLIER
-        else:
-            others = ()
-        cut = 0
-        if _is_too_small(claim, rows):
-            told = _without_cut(rows, claim)
-            cut, scope = rows.height - told.height, Scope.PART
-            rows = told
-            if not cut:
-                scope = Scope.UNKNOWN
-        notes = _notes(scope, others, before, left_out=left_out, cut=cut)
         claim = replace(
             claim,
             sessions=frozenset(rows["session_id"].drop_nulls()) or frozenset({one.session_id}),
-            notes=(*claim.notes, *notes),
+            notes=(*claim.notes, *_notes(before, left_out)),
         )
         return SessionClaim(
-            one.session_id, claim, one.claim.cost_usd, rows, scope, one.line, others
+            session_id=one.session_id,
+            claim=claim,
+            stated_usd=one.claim.cost_usd,
+            rows=rows,
+            is_part=left_out > 0,
+            is_open=one.start is None and one.line is None and not left_out,
+            line=one.line,
         )
 
     # totals that one goes on from
@@ -311,57 +284,6 @@ class _Told:
         rows = self.rows_of(one.session_id).filter(pl.col("source_path") == one.claim.source)
         last: Any = rows.filter(pl.col("source_line") < one.line)["time"].max()
         return moment is None or last is None or bool(last <= moment)
-
-    # sessions of the same process
-
-    def _carried(self, one: Stated, rows: pl.DataFrame) -> tuple[str, ...]:
-        """Return the sessions before *one* in its process, where its version let the total go on."""
-        if one.start is not None or not _is_carrying(rows):
-            return ()
-        found: list[str] = []
-        name = one.session_id
-        while len(found) < _MOST_BEFORE and (before := self._before(name)) is not None:
-            if before in found:
-                break
-            found.append(before)
-            name = before
-        return tuple(found)
-
-    def _before(self, session_id: str) -> str | None:
-        """Return the session that `/clear` ended when this one began; None where none did."""
-        mains = self._mains
-        own = mains.filter(pl.col("session_id") == session_id)
-        began = own["first_time"].min()
-        if began is None or not any(map(begins_with_clear, own["path"])):
-            return None
-        last = (
-            mains.filter(
-                (pl.col("session_id") != session_id)
-                & pl.col("project_folder").is_in(own["project_folder"].implode())
-                & pl.col("last_time").is_between(
-                    pl.lit(began) - _LONGEST_PAUSE, pl.lit(began) + _SLACK
-                )
-            )
-            .sort("last_time", "session_id")
-            .tail(1)
-        )
-        return None if last.is_empty() else str(last["session_id"].item())
-
-    @cached_property
-    def _mains(self) -> pl.DataFrame:
-        of_main = pl.col("agent_id") == MAIN_AGENT
-        return self.evidence.facts.transcripts.filter(of_main & pl.col("session_id").is_not_null())
-
-    def _with(self, rows: pl.DataFrame, others: Sequence[str], claim: Claim) -> pl.DataFrame | None:
-        """Return *rows* with those of the *others*; None where that is more than is claimed."""
-        more = pl.concat([rows, *map(self.rows_of, others)])
-        return None if _is_too_small(claim, more) else more
-
-
-def _is_carrying(rows: pl.DataFrame) -> bool:
-    first = rows.sort("time").head(1)
-    is_old = first.select(up_to(pl.col("version"), _LAST_CARRYING)).to_series()
-    return bool(is_old.fill_null(value=False).any())
 
 
 def _since(rows: pl.DataFrame, one: Stated) -> pl.DataFrame:
@@ -416,65 +338,10 @@ def _classes(counts: Counts) -> tuple[int, ...]:
     return counts.input, counts.output, counts.cache_read, counts.cache_write
 
 
-def _is_too_small(claim: Claim, rows: pl.DataFrame) -> bool:
-    """Tell whether *claim* tells fewer tokens of some class than *rows* hold: it is not about all of them."""
-    ours = figure_of(rows).counts
-    return (
-        claim.counts is not None
-        and ours is not None
-        and any(
-            _of < held for _of, held in zip(_classes(claim.counts), _classes(ours), strict=True)
-        )
-    )
-
-
-def _without_cut(rows: pl.DataFrame, claim: Claim) -> pl.DataFrame:
-    """Return *rows* without those unfinished ones by which their prompts exceed the claim's, exactly.
-
-    Claude Code does not count a stream that broke off at once, and sends its request again. All of
-    *rows* where no few of them fit.
-    """
-    unfinished = rows.with_row_index("row").filter(pl.col("quality").is_in(_UNFINISHED))
-    if claim.counts is None or not 0 < unfinished.height <= _MOST_CUT:
-        return rows
-    counts = figure_of(rows).counts
-    excess = _prompt((counts or Counts()) - claim.counts)
-    of_each = {row: _prompt_of(unfinished, row) for row in unfinished["row"]}
-    for number in range(1, unfinished.height + 1):
-        for chosen in combinations(of_each, number):
-            if tuple(map(sum, zip(*(of_each[row] for row in chosen), strict=True))) == excess:
-                return rows.with_row_index("row").filter(~pl.col("row").is_in(chosen)).drop("row")
-    return rows
-
-
-def _prompt(counts: Counts) -> tuple[int, ...]:
-    return counts.input, counts.cache_read, counts.cache_write
-
-
-def _prompt_of(rows: pl.DataFrame, row: int) -> tuple[int, ...]:
-    return _prompt(figure_of(rows.filter(pl.col("row") == row)).counts or Counts())
-
-
-def _notes(
-    scope: Scope, others: Sequence[str], before: Stated | None, *, left_out: int, cut: int
-) -> Iterator[str]:
+def _notes(before: Stated | None, left_out: int) -> Iterator[str]:
     if before is not None:
         yield f"It goes on from the total of session {before.session_id}, which is subtracted."
-    if others:
-        yield (
-            f"It is compared over {counted(len(others), 'session')} before it too: of the same process,"
-            " whose total went on over /clear."
-        )
-    if cut:
-        yield (
-            f"Left out: {counted(cut, 'response')} that broke off and had to be asked for again, which Claude"
-            " Code does not count (inferred: by their prompts it tells exactly less)."
-        )
     if left_out:
         yield (
             f"Left out: {counted(left_out, 'response')} of the session, made before it began to count, or later."
-        )
-    if scope is Scope.UNKNOWN:
-        yield (
-            "It says less than the transcripts hold: what of the session it is about cannot be told."
         )
