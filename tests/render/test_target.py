@@ -56,17 +56,15 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_new_file_is_written(tmp_path: Path) -> None:
-    """It holds the data and has the usual mode; nothing else is left in the folder."""
+    """It holds the data, for the user alone; nothing else is left in the folder."""
     path = tmp_path / "usage.json"
-    usual = tmp_path / "usual"
-    usual.touch()
 
     check(str(path))
     write(NEW, str(path))
 
     assert path.read_bytes() == NEW
-    assert usual.stat().st_mode == path.stat().st_mode
-    assert names(tmp_path) == ["usage.json", "usual"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert names(tmp_path) == ["usage.json"]
 
 
 def test_a_file_is_replaced_and_keeps_its_mode(target: Path) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tokenaudit.files import atomic as files
 from tokenaudit.files import inputs
 from tokenaudit.model.errors import OutputError, UsageError
 from tokenaudit.pricing.models import normalise
@@ -177,12 +178,10 @@ def keep(library: Library, folder: Path) -> Path:
     rows = [_packed(rate) for rate in library.rates]
     data = msgspec.json.encode(_Cache(ADAPTER, library.version, library.fetched_at, rows))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
         if path.exists() and path.read_bytes() != data:
             path.replace(path.with_suffix(".previous.json"))
-        part = path.with_suffix(".part")
-        part.write_bytes(data)
-        part.replace(path)
+        files.replace(path, data)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
     return path

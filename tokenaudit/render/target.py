@@ -53,17 +53,17 @@ def _problem_of_folder(folder: Path) -> str | None:
     return None
 
 
-def write(data: bytes, path: str) -> None:
+def write(data: bytes, path: str, mode: int = files.PRIVATE) -> None:
     """Write *data* to *path*: afterwards it holds all of them, or on failure what it held before.
 
-    A link stays a link, a file keeps its mode; devices and pipes are written to directly. Raises
-    OutputError with the reason; BrokenPipeError if the reader of a pipe has gone.
+    A link stays a link, a file keeps its mode, a new one has *mode*; devices and pipes are written to
+    directly. Raises OutputError with the reason; BrokenPipeError if the reader of a pipe has gone.
     """
     try:
         if _is_written_directly(path):
             _write_directly(data, path)
         else:
-            files.replace(Path(path).resolve(), data)
+            files.replace(Path(path).resolve(), data, mode)
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:

@@ -73,8 +73,8 @@ def settle(folder: str, now: int) -> None:
     try:
         number = os.open(
             os.path.join(folder, SETTLED),  # noqa: PTH118 - no pathlib here
-            os.O_WRONLY | os.O_APPEND | os.O_CREAT,
-            0o666,
+            os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0),
+            0o600,
         )
     except OSError:
         return

@@ -55,7 +55,12 @@ def folders() -> tuple[str, str]:
 def made(folder: str) -> str:
     """Return *folder*, which is there now; nothing if that cannot be."""
     try:
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - no pathlib here
+        os.mkdir(folder, 0o700)  # noqa: PTH102 - no pathlib here
+    except FileExistsError:
+        return folder if os.path.isdir(folder) else ""  # noqa: PTH112 - no pathlib here
+    except FileNotFoundError:
+        above = os.path.dirname(folder)  # noqa: PTH120 - no pathlib here
+        return made(folder) if above != folder and made(above) else ""
     except OSError:
         return ""
     return folder
@@ -65,7 +70,8 @@ def keep(path: str, text: str) -> None:
     """Write a small file: afterwards it holds all of *text*, or what it held before."""
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        with open(temporary, "wb") as file:  # noqa: PTH123 - no pathlib here
+        number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(number, "wb") as file:
             file.write(text.encode("utf-8", "replace"))
         os.replace(temporary, path)  # noqa: PTH105 - no pathlib here
     except OSError:

@@ -5,9 +5,13 @@ A cache: any of it can be made again, and is where it is damaged.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
+import stat
+
+from tokenaudit.statusline.files import made
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OF_TRANSCRIPTS", "TABLES", "get", "is_damage", "is_locked", "opened", "put"]
 
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _VERSION = 3
 """Of what stands in the file; another one is thrown away."""
 
@@ -53,7 +58,8 @@ _NO_DAMAGE = (
 
 def opened(path: str) -> sqlite3.Connection:
     """Open the file at *path*, which has its tables then; raises sqlite3.Error or OSError if it cannot."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - no pathlib here
+    made(os.path.dirname(path))  # noqa: PTH120 - no pathlib here
+    _secure(path)
     db = sqlite3.connect(path, timeout=0.5)
     try:
         _prepare(db)
@@ -61,6 +67,23 @@ def opened(path: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _secure(path: str) -> None:
+    """Make the file for the user alone, if there is none; what is no file is damage."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_CREAT | _SAFELY, 0o600)
+    except OSError as error:
+        if error.errno == errno.EISDIR:
+            return  # SQLite cannot open it either, and says so
+        if error.errno not in {errno.ELOOP, errno.ENXIO}:
+            raise
+        raise sqlite3.DatabaseError(f"not a file: {path}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise sqlite3.DatabaseError(f"not a file: {path}")
+    finally:
+        os.close(number)
 
 
 def _prepare(db: sqlite3.Connection) -> None:

@@ -6,8 +6,8 @@ run goes on: what cannot be kept is read again next time.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tokenaudit.files import atomic, locks, permissions
 from tokenaudit.model.errors import StoreError
 from tokenaudit.store import compact, segments
 from tokenaudit.store import index as indexes
@@ -37,6 +38,9 @@ __all__ = ["Gathered", "Store"]
 
 _LOCK: Final = "lock"
 _PATIENCE_S: Final = 10
+_NO_LOCKS: Final = (
+    "the store's file system has no locks; a file `lock.held` in it stands in for one"
+)
 _MANY: Final = 20_000
 """Records that are worth reading back from the disk."""
 
@@ -88,6 +92,7 @@ class Store:
         Where it is damaged or foreign, it is empty, with a note. Raises StoreError where it is of a
         newer format, or cannot be read.
         """
+        _check_place(folder)
         try:
             store = cls(folder, indexes.load(folder) or Index())
         except OSError as error:
@@ -163,18 +168,14 @@ class Store:
 
     def _keep_totals(self, totals: Sequence[SessionTotal]) -> None:
         """Keep *totals*, in place of what their files stated of the same sessions before."""
-        from filelock import FileLock
-
-        with suppress(OSError, StoreError):  # the next run may have more luck
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / _LOCK, timeout=_PATIENCE_S):
-                latest = indexes.load(self.folder) or Index()
-                known = {(one.path, one.session_id): one for one in latest.totals}
-                known |= {(one.path, one.session_id): one for one in totals}
-                index = replace(latest, generation=latest.generation + 1, totals=[*known.values()])
-                indexes.save(index, self.folder)
-                if latest.generation == self._generation:
-                    self._generation = index.generation
+        with suppress(OSError, StoreError), self._lock():  # the next run may have more luck
+            latest = indexes.load(self.folder) or Index()
+            known = {(one.path, one.session_id): one for one in latest.totals}
+            known |= {(one.path, one.session_id): one for one in totals}
+            index = replace(latest, generation=latest.generation + 1, totals=[*known.values()])
+            indexes.save(index, self.folder)
+            if latest.generation == self._generation:
+                self._generation = index.generation
 
     def gather(
         self,
@@ -255,10 +256,17 @@ class Store:
             self._keep_merged(frames)
         return facts.with_kept(MergeCache(lambda name, schema: frames[name].select(schema.keys())))
 
-    def _keep_merged(self, frames: "Mapping[str, pl.DataFrame]") -> None:
-        from filelock import FileLock
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Let no other run change the store meanwhile. Raises TimeoutError, or OSError."""
+        atomic.make_folder(self.folder)
+        with locks.held(self.folder / _LOCK, _PATIENCE_S) as is_native:
+            if not is_native and _NO_LOCKS not in self.notes:
+                self.notes.append(_NO_LOCKS)
+            yield
 
-        with FileLock(self.folder / _LOCK, timeout=_PATIENCE_S):
+    def _keep_merged(self, frames: "Mapping[str, pl.DataFrame]") -> None:
+        with self._lock():
             latest = indexes.load(self.folder)
             if latest is None or latest.generation != self._generation:
                 return
@@ -302,12 +310,10 @@ class Store:
         What another run has changed since this store was opened stays. Raises StoreError where it
         cannot be done; then all is as it was.
         """
-        from filelock import FileLock, Timeout
-
         try:
-            with FileLock(self.folder / _LOCK, timeout=_PATIENCE_S):
+            with self._lock():
                 return self._forget(forgotten)
-        except Timeout:
+        except TimeoutError:
             raise StoreError(f"{self.folder}: is in use; nothing was forgotten") from None
         except OSError as error:
             raise StoreError(f"{self.folder}: nothing was forgotten: {error.strerror}") from None
@@ -336,13 +342,10 @@ class Store:
         """Write down what a run has found out, if anything; what hinders it is a note."""
         if not advance.is_needed and not self._damaged:
             return
-        from filelock import FileLock, Timeout
-
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / _LOCK, timeout=_PATIENCE_S):
+            with self._lock():
                 self._commit(made, advance)
-        except Timeout:
+        except TimeoutError:
             self.notes.append(f"{self.folder}: is in use; nothing was kept of this run")
         except (OSError, StoreError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -381,6 +384,19 @@ class Store:
 def _stem(path: str) -> str:
     """Return what a transcript is called: the id of its session, of most."""
     return Path(path).stem
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse a store that any user of the machine could replace, or write to."""
+    try:
+        place = permissions.exposed(folder)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be looked at: {error.strerror}") from None
+    if place is not None:
+        raise StoreError(
+            f"{folder}: refused, for any user may write to {place}",
+            hint=f"chmod o-w {place}, or use another folder: --store DIR.",
+        )
 
 
 def _loaded(index: Index, folder: Path) -> tuple[list[Tables], list[Segment], list[str]]:

@@ -1,6 +1,7 @@
 """Databases: the ledger in tables, added once however often it is said, exact to the last digit."""
 
 import re
+import socket
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy.pool import NullPool
 from transcripts_builder import facts_of
 
 from tokenaudit import transcripts
-from tokenaudit.export.database import is_database
+from tokenaudit.export.database import is_database, write
 from tokenaudit.export.database.tables import COLUMNS, KEYS
 from tokenaudit.export.database.write import add, shown
 from tokenaudit.ledger import frame as ledgers
@@ -184,3 +185,27 @@ def test_a_folder_that_does_not_exist_is_one_line(ledger: Ledger) -> None:
         add(ledger, ledger.frame, "sqlite:////does/not/exist/usage.db", "h1")
     with pytest.raises(UsageError, match="not the address of a database"):
         add(ledger, ledger.frame, "mysql://h/db", "h1")
+
+
+def test_a_run_that_holds_the_tables_is_not_waited_for_without_end(
+    ledger: Ledger, postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be one whose machine is gone; the server says so, and nothing is written."""
+    monkeypatch.setitem(write._OF_TRANSACTIONS, "lock_timeout", "100ms")
+    with engine(postgresql).begin() as other:
+        other.execute(text(f"SELECT pg_advisory_xact_lock({write._LOCK})"))
+        with pytest.raises(OutputError, match=r"cannot be written: .*lock timeout"):
+            add(ledger, ledger.frame, postgresql, "h1")
+
+
+def test_a_server_that_does_not_answer_is_given_up(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections, and says nothing; the address may say how long to wait."""
+    monkeypatch.setitem(write._OF_CONNECTIONS, "connect_timeout", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"postgresql://auditor:open-sesame@127.0.0.1:{silent.getsockname()[1]}/usage"
+        for address in (place, f"{place}?connect_timeout=1"):
+            with pytest.raises(OutputError, match=r"cannot be written: .*timeout") as caught:
+                add(ledger, ledger.frame, address, "h1")
+            assert "open-sesame" not in str(caught.value)

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -211,7 +211,8 @@ def _write_metrics(run: "Run", target: Target) -> None:
     from tokenaudit.reports.selection import select
 
     chosen = select(ledger.frame, run.request.selection).collect()
-    targets.write(metrics(chosen, run.request.now), target.to)
+    # read by a collector, which is another user
+    targets.write(metrics(chosen, run.request.now), target.to, 0o666)
     if run.options.output.json:
         say({"to": target.to, "responses": chosen.height, "rejects": ledger.intake.rejects})
 
@@ -262,29 +263,24 @@ def alone(lake: str, host: str) -> Iterator[None]:
     It spares work, no more: runs that do not see each other's lock lose nothing either. So a file
     system that cannot lock is no reason to stop.
     """
-    from filelock import FileLock, Timeout
-
     from tokenaudit.config.directories import data_folder
+    from tokenaudit.files import atomic, locks
 
     folder = data_folder() if "://" in lake else Path(lake)  # a bucket has no locks
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f".tokenaudit-{host}.lock", timeout=_PATIENCE_S)
-        lock.acquire()
-    except Timeout:
-        raise OutputError(
-            f"{lake}: another export of this host has been writing for long"
-        ) from None
-    except FileExistsError:
-        raise OutputError(f"{lake}: not a folder") from None
-    except (OSError, NotImplementedError) as error:
-        if folder == Path(lake) and not os.access(lake, os.W_OK):
-            reason = getattr(error, "strerror", None) or error
-            raise OutputError(f"{lake}: cannot be written: {reason}") from None
-        yield
-        return
-    with lock:
-        lock.release()  # entering took it once more
+    with ExitStack() as stack:
+        try:
+            atomic.make_folder(folder)
+            stack.enter_context(locks.held(folder / f".tokenaudit-{host}.lock", _PATIENCE_S))
+        except TimeoutError:
+            raise OutputError(
+                f"{lake}: another export of this host has been writing for long"
+            ) from None
+        except FileExistsError:
+            raise OutputError(f"{lake}: not a folder") from None
+        except OSError as error:
+            if folder == Path(lake) and not os.access(lake, os.W_OK):
+                raise OutputError(f"{lake}: cannot be written: {error.strerror}") from None
+            sys.stderr.write(f"tokenaudit: {folder}: goes on without a lock: {error.strerror}\n")
         yield
 
 

@@ -1,12 +1,15 @@
 """Adds a ledger to a database in one transaction: a better count replaces a worse, nothing shrinks."""
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 from msgspec import Struct
 from sqlalchemy import (
+    URL,
     Connection,
     Engine,
     MetaData,
@@ -25,6 +28,7 @@ from sqlalchemy.pool import NullPool
 
 from tokenaudit.export.database import SCHEMES
 from tokenaudit.export.database.tables import COLUMNS, KEYS, RANK, TABLES, VERSION, metadata
+from tokenaudit.files import atomic as files
 from tokenaudit.ledger.frame import Ledger, measures
 from tokenaudit.model.errors import OutputError, UsageError
 
@@ -35,6 +39,23 @@ __all__ = ["Added", "add", "shown"]
 
 _RANKS: Final = {"final": 3, "repaired": 2, "lower_bound": 1, "placeholder": 0}
 _BATCH: Final = 5000
+_OF_CONNECTIONS: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""How long PostgreSQL, or the way to it, may let a run wait: a connection that was cut is given up."""
+_OF_TRANSACTIONS: Final = {
+    "lock_timeout": "600s",
+    "statement_timeout": "900s",
+    "idle_in_transaction_session_timeout": "300s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""How long the server lets a statement take, and a run that is gone hold what the next one waits for."""
 _LOCK: Final = 0x746F6B656E
 """What runs on PostgreSQL take in turn: any number that only they use."""
 
@@ -64,17 +85,36 @@ def add(ledger: Ledger, frame: pl.DataFrame, place: str, host: str) -> Added:
     """
     try:
         engine = _engine(place)
+        _make_private(engine.url)
         with engine.begin() as connection:
             return _Writer(connection).add(ledger, _responses(frame, host))
     except SQLAlchemyError as error:
         raise OutputError(f"{shown(place)}: cannot be written: {_reason(error)}") from None
 
 
+def _make_private(url: URL) -> None:
+    """Make the file of a database, if that is one and is not there yet, for the user alone."""
+    path = url.database
+    if url.get_backend_name() != "sqlite" or not path or path.startswith((":", "file:")):
+        return
+    with suppress(OSError):  # SQLite says what is wrong, or it is there
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, files.PRIVATE))
+
+
+def _limits(url: URL) -> dict[str, int]:
+    """Return what the address itself does not say."""
+    return {name: value for name, value in _OF_CONNECTIONS.items() if name not in url.query}
+
+
 def _engine(place: str) -> Engine:
     try:
         url = make_url(place)
-        drivername = SCHEMES[url.get_backend_name()]
-        return create_engine(url.set(drivername=drivername), poolclass=NullPool)
+        backend = url.get_backend_name()
+        return create_engine(
+            url.set(drivername=SCHEMES[backend]),
+            poolclass=NullPool,
+            connect_args=_limits(url) if backend == "postgresql" else {},
+        )
     except (SQLAlchemyError, ValueError, KeyError, ImportError):
         raise UsageError(
             f"{shown(place)}: not the address of a database that is known",
@@ -124,6 +164,8 @@ class _Writer:
 
     def _prepare(self) -> None:
         if self._is_exact:
+            for name, value in _OF_TRANSACTIONS.items():
+                self._connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
             self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         else:
             self._connection.exec_driver_sql("PRAGMA busy_timeout = 600000")

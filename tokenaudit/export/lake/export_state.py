@@ -80,7 +80,7 @@ class Last(Struct, frozen=True):
             return
         note = _Note(mark, responses, [part.name for part in parts])
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+            files.make_folder(self.file.parent)
             files.replace(self.file, msgspec.json.encode(note))
         except OSError:
             return

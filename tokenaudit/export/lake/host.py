@@ -1,6 +1,5 @@
 """Who exports: a random id made once for each machine and user, and a label for people."""
 
-import os
 import re
 import secrets
 import socket
@@ -11,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from tokenaudit.files import atomic as files
 from tokenaudit.files import inputs
 from tokenaudit.model.errors import ConfigError, OutputError
 
@@ -78,17 +78,9 @@ def _made(path: Path, label: str | None) -> Host:
 
 
 def _write(path: Path, host: Host, *, replace: bool) -> None:
-    temporary = path.with_name(f".{_FILE}-{secrets.token_hex(8)}.tmp")
+    write = files.replace if replace else files.create
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(host))
-        if replace:
-            temporary.replace(path)
-        else:
-            os.link(temporary, path)
-    except FileExistsError:
-        return
+        files.make_folder(path.parent)
+        write(path, msgspec.json.encode(host))
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}", hint=_WAY_OUT) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Where a lake lies: names and bytes, whole or not at all; it never looks inside a part."""
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tokenaudit.export.lake.bucket import SCHEME, open_bucket
+from tokenaudit.files import atomic as files
 from tokenaudit.files import inputs
 from tokenaudit.model.errors import OutputError, UsageError
 from tokenaudit.render import target as targets
@@ -71,13 +73,18 @@ class Folder(Struct, frozen=True):
         return datetime.fromtimestamp((self.top / name).stat().st_mtime, UTC)
 
     def create(self, name: str, data: bytes) -> None:
-        """Write a new file beside the name, bring it to disk, and only then give it the name."""
+        """Write a new file beside the name, bring it to disk, and only then give it the name.
+
+        Whoever may read the folder of the lake may read it.
+        """
         path = self.top / name
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            files.make_folder(self.top)
+            mode = stat.S_IMODE(self.top.stat().st_mode) & 0o777 | stat.S_IRWXU
+            files.make_folder(path.parent, mode)
         except OSError as error:
             raise OutputError(f"{path.parent}: cannot be made: {error.strerror}") from error
-        targets.write(data, str(path))
+        targets.write(data, str(path), mode & 0o666)
 
     def remove(self, name: str) -> None:
         """Remove the file."""
