@@ -13,7 +13,6 @@ PACKAGE = Path(tokenaudit.__file__).parent
 NAME = re.compile(r"(?<!\w)[a-z][a-z0-9]+(?:[A-Z][A-Za-z0-9]*)+(?!\w)")
 EXEMPT = {
     "transcripts/wire.py": "the one that knows",
-    "transcripts/traces.py": "moves there next",
     "statusline/line_reader.py": "the status line has no time to import msgspec",
     "render/sarif.py": "the names of SARIF",
     **{

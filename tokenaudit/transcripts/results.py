@@ -9,7 +9,7 @@ from tokenaudit.transcripts.wire import (
     AGENT_ID,
     RESULT_KEYS,
     TOOL_USE_RESULT,
-    decode_second_look,
+    decode_result_line,
 )
 
 __all__ = ["AgentResult", "may_state_result", "result_of", "results_on"]
@@ -35,7 +35,7 @@ def results_on(line: bytes) -> list[AgentResult]:
 
     Raises msgspec's errors where it is no such line.
     """
-    raw = bytes(decode_second_look(line).tool_use_result)
+    raw = bytes(decode_result_line(line).tool_use_result)
     if AGENT_ID not in raw:
         return []
     try:

@@ -6,16 +6,15 @@ that something was called, and where that stands.
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Any, BinaryIO, Final
-
-import msgspec
+from typing import Any, Final
 
 from tokenaudit.transcripts import tolerant, values
 from tokenaudit.transcripts.columns import Columns
-from tokenaudit.transcripts.lines import LONGEST_LINE
 from tokenaudit.transcripts.values import BadCountError
+from tokenaudit.transcripts.visitor import lines_of, understood
+from tokenaudit.transcripts.wire import RESULT_KEYS, TOOL_USE_RESULT, AnyLine
 
-__all__ = ["TraceKind", "last_line", "numbered_lines", "traces"]
+__all__ = ["TraceKind", "last_line", "traces"]
 
 
 class TraceKind(StrEnum):
@@ -33,18 +32,12 @@ _NAMES: Final = ("path", "line", "uuid", "time", "kind", "agent_id", "calls", "t
 _Row = dict[str, Any]
 
 
-class _Line(msgspec.Struct, gc=False, rename="camel"):
-    type: str | None = None
-    subtype: str | None = None
-    uuid: str | None = None
-    timestamp: str | None = None
-    ai_title: str | None = None
-    tool_use_result: msgspec.Raw = msgspec.Raw()
-
-
-_decode: Final = msgspec.json.Decoder(_Line).decode
-_NEEDLES: Final = (b'"toolUseResult"', b'"ai-title"', b'"away_summary"')
-_TELLING: Final = (b'"agentId"', b'"searchCount"', b'"durationSeconds"', b'"codeText"')
+_NEEDLES: Final = (b'"ai-title"', b'"away_summary"')
+_KEYS: Final = RESULT_KEYS
+_TELLING: Final = tuple(
+    f'"{_KEYS[name]}"'.encode()
+    for name in ("agent_id", "search_count", "duration_seconds", "code_text")
+)
 """A result of a tool that holds none of these keys is no trace."""
 
 
@@ -61,44 +54,36 @@ def traces(paths: Iterable[str]) -> Columns:
 def _of_file(path: str) -> Iterator[_Row]:
     titles: set[str] = set()
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            for number, data in numbered_lines(file):
-                if any(needle in data for needle in _NEEDLES) and (row := _of_line(data, titles)):
-                    yield {"path": path, "line": number, **row}
+        for found in lines_of(path, _may_tell):
+            for line in understood(found.data)[0]:
+                if row := _of_line(line, titles):
+                    yield {"path": path, "line": found.number, **row}
     except OSError:
         return
 
 
-def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of *file* with their numbers from 1; none that is too long to be read."""
-    number = 1
-    while data := file.readline(LONGEST_LINE):
-        if len(data) < LONGEST_LINE:
-            yield number, data
-        number += data.endswith(b"\n")
+def _may_tell(data: bytes) -> bool:
+    if TOOL_USE_RESULT in data and any(key in data for key in _TELLING):
+        return True
+    return any(needle in data for needle in _NEEDLES)
 
 
 def last_line(path: str) -> int | None:
     """Return the number of the last line of the file at *path*; None where it cannot be read."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return max((number for number, _ in numbered_lines(file)), default=None)
+        return max((line.number for line in lines_of(path)), default=None)
     except OSError:
         return None
 
 
-def _of_line(data: bytes, titles: set[str]) -> _Row | None:
-    try:
-        line = _decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
+def _of_line(line: AnyLine, titles: set[str]) -> _Row | None:
     found = _found(line, titles)
     if found is None:
         return None
     return {"uuid": line.uuid, "time": values.micros(line.timestamp), "calls": 1, **found}
 
 
-def _found(line: _Line, titles: set[str]) -> _Row | None:
+def _found(line: AnyLine, titles: set[str]) -> _Row | None:
     if line.type == "ai-title" and line.ai_title and line.ai_title not in titles:
         titles.add(line.ai_title)  # the same title is written again by every resume
         return {"kind": TraceKind.TITLE.value}
@@ -110,15 +95,15 @@ def _found(line: _Line, titles: set[str]) -> _Row | None:
 
 def _of_result(raw: bytes) -> _Row | None:
     result = next(iter(tolerant.objects(raw)[0]), {})
-    if "searchCount" in result or {"query", "durationSeconds"} <= result.keys():
+    if _KEYS["search_count"] in result or {"query", _KEYS["duration_seconds"]} <= result.keys():
         return {
             "kind": TraceKind.WEB_SEARCH.value,
-            "calls": _count(result.get("searchCount", 1)) or 0,
+            "calls": _count(result.get(_KEYS["search_count"], 1)) or 0,
         }
-    if {"codeText", "bytes"} <= result.keys():
+    if {_KEYS["code_text"], "bytes"} <= result.keys():
         return {"kind": TraceKind.WEB_FETCH.value}
-    if agent_id := values.text(result.get("agentId")):
-        tokens = _count(result.get("totalTokens"))
+    if agent_id := values.text(result.get(_KEYS["agent_id"])):
+        tokens = _count(result.get(_KEYS["total_tokens"]))
         return {"kind": TraceKind.AGENT.value, "agent_id": agent_id, "tokens": tokens}
     return None
 

@@ -49,7 +49,7 @@ __all__ = [
     "RepeatedLine",
     "RequestLine",
     "RequestShape",
-    "SecondLook",
+    "ResultLine",
     "ServerToolUse",
     "SessionLine",
     "Settings",
@@ -70,7 +70,7 @@ __all__ = [
     "decode_rendered",
     "decode_repeated",
     "decode_request",
-    "decode_second_look",
+    "decode_result_line",
     "decode_snapshot",
     "decode_tool",
     "decode_top_level",
@@ -278,13 +278,10 @@ CUT_NOTE = "Your response above was cut off mid-stream"
 The line has no field that says it: notes of other kinds have the same ones."""
 
 
-class SecondLook(Struct, gc=False, rename="camel"):
-    """What a second look at a line may ask: the result of a tool, still as it is written, and the chain."""
+class ResultLine(Struct, gc=False, rename="camel"):
+    """A line with the result of a tool, as the first reading looks at it: no more than that."""
 
     tool_use_result: msgspec.Raw = msgspec.Raw()
-    is_sidechain: bool | None = None
-    uuid: str | None = None
-    parent_uuid: str | None = None
 
 
 class InnerBlock(Struct, gc=False):
@@ -331,6 +328,7 @@ class AnyLine(Struct, gc=False, rename="camel"):
     is_display_only: bool | None = None
     request_id: str | None = None
     request_ref: str | None = None
+    ai_title: str | None = None
     message: MessageContent | None = None
     content: msgspec.Raw = msgspec.Raw()
     attachment: msgspec.Raw = msgspec.Raw()
@@ -539,7 +537,7 @@ decode_assistant = msgspec.json.Decoder(Assistant).decode
 decode_progress = msgspec.json.Decoder(ProgressLine).decode
 decode_note = msgspec.json.Decoder(SessionLine).decode
 decode_request = msgspec.json.Decoder(RequestLine).decode
-decode_second_look = msgspec.json.Decoder(SecondLook).decode
+decode_result_line = msgspec.json.Decoder(ResultLine).decode
 decode_any_line = msgspec.json.Decoder(AnyLine).decode
 decode_repeated = msgspec.json.Decoder(RepeatedLine).decode
 decode_attachment = msgspec.json.Decoder(Attachment).decode
