@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from tokenaudit.__main__ import main
 from tokenaudit.cli import app
+from tokenaudit.model.fields import FIELDS, In
 
 __all__ = ["command_names", "write_pages"]
 
@@ -61,15 +62,18 @@ def _help(words: tuple[str, ...]) -> str:
 
 
 def _columns() -> str:
-    from tokenaudit.ledger.frame import SCHEMA
-
-    rows = [f"| `{name}` | {dtype} |" for name, dtype in SCHEMA.items()]
+    rows = [
+        f"| `{one.name}` | {one.dtype.name.lower()} | {one.meaning} | {one.origin.value} |"
+        for one in FIELDS
+        if In.LEDGER in one.tables
+    ]
     head = [
         "# Columns of the ledger",
         "",
         "One row per response. `tokenaudit export` writes these columns, and `ledger.frame` has them.",
+        "Times are instants in UTC; dollars are exact, with 12 decimals; counts are whole numbers.",
         "",
-        "| column | type |",
-        "| --- | --- |",
+        "| column | type | meaning | from |",
+        "| --- | --- | --- | --- |",
     ]
     return "\n".join([*head, *rows]) + "\n"

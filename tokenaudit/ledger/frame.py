@@ -1,6 +1,6 @@
 """The ledger: merged, priced responses in one frame, the single source of truth for every report.
 
-Its schema is documented here and nowhere else. A ledger is immutable: frames are never changed in
+Its schema is that of `model.fields`. A ledger is immutable: frames are never changed in
 place, so it may be read from any thread.
 """
 
@@ -13,10 +13,12 @@ import polars as pl
 
 from tokenaudit.ledger.sessions import agents_of, compactions_of, sessions_of, with_projects
 from tokenaudit.merge import Merged, in_order, merge
+from tokenaudit.model.fields import TOKENS, In
 from tokenaudit.model.terms import Intake, Quality, Usage
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import ADDED, COSTS, USD, price
 from tokenaudit.store.facts import Facts, WhenAsked
+from tokenaudit.store.rows import table_of
 
 __all__ = [
     "CALIBRATION",
@@ -37,15 +39,6 @@ __all__ = [
 RULES: Final = 2
 """The version of the accounting rules: raised by every change that moves a figure."""
 
-TOKENS: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-)
-"""The classes of tokens: disjoint; `total_tokens` is their sum, `prompt_tokens` all but output."""
-
 MEASURES: Final = ("responses", *TOKENS, "total_tokens", "cost_usd", "unpriced_responses")
 """What every report can sum up."""
 
@@ -64,70 +57,8 @@ _AGENT: Final = ("session_id", "agent_id")
 _SUMMED: Final = (*COSTS, "cost_usd", "list_cost_usd")
 _TIME: Final = pl.Datetime("us", "UTC")
 
-SCHEMA: Final[Mapping[str, Any]] = {
-    # what it is
-    "response_id": pl.String,  # message.id; of an iteration, that with `#` and its number
-    "request_id": pl.String,
-    "kind": pl.String,  # message, advisor or compaction
-    "time": _TIME,  # the earliest that a line or copy tells; null when none has a usable one (R8)
-    # to whom it belongs (R5)
-    "session_id": pl.String,
-    "agent_id": pl.String,  # `main`, or the subagent's
-    "agent_type": pl.String,
-    "project": pl.String,  # the directory the project's folder is named after, else the folder's name
-    # what was asked
-    "model": pl.String,  # as the transcript names it
-    "speed": pl.String,
-    "service_tier": pl.String,
-    "inference_geo": pl.String,
-    "effort": pl.String,
-    # where it stood
-    "branch": pl.String,
-    "cwd": pl.String,
-    "version": pl.String,  # of Claude Code
-    "entrypoint": pl.String,
-    "skill": pl.String,
-    "plugin": pl.String,
-    "mcp_server": pl.String,
-    "mcp_tool": pl.String,
-    # what it used
-    "input_tokens": pl.Int64,  # neither read from the cache nor written to it
-    "output_tokens": pl.Int64,  # thinking included
-    "cache_read_tokens": pl.Int64,
-    "cache_write_5m_tokens": pl.Int64,
-    "cache_write_1h_tokens": pl.Int64,
-    "prompt_tokens": pl.Int64,
-    "total_tokens": pl.Int64,
-    "thinking_tokens": pl.Int64,  # part of the output; null where no line says it
-    "web_searches": pl.Int64,
-    "web_fetches": pl.Int64,
-    # what it cost (R10): US dollars, exact, null when unpriced
-    "cost_input_usd": USD,
-    "cost_output_usd": USD,
-    "cost_cache_read_usd": USD,
-    "cost_cache_write_usd": USD,
-    "cost_web_search_usd": USD,
-    "cost_usd": USD,
-    "list_cost_usd": USD,  # the same without the user's discounts
-    "rate_id": pl.String,  # model, speed and first day of the rate; null when unpriced
-    "price_source": pl.String,
-    "price_confidence": pl.String,
-    "price_modifiers": pl.String,  # what changed the plain price, and doubts: `long>200000 us1.1`,
-    # `carried_forward` (a day after the card's last check), `unbilled_refusal` (why the cost is zero)
-    "recorded_cost_usd": pl.String,  # what old transcripts recorded; never mixed in
-    # how far it can be trusted
-    "quality": pl.String,  # of the output count: final, repaired, lower_bound, placeholder (R4)
-    "copies": pl.Int64,  # lines that said it again, merged away
-    "is_sidechain": pl.Boolean,
-    "is_progress": pl.Boolean,  # known only from progress lines of the parent
-    "is_split_assumed": pl.Boolean,  # cache writes without a split, taken as 5-minute ones (R7)
-    "stop_reason": pl.String,
-    "odd": pl.String,  # names of values that had an odd form
-    # where it stands
-    "source_path": pl.String,
-    "source_line": pl.Int64,
-}
-
+SCHEMA: Final[Mapping[str, Any]] = table_of(In.LEDGER)
+"""One column for each field of a response that the ledger carries; see `model.fields`."""
 
 ESTIMATES: Final = (
     "est_output_best_tokens",

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from tokenaudit.ledger import frame as ledgers
 from tokenaudit.ledger.frame import TOKENS, Ledger
 from tokenaudit.live.sources import Step
+from tokenaudit.model.fields import FIELDS
 from tokenaudit.model.terms import MAIN_AGENT, Kind, RequestEvent
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.store.facts import SESSION, facts_of
@@ -37,11 +38,7 @@ COLUMNS: Final = (
 _GROUP: Final = "group"
 _MANY_CHUNKS: Final = 64
 _RECORDS: Final = pl.Schema(TABLES["records"])
-_REPEATED: Final = (
-    *("agent_id", "model", "stop_reason", "service_tier", "inference_geo", "speed", "cwd"),
-    *("branch", "version", "entrypoint", "effort", "skill", "plugin", "agent_label"),
-    *("mcp_server", "mcp_tool", "recorded_cost_usd", "odd"),
-)
+_REPEATED: Final = tuple(field.name for field in FIELDS if field.repeats)
 """Texts that repeat from record to record: as categories they take a quarter of the memory."""
 
 

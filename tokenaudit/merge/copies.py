@@ -4,19 +4,12 @@ from typing import Final
 
 import polars as pl
 
+from tokenaudit.model.fields import In, Origin, names
 from tokenaudit.model.terms import CUT
 
 __all__ = ["BY_OWNER", "OF_ALL", "OF_OWNER", "best_of", "owners_of", "shared_of"]
 
-OF_OWNER: Final = (
-    "agent_id",
-    "is_sidechain",
-    "is_progress",
-    "cwd",
-    "branch",
-    "version",
-    "entrypoint",
-)
+OF_OWNER: Final = tuple(names(In.RECORDS, origin=Origin.OWNER))
 """What a response has from its owner (R5)."""
 
 OF_ALL: Final = ("time", "request_id", "lines")

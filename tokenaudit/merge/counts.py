@@ -1,19 +1,8 @@
 """R7: the token counts of a response, cache writes by how long they last."""
 
-from typing import Final
-
 import polars as pl
 
-__all__ = ["RESOLVED", "split_cache_writes"]
-
-RESOLVED: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-)
-"""The five classes that a response is counted and priced by."""
+__all__ = ["split_cache_writes"]
 
 
 def split_cache_writes(frame: pl.DataFrame) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from tokenaudit.merge.counts import RESOLVED
+from tokenaudit.model.fields import TOKENS
 from tokenaudit.model.terms import Kind, Quality
 
 __all__ = ["Iterations"]
@@ -15,7 +15,7 @@ class Iterations:
         """Join *iterations*, whose writes are split, with the *responses* that they are of."""
         self._responses = responses.with_row_index("response")
         found = iterations.rename({"path": "source_path", "record": "source_record"}).join(
-            self._responses.drop(*RESOLVED, "is_split_assumed"),
+            self._responses.drop(*TOKENS, "is_split_assumed"),
             on=["source_path", "source_record"],
         )
         is_served = pl.col("type") == "fallback_message"
@@ -41,11 +41,11 @@ class Iterations:
             pl.when("is_fallback").then(pl.lit("fallback_message")).otherwise(pl.lit("message"))
         )
         parts = self._found.filter(pl.col("type") == served)
-        sums = parts.group_by("response").agg(pl.len().alias("parts"), pl.col(*RESOLVED).sum())
+        sums = parts.group_by("response").agg(pl.len().alias("parts"), pl.col(*TOKENS).sum())
         agreeing = sums.filter(pl.col("parts") > 1).join(
-            self._responses.select("response", *RESOLVED), on=["response", *RESOLVED]
+            self._responses.select("response", *TOKENS), on=["response", *TOKENS]
         )
-        return parts.join(agreeing, on="response", how="semi").select("response", *RESOLVED)
+        return parts.join(agreeing, on="response", how="semi").select("response", *TOKENS)
 
     def _own(self, which: pl.Expr, kind: Kind) -> pl.DataFrame:
         nothing = pl.lit(0, dtype=pl.Int64)

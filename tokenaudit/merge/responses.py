@@ -8,13 +8,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tokenaudit.merge.copies import OF_ALL, OF_OWNER, best_of, owners_of, shared_of
-from tokenaudit.merge.counts import RESOLVED, split_cache_writes
+from tokenaudit.merge.counts import split_cache_writes
 from tokenaudit.merge.identity import key_of
 from tokenaudit.merge.iterations import Iterations
 from tokenaudit.merge.output import judged, repaired
+from tokenaudit.model.fields import TOKENS, In
 from tokenaudit.store.facts import Facts
 from tokenaudit.store.merge_cache import MergeCache
-from tokenaudit.store.rows import COUNTS
+from tokenaudit.store.rows import COUNTS, table_of
 
 __all__ = ["KEPT", "Merged", "in_order", "kept_frames", "merge"]
 
@@ -29,21 +30,9 @@ _DECIDING: Final = ("stop_reason", "model", *COUNTS)
 """What is needed of the best line until all is said of a response."""
 _NAMING: Final = ("path", "record", "value_line", "message_id", "uuid")
 """What iterations know their response by, and what it is called."""
-_TIME: Final = pl.Datetime("us", "UTC")
-_TEXTS: Final = (
-    *("session_id", "agent_id", "owner_path", "cwd", "branch", "version", "entrypoint", "model"),
-    *("speed", "service_tier", "inference_geo", "effort", "skill", "plugin", "agent_label"),
-    *("mcp_server", "mcp_tool", "kind", "quality", "stop_reason", "odd"),
-)
-_NUMBERS: Final = (*RESOLVED, "thinking_tokens", "web_searches", "web_fetches", "copies")
-KEPT: Final[Mapping[str, Any]] = {
-    "time": _TIME,
-    **dict.fromkeys(_TEXTS, pl.String),
-    **dict.fromkeys(_NUMBERS, pl.Int64),
-    **dict.fromkeys(("is_sidechain", "is_progress"), pl.Boolean),
-}
+KEPT: Final[Mapping[str, Any]] = {**table_of(In.MERGED), "owner_path": pl.String}
 """What sums of responses may ask of them: all but what they are called, and where they stand."""
-_PARTS: Final[Mapping[str, Any]] = {"response": pl.UInt32, **dict.fromkeys(RESOLVED, pl.Int64)}
+_PARTS: Final[Mapping[str, Any]] = {"response": pl.UInt32, **dict.fromkeys(TOKENS, pl.Int64)}
 _SHARED: Final[Mapping[str, Any]] = {
     "session_id": pl.String,
     "owner_id": pl.String,
@@ -104,7 +93,7 @@ def _resumed(kept: MergeCache, schema: Mapping[str, Any]) -> Merged:
     rows = old.responses.with_row_index("response").filter(stays)
     places = rows.select("response").with_row_index("place")
     parts = old.parts.join(places, on="response", maintain_order="left").select(
-        pl.col("place").alias("response"), *RESOLVED
+        pl.col("place").alias("response"), *TOKENS
     )
     behind = new.parts.with_columns(pl.col("response") + rows.height)
     both = Merged(

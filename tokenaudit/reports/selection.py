@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from tokenaudit.model import fields
 from tokenaudit.model.errors import UsageError
 from tokenaudit.reports.report import Column, Unit
 
@@ -89,29 +90,16 @@ class Dimension(Struct, frozen=True):
         return Column(self.name, self.unit, self.label)
 
 
+def _unit_of(name: str) -> Unit:
+    return Unit.ID if name.endswith("_id") else Unit.TEXT
+
+
 _DIMENSIONS: Final = (
     Dimension("hour", Unit.TIME, "Hour"),
     Dimension("day", Unit.DATE, "Day"),
     Dimension("week", Unit.DATE, "Week from"),
     Dimension("month", Unit.DATE, "Month"),
-    Dimension("session_id", Unit.ID, "Session"),
-    Dimension("agent_id", Unit.ID, "Agent"),
-    Dimension("agent_type", Unit.TEXT, "Agent type"),
-    Dimension("project", Unit.TEXT, "Project"),
-    Dimension("model", Unit.TEXT, "Model"),
-    Dimension("speed", Unit.TEXT, "Speed"),
-    Dimension("service_tier", Unit.TEXT, "Tier"),
-    Dimension("inference_geo", Unit.TEXT, "Geography"),
-    Dimension("effort", Unit.TEXT, "Effort"),
-    Dimension("branch", Unit.TEXT, "Branch"),
-    Dimension("version", Unit.TEXT, "Version"),
-    Dimension("entrypoint", Unit.TEXT, "Entry point"),
-    Dimension("skill", Unit.TEXT, "Skill"),
-    Dimension("plugin", Unit.TEXT, "Plugin"),
-    Dimension("mcp_server", Unit.TEXT, "MCP server"),
-    Dimension("mcp_tool", Unit.TEXT, "MCP tool"),
-    Dimension("kind", Unit.TEXT, "Kind"),
-    Dimension("quality", Unit.TEXT, "Quality"),
+    *(Dimension(one.name, _unit_of(one.name), one.label or one.name) for one in fields.DIMENSIONS),
 )
 
 DIMENSIONS: Final[Mapping[str, Dimension]] = {entry.name: entry for entry in _DIMENSIONS}

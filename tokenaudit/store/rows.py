@@ -13,6 +13,7 @@ import polars as pl
 from msgspec import Struct
 from msgspec.structs import fields
 
+from tokenaudit.model.fields import FIELDS, Dtype, In
 from tokenaudit.model.terms import Transcript
 from tokenaudit.store.plan import Base
 from tokenaudit.transcripts import Columns, Digests, Reading, micros
@@ -24,6 +25,7 @@ __all__ = [
     "LazyRows",
     "PartEnd",
     "Rows",
+    "table_of",
     "united",
     "written",
 ]
@@ -44,6 +46,20 @@ _PART: Final = {"part": pl.Int64}
 _TIMES: Final = ("time", "value_time")
 _WRITTEN: Final = r"^[2-8]\d{3}-\d\d-\d\dT\d\d:\d\d:[0-5]\d\.\d{3}Z$"
 """The one form that Claude Code writes; every other is read by the rules for odd times."""
+
+_DTYPES: Final[Mapping[Dtype, Any]] = {
+    Dtype.TEXT: _TEXT,
+    Dtype.COUNT: pl.Int64,
+    Dtype.FLAG: pl.Boolean,
+    Dtype.TIME: _TIME,
+    Dtype.USD: pl.Decimal(38, 12),
+}
+
+
+def table_of(tables: In) -> dict[str, Any]:
+    """Return the columns, with their types in frames, of the fields that *tables* carry."""
+    return {field.name: _DTYPES[field.dtype] for field in FIELDS if field.tables & tables}
+
 
 TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "parts": {
@@ -75,42 +91,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "records": pl.Int64,
         "is_incomplete": pl.Boolean,
     },
-    "records": {
-        **_PART,
-        "record": pl.Int64,
-        "line": pl.Int64,
-        "value_line": pl.Int64,
-        "lines": pl.Int64,
-        "is_progress": pl.Boolean,
-        "is_sidechain": pl.Boolean,
-        "agent_id": _TEXT,
-        "message_id": _TEXT,
-        "request_id": _TEXT,
-        "uuid": _TEXT,
-        "time": _TIME,
-        "value_time": _TIME,
-        "model": _TEXT,
-        "stop_reason": _TEXT,
-        **COUNTS,
-        "thinking_tokens": pl.Int64,
-        "web_searches": pl.Int64,
-        "web_fetches": pl.Int64,
-        "service_tier": _TEXT,
-        "inference_geo": _TEXT,
-        "speed": _TEXT,
-        "cwd": _TEXT,
-        "branch": _TEXT,
-        "version": _TEXT,
-        "entrypoint": _TEXT,
-        "effort": _TEXT,
-        "skill": _TEXT,
-        "plugin": _TEXT,
-        "agent_label": _TEXT,
-        "mcp_server": _TEXT,
-        "mcp_tool": _TEXT,
-        "recorded_cost_usd": _TEXT,
-        "odd": _TEXT,
-    },
+    "records": {**_PART, **table_of(In.RECORDS)},
     "iterations": {
         **_PART,
         "record": pl.Int64,

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct, field
 
+from tokenaudit.model.fields import FIELDS
 from tokenaudit.transcripts.agents import agent_facts
 from tokenaudit.transcripts.parse import Parsed, Record
 from tokenaudit.transcripts.totals import total_rows
@@ -23,26 +24,7 @@ _NO_SPLIT: Final = CacheCreation()
 _NO_TOOLS: Final = ServerToolUse()
 _NO_DETAILS: Final = OutputDetails()
 
-_INTERNED: Final = (
-    "agent_id",
-    "model",
-    "stop_reason",
-    "speed",
-    "service_tier",
-    "inference_geo",
-    "cwd",
-    "branch",
-    "version",
-    "entrypoint",
-    "effort",
-    "skill",
-    "plugin",
-    "agent_label",
-    "mcp_server",
-    "mcp_tool",
-    "recorded_cost_usd",
-    "odd",
-)
+_INTERNED: Final = tuple(one.name for one in FIELDS if one.repeats)
 """Texts that repeat from row to row: kept once, which is what makes them cheap to send."""
 
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from msgspec.structs import fields
+
 from tokenaudit.transcripts import values
 from tokenaudit.transcripts.values import BadCountError
 from tokenaudit.transcripts.wire import (
@@ -219,28 +221,11 @@ def _assistant(value: Object) -> Assistant | None:
 
 
 _TEXTS: Final = {
-    name: _KEYS[name]
-    for name in (
-        "request_id",
-        "request_ref",
-        "refused_message_id",
-        "stream_cut_cause",
-        "uuid",
-        "session_id",
-        "process_session",
-        "agent_id",
-        "cwd",
-        "git_branch",
-        "version",
-        "entrypoint",
-        "effort",
-        "attribution_skill",
-        "attribution_plugin",
-        "attribution_agent",
-        "attribution_mcp_server",
-        "attribution_mcp_tool",
-    )
+    one.name: one.encode_name
+    for one in fields(Assistant)
+    if one.type == str | None and one.name != "timestamp"
 }
+"""The texts of a line of usage that no rule reads in a way of its own: by name, what lines call them."""
 
 
 def _usage(value: Object, odd: list[str]) -> Usage:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.store.rows import COUNTS
+from tokenaudit.model.fields import In
+from tokenaudit.store.rows import COUNTS, table_of
 
 __all__ = [
     "FORMAT",
@@ -43,49 +44,9 @@ SCHEMA: Final[Mapping[str, Any]] = {
     # the host that says it
     "host": pl.String,
     "host_label": pl.String,
-    # which response (R3)
-    "message_id": pl.String,
-    "request_id": pl.String,
-    "uuid": pl.String,  # of the line; only where one of the two ids is missing
-    "time": _TIME,  # the earliest that a line tells (R8); the folder `date=` is its day in UTC
-    # to whom it belongs (R5)
-    "session_id": pl.String,
-    "agent_id": pl.String,
-    "agent_type": pl.String,
-    "project": pl.String,
-    "cwd": pl.String,
-    "branch": pl.String,
-    "version": pl.String,
-    "entrypoint": pl.String,
-    # what was asked
-    "model": pl.String,
-    "speed": pl.String,
-    "service_tier": pl.String,
-    "inference_geo": pl.String,
-    "effort": pl.String,
-    "skill": pl.String,
-    "plugin": pl.String,
-    "mcp_server": pl.String,
-    "mcp_tool": pl.String,
-    # what it used (R4, R7)
-    "input_tokens": pl.Int64,
-    "output_tokens": pl.Int64,  # the repaired count where `quality` is repaired
-    "cache_read_tokens": pl.Int64,
-    "cache_write_5m_tokens": pl.Int64,
-    "cache_write_1h_tokens": pl.Int64,
-    "thinking_tokens": pl.Int64,
-    "web_searches": pl.Int64,
-    "web_fetches": pl.Int64,
-    "recorded_cost_usd": pl.String,
-    # how far it can be trusted
-    "quality": pl.String,
-    "stop_reason": pl.String,
-    "copies": pl.Int64,  # the most lines that one host saw say it again; null: only ties ids together
-    "is_split_assumed": pl.Boolean,
-    "odd": pl.String,
+    # what it knows of the response, by the fields of `model.fields`
+    **table_of(In.LAKE),
     # what decides which copy wins: of the owner (R5) …
-    "is_progress": pl.Boolean,
-    "is_sidechain": pl.Boolean,
     "first_time": _TIME,  # of the owner's transcript
     "owner_time": _TIME,  # of the owner's copy; null where it is `time`
     "owner_path": pl.String,
@@ -97,7 +58,6 @@ SCHEMA: Final[Mapping[str, Any]] = {
     "source_path": pl.String,  # never null: where to look
     "source_line": pl.Int64,
     "source_record": pl.Int64,
-    "value_time": _TIME,
     "said_output_tokens": pl.Int64,  # what the line says, before any repair
     # the inferences behind it as JSON, where the top level does not tell all (R6); else null: the
     # many rows without are read in a fifth of the time that nested columns take

@@ -16,18 +16,15 @@ from tokenaudit.audit.reconcile.claims.claim import (
     money,
     summed,
 )
+from tokenaudit.model.fields import TOKENS
 
 __all__ = ["COLUMNS", "document", "rows", "table", "whole"]
 
 Value = Mapping[str, Any]
 _FORMAT: Final = 1
 """The newest shape of our own JSON that is known here."""
-_COUNTS: Final = (
-    *("input_tokens", "output_tokens", "cache_read_tokens"),
-    *("cache_write_5m_tokens", "cache_write_1h_tokens"),
-)
 _RESPONSE: Final = frozenset({"response_id", "request_id", "time", "source_path", "source_line"})
-COLUMNS: Final = frozenset({*_COUNTS, *_RESPONSE, "cost_usd", "responses", "period"})
+COLUMNS: Final = frozenset({*TOKENS, *_RESPONSE, "cost_usd", "responses", "period"})
 """All that is taken of a row."""
 _ALL_TIME: Final = "all time"
 """The last period of the overview, whose rows hold one another."""
@@ -65,7 +62,7 @@ def whole(names: Collection[str], values: Sequence[Value], meta: Value, source: 
     total, because some were cut.
     """
     _check_format(meta, source)
-    if not {*_COUNTS} <= {*names}:
+    if not {*TOKENS} <= {*names}:
         raise ClaimError(f"{source}: an export of tokenaudit without usage in its rows")
     values = _apart(values)
     selected = meta.get("selected")
@@ -78,7 +75,7 @@ def whole(names: Collection[str], values: Sequence[Value], meta: Value, source: 
             f"{source}: its rows add up to {told:,} of {number} responses",
             hint="Export it without --limit, or as JSON, which carries the totals.",
         )
-    nothing: Sequence[Value] = [{**dict.fromkeys(_COUNTS, 0), "cost_usd": 0}]
+    nothing: Sequence[Value] = [{**dict.fromkeys(TOKENS, 0), "cost_usd": 0}]
     return _claim(source, values or nothing, values, meta)
 
 
@@ -89,7 +86,7 @@ def table(text: str, source: str) -> Claim | None:
 
 def rows(values: Sequence[Value], source: str) -> Claim | None:
     """Read the rows of a report, as CSV and NDJSON hold them; None where they are none of ours."""
-    is_ours = bool(values) and all({*_COUNTS} <= value.keys() for value in values)
+    is_ours = bool(values) and all({*TOKENS} <= value.keys() for value in values)
     return _claim(source, _apart(values), values, {}) if is_ours else None
 
 
@@ -113,13 +110,13 @@ def _claim(source: str, summands: Iterable[Value], held: Sequence[Any], meta: Va
 
 
 def _line(row: Value, source: str) -> Line:
-    sent, output, read, short, long = (count(row, name, source) for name in _COUNTS)
+    sent, output, read, short, long = (count(row, name, source) for name in TOKENS)
     counts = Counts(sent, output, read, short + long)
     return Line(None, counts, money(row.get("cost_usd"), f"{source}: cost_usd"))
 
 
 def _held(row: Value, source: str) -> Held:
-    sent, output, read, short, long = (count(row, name, source) for name in _COUNTS)
+    sent, output, read, short, long = (count(row, name, source) for name in TOKENS)
     return Held(
         _text(row["response_id"]),
         _text(row["request_id"]),
