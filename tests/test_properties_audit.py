@@ -32,7 +32,7 @@ from tokenaudit.reports.selection import Selection, select
 @examples(60)
 @given(worlds())
 def test_every_response_is_judged_as_the_ledger_counts_it(world: World) -> None:
-    """Plain Python over single lines, and whole columns over folded records, say the same (R3 to R5)."""
+    """Plain Python over single lines, and whole columns over folded records, say the same (R3 to R5, R8)."""
     with on_disk(world) as root:
         audited = Audited.of(root)
         frame = audited.ledger.frame
@@ -52,6 +52,7 @@ def test_every_response_is_judged_as_the_ledger_counts_it(world: World) -> None:
 
         assert (best.path, best.line) == (row["source_path"], row["source_line"])
         assert (session_id, verdict.owner.agent_id) == (row["session_id"], row["agent_id"])
+        assert min((each.time for each in said if each.time), default=None) == row["time"]
         if row["kind"] == Kind.MESSAGE:
             assert sum(len(each.lines) for each in said) == row["copies"] + 1
             for name in TOKENS:

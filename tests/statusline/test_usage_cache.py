@@ -16,6 +16,7 @@ from test_real_data import REAL
 from transcripts_builder import (
     FORK,
     MODEL,
+    SESSION,
     Regime,
     agent_file,
     encoded,
@@ -333,3 +334,14 @@ def test_a_transcript_that_is_written_anew_and_is_longer_is_read_anew(tmp_path: 
 
     assert figures(refreshed(state, root, path)) == expected(root)
     assert figures(state)[0] == 4
+
+
+def test_r3_lines_without_any_id_are_responses_of_their_own(tmp_path: Path) -> None:
+    """Nothing says that two of them are one: neither in two transcripts, nor in one."""
+    root = tmp_path / "root"
+    for session in (SESSION, FORK):
+        lines = [reply(None, None, 40 + at, at=at, uuid=None) for at in range(2)]
+        write(session_file(root, session), *lines)
+
+    assert figures(refreshed(tally(tmp_path), root)) == expected(root)
+    assert expected(root)[0] == 4

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from transcripts_builder import agent_result, moment, prompt, reply, session_file, usage, write
 
+from tokenaudit.rules.time import micros
 from tokenaudit.transcripts.traces import last_line, traces
-from tokenaudit.transcripts.values import micros
 
 
 def test_lines_and_times_of_traces(tmp_path: Path) -> None:

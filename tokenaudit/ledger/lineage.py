@@ -12,8 +12,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tokenaudit.ledger.frame import TOKENS
-from tokenaudit.ledger.verdict import Observation, responses_of
+from tokenaudit.ledger.verdict import Observation
 from tokenaudit.model.terms import Kind
+from tokenaudit.rules.identity import responses_of
 from tokenaudit.store.facts import Facts
 from tokenaudit.transcripts.usage_lines import UsageLine, read_lines, read_results
 
@@ -24,7 +25,7 @@ _LINES: Final[Mapping[str, Any]] = {
     "copy": pl.Int64,  # which transcript's record of the response it belongs to
     "is_progress": pl.Boolean,
     "is_sidechain": pl.Boolean,
-    "first_time": pl.Datetime("us", "UTC"),
+    "file_time": pl.Datetime("us", "UTC"),
     "copy_time": pl.Datetime("us", "UTC"),
     "path": pl.String,
     "record_line": pl.Int64,
@@ -127,7 +128,7 @@ _Keyed = list[tuple[int, int, Observation]]
 
 def _line_rows(keyed: _Keyed) -> Iterator[tuple[Any, ...]]:
     for response, copy, each in keyed:
-        whose = (each.is_progress, each.is_sidechain, each.first_time, each.time)
+        whose = (each.is_progress, each.is_sidechain, each.file_time, each.time)
         place = (*whose, each.path, each.line)
         for at, line in enumerate(each.lines):
             yield (response, copy, *place, each.record, at, *_line_values(line))
@@ -177,10 +178,8 @@ def _records(facts: Facts, ledger: pl.DataFrame, rows: pl.DataFrame) -> pl.DataF
     wanted = rows.select("source_path", "source_line", id=whole, response=pl.int_range(pl.len()))
     place = pl.format("{}:{}", "path", "value_line")
     ids = wanted["id"].unique().implode()
-    records = (
-        facts.records.with_columns(id=pl.coalesce("message_id", "uuid", place))
-        .filter(pl.col("id").is_in(ids))
-        .join(facts.transcripts.select("path", "first_time"), on="path", how="left")
+    records = facts.records.with_columns(id=pl.coalesce("message_id", "uuid", place)).filter(
+        pl.col("id").is_in(ids)
     )
     several = ledger.filter(is_own & pl.col("response_id").is_in(ids)).filter(
         pl.len().over("response_id") > 1

@@ -1,31 +1,22 @@
-"""Judges the lines of one response by the rules R3 to R5, one by one, and says why.
+"""Judges the lines of one response by the rules, one by one, and says why: for explanations.
 
-The twin of `merge` for the few records of an explanation: plain Python where that takes whole
-columns, so that each can be held against the other. It counts nothing and prices nothing.
+By `rules` alone, not by `merge`, so that each can be held against the other. It counts nothing and
+prices nothing.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
-from typing import Final
+from math import inf
+from typing import Any
 
 from msgspec import Struct
 
+from tokenaudit.rules.identity import Link, claim_of, link
+from tokenaudit.rules.owner import nearness, reason
+from tokenaudit.rules.value import worth
 from tokenaudit.transcripts.usage_lines import UsageLine
 
-__all__ = ["Link", "Observation", "Verdict", "judge", "responses_of"]
-
-_NEVER: Final = float("inf")
-
-
-class Link(StrEnum):
-    """Why two records are one response (R3)."""
-
-    IDS = "same message and request id"
-    UUID = "no request id; same uuid"
-    TIME = "no request id; same time"
-    FILE = "no request id; same transcript and agent"
-    REPLAY = "another request id; a sidechain's replay"
+__all__ = ["Observation", "Verdict", "judge"]
 
 
 class Observation(Struct, frozen=True):
@@ -41,8 +32,11 @@ class Observation(Struct, frozen=True):
     request_id: str | None
     uuid: str | None
     time: datetime | None
-    first_time: datetime | None
-    """When the transcript begins."""
+    """The earliest that its lines tell."""
+    revision: int
+    """Which content of the transcript it stood in: one that was rewritten has had several."""
+    file_time: datetime | None
+    """When that content begins."""
     lines: tuple[UsageLine, ...] = ()
 
     @property
@@ -52,11 +46,13 @@ class Observation(Struct, frozen=True):
 
     @property
     def best(self) -> UsageLine:
-        """The line that counts within the transcript (R4): the last final one, else the most output."""
-        final = [line for line in self.lines if line.stop_reason is not None]
-        if final:
-            return final[-1]
-        return max(reversed(self.lines), key=lambda line: line.counts.output_tokens)
+        """The line that counts within the transcript (R4)."""
+        return max(reversed(self.lines), key=_worth)
+
+    @property
+    def claim(self) -> tuple[Any, ...]:
+        """What decides whose the response is (R5)."""
+        return claim_of(self)
 
 
 class Verdict(Struct, frozen=True):
@@ -73,76 +69,15 @@ class Verdict(Struct, frozen=True):
     """For each record, in order, why it is the owner's response; None where it is a lone line."""
 
 
-def responses_of(records: Sequence[Observation]) -> list[list[int]]:
-    """Group *records*, all that share a message id, or a uuid without one, into responses (R3).
-
-    Returns the places of the records of each response.
-    """
-    groups = {at: {at} for at in range(len(records))}
-    for one in range(len(records)):
-        for other in range(one):
-            if groups[one] is not groups[other] and _link(records[one], records[other]):
-                joined = groups[one] | groups[other]
-                for at in joined:
-                    groups[at] = joined
-    _join_replays(records, groups)
-    return [sorted(group) for at, group in groups.items() if at == min(group)]
-
-
-def _join_replays(records: Sequence[Observation], groups: dict[int, set[int]]) -> None:
-    """Join the replays of sidechains, which have request ids of their own, to what they replay."""
-    keys: dict[str, list[int]] = {}
-    for at, record in enumerate(records):
-        if record.message_id is not None and record.request_id is not None:
-            keys.setdefault(record.request_id, []).append(at)
-
-    def place(places: list[int]) -> tuple[bool, float, float, str]:
-        first = min((records[at] for at in places), key=_claim)
-        return first.is_sidechain, *_claim(first)[2:5]
-
-    first, *others = sorted(keys.values(), key=place) or [[]]
-    for places in others:
-        if place(places)[0]:
-            joined = groups[first[0]] | groups[places[0]]
-            for at in joined:
-                groups[at] = joined
-
-
-def _link(one: Observation, other: Observation) -> Link | None:
-    """Return why two records are one response; None where nothing says so at once."""
-    if one.message_id != other.message_id:
-        return None
-    if one.message_id is None:
-        return _link_without_ids(one, other)
-    if one.request_id is not None and other.request_id is not None:
-        return Link.IDS if one.request_id == other.request_id else None
-    return _link_without_request(one, other)
-
-
-def _link_without_request(one: Observation, other: Observation) -> Link | None:
-    if one.uuid is not None and one.uuid == other.uuid:
-        return Link.UUID
-    if one.time is not None and one.time == other.time:
-        return Link.TIME
-    is_beside = (one.path, one.agent_id) == (other.path, other.agent_id)
-    return Link.FILE if is_beside and one.agent_id is not None else None
-
-
-def _link_without_ids(one: Observation, other: Observation) -> Link | None:
-    if one.uuid is not None or other.uuid is not None:
-        return Link.UUID if one.uuid == other.uuid else None
-    return Link.FILE if (one.path, one.line) == (other.path, other.line) else None
-
-
 def judge(records: Sequence[Observation]) -> Verdict:
     """Say whose response *records* are, and which of their lines counts."""
-    ranked = sorted(records, key=_claim)
+    ranked = sorted(records, key=lambda record: record.claim)
     owner = ranked[0]
-    per_path: dict[str, Observation] = {}
-    for record in sorted(records, key=lambda each: (*_worth(each), each.record)):
-        per_path[record.path] = record
-    nearest = sorted(per_path.values(), key=_near)
-    winner = max(nearest, key=lambda each: (*_worth(each), _later(each.best)))
+    per_content: dict[tuple[str, int], Observation] = {}
+    for record in sorted(records, key=lambda each: (_worth_of(each), each.best.line, each.record)):
+        per_content[record.path, record.revision] = record
+    nearest = sorted(per_content.values(), key=lambda record: nearness(record.claim))
+    winner = max(nearest, key=lambda each: (_worth_of(each), _later(each.best)))
     return Verdict(
         owner=owner,
         owned_because=_why_owner(ranked),
@@ -153,46 +88,26 @@ def judge(records: Sequence[Observation]) -> Verdict:
     )
 
 
-def _claim(record: Observation) -> tuple[bool, bool, float, float, str, int]:
-    """Return what decides whose a response is: the least owns it (R5)."""
-    first, time = _moment(record.first_time), _moment(record.time)
-    return record.is_progress, record.is_sidechain, first, time, record.path, record.line
+def _worth(line: UsageLine) -> tuple[bool, bool, int]:
+    """Return what decides which line of a transcript counts (R4)."""
+    return worth(line.counts.output_tokens, line.stop_reason is not None)
 
 
-def _near(record: Observation) -> tuple[bool, bool, float, str]:
-    """Return what decides between equally good lines of several transcripts (R4)."""
-    return record.is_progress, record.is_sidechain, _moment(record.first_time), record.path
-
-
-def _worth(record: Observation) -> tuple[bool, bool, int]:
-    """Return what decides whose line counts: one known to be cut, a final one, the most output (R4)."""
-    is_final = record.best.stop_reason is not None
-    return record.is_cut, is_final, 0 if is_final else record.best.counts.output_tokens
+def _worth_of(record: Observation) -> tuple[bool, bool, int]:
+    """Return what decides which transcript's line counts (R4)."""
+    best = record.best
+    return worth(best.counts.output_tokens, best.stop_reason is not None, record.is_cut)
 
 
 def _later(line: UsageLine) -> float:
-    return -_NEVER if line.time is None else line.time
-
-
-def _moment(time: datetime | None) -> float:
-    return _NEVER if time is None else time.timestamp()
+    return -inf if line.time is None else line.time
 
 
 def _why_owner(ranked: Sequence[Observation]) -> str:
-    paths = {record.path for record in ranked}
-    if len(paths) == 1:
-        return "no other transcript holds it"
     owner = ranked[0]
-    other = next(record for record in ranked if record.path != owner.path)
-    reasons = (
-        "its line is the agent's own, the others are progress copies",
-        "it is no sidechain, the others are",
-        "its first line is the earliest",
-        "its copy is the earliest",
-        "its path sorts first",
-    )
-    pairs = zip(_claim(owner), _claim(other), reasons, strict=False)
-    return next(reason for one, two, reason in pairs if one != two)
+    other = next((record for record in ranked if record.path != owner.path), None)
+    why = other and reason(owner.claim, other.claim)
+    return why or "no other transcript holds it"
 
 
 def _why_best(records: Sequence[Observation], winner: Observation) -> str:
@@ -212,6 +127,6 @@ def _link_to(
     """Return why *record* is the response of *owner*: directly, or through the nearest that links it."""
     if record is owner:
         return Link.IDS if len(record.lines) > 1 else None
-    direct = _link(record, owner)
-    others = (_link(record, other) for other in records if other is not record)
+    direct = link(record, owner)
+    others = (link(record, other) for other in records if other is not record)
     return direct or next(filter(None, others), Link.REPLAY)

@@ -81,9 +81,9 @@ def _links_of_sidechains(keys: pl.DataFrame) -> pl.DataFrame:
     known = keys.filter(pl.col("message_id").is_not_null() & pl.col("request_id").is_not_null())
     pairs = known.select("message_id", "key").unique()
     several = pairs.filter(pl.col("message_id").is_duplicated())
-    order = ["is_sidechain", "file_time", "time", "path", "line", "key"]
+    order = [*(name for name in BY_OWNER if name != "is_progress"), "line", "request_id"]
     return (
-        known.select("key", "line", *BY_OWNER)
+        known.select("key", "request_id", "line", *BY_OWNER)
         .join(several, on="key")
         .sort(*BY_OWNER, "line", nulls_last=True)
         .unique("key", keep="first", maintain_order=True)

@@ -4,6 +4,7 @@ import polars as pl
 
 from tokenaudit.model.fields import TOKENS
 from tokenaudit.model.terms import Kind, Quality
+from tokenaudit.rules.iterations import APART, FALLBACK, MESSAGE
 
 __all__ = ["Iterations"]
 
@@ -18,28 +19,23 @@ class Iterations:
             self._responses.drop(*TOKENS, "is_split_assumed"),
             on=["source_path", "source_record"],
         )
-        is_served = pl.col("type") == "fallback_message"
+        is_served = pl.col("type") == FALLBACK
         self._found = found.with_columns(is_fallback=is_served.any().over("response"))
 
     def responses(self) -> list[pl.DataFrame]:
         """Return those that are responses of their own, outside the top level."""
-        return [
-            self._own(pl.col("type") == "advisor_message", Kind.ADVISOR),
-            self._own(pl.col("type") == "compaction", Kind.COMPACTION),
-        ]
+        return [self._own(pl.col("type") == name, Kind(kind)) for name, kind in APART.items()]
 
     def refused(self) -> pl.DataFrame:
         """Return the attempts before a fallback: asked, and answered by another model."""
-        return self._own(pl.col("is_fallback") & (pl.col("type") == "message"), Kind.REFUSED)
+        return self._own(pl.col("is_fallback") & (pl.col("type") == MESSAGE), Kind.REFUSED)
 
     def parts(self) -> pl.DataFrame:
         """Return the inferences of responses that took several and whose counts they add up to.
 
         Where they do not add up the top level stands alone: it is what is counted.
         """
-        served = (
-            pl.when("is_fallback").then(pl.lit("fallback_message")).otherwise(pl.lit("message"))
-        )
+        served = pl.when("is_fallback").then(pl.lit(FALLBACK)).otherwise(pl.lit(MESSAGE))
         parts = self._found.filter(pl.col("type") == served)
         sums = parts.group_by("response").agg(pl.len().alias("parts"), pl.col(*TOKENS).sum())
         agreeing = sums.filter(pl.col("parts") > 1).join(

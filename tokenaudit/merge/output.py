@@ -1,17 +1,14 @@
 """R4: how far an output count can be trusted, and what parents were told of the last replies of subagents."""
 
 from collections.abc import Iterator
-from typing import Final
 
 import polars as pl
 
 from tokenaudit.model.terms import CUT, MAIN_AGENT, Kind, Quality
+from tokenaudit.rules.value import LARGEST_PLACEHOLDER
 from tokenaudit.store.facts import Facts
 
-__all__ = ["LARGEST_PLACEHOLDER", "judged", "repaired"]
-
-LARGEST_PLACEHOLDER: Final = 30
-"""Output counts up to this, on a line without a stop reason, are what stands there at the start (R4)."""
+__all__ = ["judged", "repaired"]
 
 
 def repaired(

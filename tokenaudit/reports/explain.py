@@ -212,7 +212,7 @@ def _transcripts(
         role = "owner" if own else _role(here)
         why = dict.fromkeys(link.value for each in here if (link := links[id(each)]))
         count = sum(len(each.lines) for each in here) + len(results)
-        first = next((each.first_time for each in here), None)
+        first = next((each.file_time for each in here), None)
         rows.append((number, role, count, "; ".join(why) or None, first, path))
     schema: dict[str, Any] = {column.name: pl.String for column in _TRANSCRIPTS}
     schema |= {"transcript": pl.Int64, "lines": pl.Int64, "first_time": pl.Datetime("us", "UTC")}

@@ -6,9 +6,9 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.ledger.verdict import Observation, Verdict
-from tokenaudit.merge import LARGEST_PLACEHOLDER
 from tokenaudit.model.terms import Kind, Quality
 from tokenaudit.reports.report import Column, Section, Unit
+from tokenaudit.rules.value import LARGEST_PLACEHOLDER
 from tokenaudit.transcripts.usage_lines import UsageLine
 
 __all__ = ["section"]

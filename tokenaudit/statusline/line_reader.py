@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import json
 
+from tokenaudit.rules.cache_writes import split
+from tokenaudit.rules.iterations import tell_more
+from tokenaudit.rules.time import micros
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +22,6 @@ __all__ = ["LineUsage", "first_time", "glance"]
 
 _LARGEST = 2**53 - 1
 _SYNTHETIC = "<synthetic>"
-_LENGTH = 24  # of 2026-03-01T12:00:00.000Z, the one form that is written
 
 
 class LineUsage:
@@ -88,7 +91,7 @@ def first_time(data: bytes) -> int | None:
     while (end := data.find(b"\n", start)) >= 0:
         if data.find(b'"timestamp"', start, end) >= 0:
             for found in _objects(data[start:end]):
-                if (time := _micros(found.get("timestamp"))) is not None:
+                if (time := micros(found.get("timestamp"))) is not None:
                     return time
         start = end + 1
     return None
@@ -166,14 +169,14 @@ def _of_line(found: dict[str, Any], *, is_progress: bool) -> Iterator[LineUsage]
     tools = usage.get("server_tool_use")
     said.searches = _count(tools.get("web_search_requests")) if isinstance(tools, dict) else 0
     said.iterations = _iterations(usage.get("iterations"))
-    said.time = _micros(found.get("timestamp"))
+    said.time = micros(found.get("timestamp"))
     yield said
 
 
 def _iterations(found: Any) -> list[tuple[str | None, str | None, tuple[int, int, int, int, int]]]:
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         return []
-    if len(found) == 1 and found[0].get("type") == "message":
+    if not tell_more([each.get("type") for each in found]):
         return []
     return [(_text(each.get("type")), _text(each.get("model")), _counts(each)) for each in found]
 
@@ -184,18 +187,16 @@ def _text(value: Any) -> str | None:
 
 def _counts(usage: dict[str, Any], *, is_strict: bool = False) -> tuple[int, int, int, int, int]:
     """Return the counts of *usage*, cache writes split (R7); where strict, two must be there."""
-    split = usage.get("cache_creation")
+    given = usage.get("cache_creation")
     short = long = 0
-    if isinstance(split, dict):
-        short = _count(split.get("ephemeral_5m_input_tokens"))
-        long = _count(split.get("ephemeral_1h_input_tokens"))
-    writes = max(_count(usage.get("cache_creation_input_tokens")), short + long)
+    if isinstance(given, dict):
+        short = _count(given.get("ephemeral_5m_input_tokens"))
+        long = _count(given.get("ephemeral_1h_input_tokens"))
     return (
         _count(usage.get("input_tokens"), is_needed=is_strict),
         _count(usage.get("output_tokens"), is_needed=is_strict),
         _count(usage.get("cache_read_input_tokens")),
-        writes - long,
-        long,
+        *split(_count(usage.get("cache_creation_input_tokens")), short, long),
     )
 
 
@@ -207,33 +208,3 @@ def _count(value: Any, *, is_needed: bool = False) -> int:
     from tokenaudit.transcripts.values import count
 
     return count(value)
-
-
-_DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
-_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-
-
-def _micros(text: Any) -> int | None:
-    """Read a time: at once in the form that is written, any other by the rules for odd ones (R8)."""
-    if isinstance(text, str) and len(text) == _LENGTH and text.isascii() and text[-1] == "Z":
-        parts = (
-            text[0:4],
-            text[5:7],
-            text[8:10],
-            text[11:13],
-            text[14:16],
-            text[17:19],
-            text[20:23],
-        )
-        if all(part.isdigit() for part in parts) and text[10] == "T":
-            year, month, day, hour, minute, second, milli = map(int, parts)
-            is_day = 2000 <= year < 2100 and 1 <= month <= 12 and day >= 1  # noqa: PLR2004
-            is_leap = year % 4 == 0
-            is_day = is_day and day <= _LENGTHS[month - 1] + (is_leap and month == 2)  # noqa: PLR2004
-            if is_day and hour < 24 and minute < 60 and second < 60:  # noqa: PLR2004
-                leaps = (year - 1969) // 4 + (is_leap and month > 2)  # noqa: PLR2004
-                days = (year - 1970) * 365 + leaps + _DAYS[month - 1] + day - 1
-                return (((days * 24 + hour) * 60 + minute) * 60 + second) * 10**6 + milli * 1000
-    from tokenaudit.transcripts.values import micros
-
-    return micros(text)

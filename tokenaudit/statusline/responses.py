@@ -8,6 +8,11 @@ from __future__ import annotations
 import json
 
 from tokenaudit.pricing.picodollars import cost
+from tokenaudit.rules.identity import key_of
+from tokenaudit.rules.iterations import APART, inferences_of
+from tokenaudit.rules.owner import claim
+from tokenaudit.rules.time import earlier
+from tokenaudit.rules.value import prompt_of, worth
 from tokenaudit.statusline.line_reader import glance
 
 TYPE_CHECKING = False
@@ -40,7 +45,7 @@ class Responses:
         for said in glance(data):
             if said.is_result:
                 fresh, output, read, short, long = said.counts
-                same = json.dumps([fresh, read, short + long])
+                same = json.dumps(prompt_of(fresh, read, short, long))
                 self._db.execute("insert into result values (?, ?, ?)", (said.agent, same, output))
             else:
                 self._add(said, place)
@@ -62,11 +67,11 @@ class Responses:
                 return
         mine = _Owner.of(said, place)
         if known is None:
-            time = _earlier(said.time, self._remove_replays(said, key))
+            time = earlier(said.time, self._remove_replays(said, key))
             self._put(key, said, place, mine, time)
             return
         owner = known.owner.or_rather(mine)
-        time = _earlier(known.time, said.time)
+        time = earlier(known.time, said.time)
         if _beats(said, known, place.path):
             self._put(key, said, place, owner, time)
         elif owner is not known.owner or time != known.time:
@@ -120,7 +125,7 @@ class Responses:
         if said.message and said.request and not said.is_sidechain:
             for other, is_sidechain in self._others(said, key):
                 if is_sidechain and (known := self._known(other)) is not None:
-                    time = _earlier(time, known.time)
+                    time = earlier(time, known.time)
                     self._remove(other)
         return time
 
@@ -139,11 +144,7 @@ class Responses:
     ) -> None:
         """Write the best line of a response in, and what of its iterations stands for itself (R6)."""
         self._remove(key)
-        served = "message"
-        if any(kind == "fallback_message" for kind, _, _ in said.iterations):
-            served = "fallback_message"
-        parts = [counts for kind, _, counts in said.iterations if kind == served]
-        sums = tuple(map(sum, zip(*parts, strict=True))) if len(parts) > 1 else ()
+        parts = inferences_of([(kind, counts) for kind, _, counts in said.iterations], said.counts)
         self._insert(
             key,
             said,
@@ -152,11 +153,11 @@ class Responses:
             said.model,
             time=time,
             counts=said.counts,
-            parts=parts if sums == said.counts else [said.counts],
+            parts=parts or [said.counts],
             searches=said.searches,
         )
         for at, (kind, model, counts) in enumerate(said.iterations):
-            if kind in {"advisor_message", "compaction"}:
+            if kind in APART:
                 self._insert(
                     key,
                     said,
@@ -227,7 +228,7 @@ class Responses:
             fresh, output, read, short, long = json.loads(text)
             told = self._db.execute(
                 "select max(output) from result where agent = ? and counts = ?",
-                (agent, json.dumps([fresh, read, short + long])),
+                (agent, json.dumps(prompt_of(fresh, read, short, long))),
             ).fetchone()[0]
             if told is not None and told > output:
                 counts = [fresh, told, read, short, long]
@@ -315,13 +316,19 @@ class _Owner:
     def or_rather(self, other: _Owner) -> _Owner:
         """Return the owner of both; of one transcript the first line is, at the earliest of its times."""
         if self.path == other.path and self.is_progress == other.is_progress:
-            time = _earlier(self.time, other.time)
+            time = earlier(self.time, other.time)
             return self if time == self.time else _Owner((*self.row()[:6], time, self.uuid))
-        return other if other._order() < self._order() else self
+        return other if other.claim() < self.claim() else self
 
-    def _order(self) -> tuple[bool, bool, float, float, str]:
-        first, time = (float("inf") if each is None else each for each in (self.first, self.time))
-        return (self.is_progress, self.is_sidechain, first, time, self.path)
+    def claim(self) -> tuple[Any, ...]:
+        """Return what decides whether it is the owner."""
+        return claim(
+            is_progress=self.is_progress,
+            is_sidechain=self.is_sidechain,
+            file_time=self.first,
+            time=self.time,
+            path=self.path,
+        )
 
 
 class _Known:
@@ -338,13 +345,6 @@ class _Known:
         self.owner = _Owner(row[5:])
 
 
-def _earlier(one: int | None, other: int | None) -> int | None:
-    """Return the earlier of two times; what has none is no time (R8)."""
-    if one is None or other is None:
-        return one if other is None else other
-    return min(one, other)
-
-
 def _speaker(said: LineUsage, place: Place) -> str:
     """Return the agent that a line is of: in a session's own transcript, perhaps a subagent."""
     if place.agent == "main" and said.is_sidechain:
@@ -354,19 +354,20 @@ def _speaker(said: LineUsage, place: Place) -> str:
 
 def _key(said: LineUsage, place: Place) -> str:
     """Return what is equal for all lines of one response (R3), as far as one line can tell."""
-    if said.message and said.request:
-        return json.dumps([said.message, said.request])
-    if said.message:
-        agent = said.agent if said.is_sidechain else place.agent
-        return json.dumps([said.message, None, place.path, agent])
-    return json.dumps([None, None, said.uuid])
+    of_line = key_of(
+        said.message,
+        said.request,
+        path=place.path,
+        agent_id=said.agent if said.is_sidechain else place.agent,
+        uuid=said.uuid,
+        line=[said.time, *said.counts],
+    )
+    return json.dumps(of_line)
 
 
 def _beats(said: LineUsage, known: _Known, path: str) -> bool:
     """Tell whether a line is worth more than the one that is known (R4)."""
+    mine, best = worth(said.counts[1], said.is_final), worth(known.said, known.is_final)
     if path == known.path:  # within a transcript the later one counts
-        if said.is_final:
-            return True
-        return not known.is_final and said.counts[1] >= known.said
-    mine = (said.is_final, 0 if said.is_final else said.counts[1], said.time or 0)
-    return mine > (known.is_final, known.said, known.said_time or 0)
+        return mine >= best
+    return (mine, said.time or 0) > (best, known.said_time or 0)

@@ -1,5 +1,6 @@
 """The only part that knows Claude Code's format: finds its transcripts and reads what they say."""
 
+from tokenaudit.rules.time import micros
 from tokenaudit.transcripts.columns import Columns, Reading
 from tokenaudit.transcripts.content import (
     DEFINED,
@@ -28,7 +29,6 @@ from tokenaudit.transcripts.prefix_digest import (
 )
 from tokenaudit.transcripts.read import Progress, extents_of, read
 from tokenaudit.transcripts.totals import ModelTotal, SessionTotal, global_totals, model_total
-from tokenaudit.transcripts.values import micros
 
 __all__ = [
     "DEFINED",

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct, field
 
 from tokenaudit.model.fields import FIELDS
+from tokenaudit.rules.iterations import tell_more
 from tokenaudit.transcripts.agents import agent_facts
 from tokenaudit.transcripts.parse import Parsed, Record
 from tokenaudit.transcripts.totals import total_rows
@@ -187,7 +188,7 @@ def _iteration_columns(places: Sequence[Place], records: Sequence[Record]) -> Co
 
 
 def _tell_more(iterations: Sequence[Iteration]) -> bool:
-    return len(iterations) > 1 or iterations[0].type != "message"
+    return tell_more([each.type for each in iterations])
 
 
 def _extent_row(parsed: Parsed) -> dict[str, Any]:

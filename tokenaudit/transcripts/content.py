@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct, field
 
 from tokenaudit.model.terms import MAIN_AGENT
-from tokenaudit.transcripts import attachments, values, wire
+from tokenaudit.rules.time import micros
+from tokenaudit.transcripts import attachments, wire
 from tokenaudit.transcripts.definitions import Definition, Definitions
 from tokenaudit.transcripts.visitor import blocks_of, lines_in, lines_of, understood
 from tokenaudit.transcripts.wire import AnyLine, Block, MessageContent
@@ -203,7 +204,7 @@ class _Reading:
         return not (self._is_main and line.is_sidechain)
 
     def _pieces(self, line: AnyLine) -> Iterator[Piece]:
-        time = values.micros(line.timestamp)
+        time = micros(line.timestamp)
         match line.type:
             case "attachment":
                 yield from self._of_attachment(line, time)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from tokenaudit.transcripts import values
+from tokenaudit.rules.time import micros
 from tokenaudit.transcripts.wire import decode_definition_line, decode_snapshot, decode_tool
 
 __all__ = ["Definition", "Definitions", "Part"]
@@ -57,13 +57,13 @@ class Definitions:
         """Take in a line of a request, or of a shape. Raises msgspec.MsgspecError where it is neither."""
         line = decode_definition_line(data)
         if line.type == "api-request" and line.id:
-            self._requests[line.id] = (line.shape_hash or "", values.micros(line.timestamp))
+            self._requests[line.id] = (line.shape_hash or "", micros(line.timestamp))
         elif line.type == "api-request-shape" and line.shape_hash and line.shape:
             texts = line.shape.system or []
             system = [texts] if isinstance(texts, str) else [each.text or "" for each in texts]
             sizes = _sizes(system, line.shape.tools or ())
             self._shapes[line.shape_hash] = sizes
-            self._first_shape = self._first_shape or (sizes, values.micros(line.timestamp))
+            self._first_shape = self._first_shape or (sizes, micros(line.timestamp))
 
     def add_snapshot(self, attachment: bytes, time: int | None) -> None:
         """Take in a snapshot; the first that holds the tools says most. Raises msgspec.MsgspecError."""

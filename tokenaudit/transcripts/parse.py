@@ -12,6 +12,8 @@ import msgspec
 from msgspec import Struct, field
 
 from tokenaudit.model.terms import MAIN_AGENT, Reject, Transcript
+from tokenaudit.rules.time import earlier_written, micros
+from tokenaudit.rules.value import worth
 from tokenaudit.transcripts import tolerant, values
 from tokenaudit.transcripts.lines import LineReader, Sort, lines_back, lines_from
 from tokenaudit.transcripts.prefix_digest import Digests, ends_alike, started
@@ -44,7 +46,6 @@ What an older version read is read again, as far as it is still on disk.
 
 _SYNTHETIC: Final = "<synthetic>"
 _ASSISTANT: Final = Sort.ASSISTANT
-_USUAL_TIME: Final = len("2026-03-02T09:00:00.000Z")
 
 
 class Extent(Struct, frozen=True):
@@ -116,8 +117,8 @@ class Record(msgspec.Struct, gc=False):
     def fold(self, line: Assistant, number: int) -> None:
         """Add a later line of the same response (R4)."""
         self.lines += 1
-        self.time = _earlier(self.time, line.timestamp)
-        if _beats(line.message, self.best.message):
+        self.time = earlier_written(self.time, line.timestamp)
+        if _worth(line.message) >= _worth(self.best.message):
             self.best = line
             self.best_line = number
 
@@ -126,25 +127,8 @@ def _record(line: Assistant, number: int, agent_id: str | None, is_progress: boo
     return Record(line, line, number, number, agent_id, is_progress, line.timestamp)
 
 
-def _earlier(one: str | None, other: str | None) -> str | None:
-    """Return the earlier of two times as they are written; one that cannot be read is later (R8)."""
-    if one is None or other is None or one == other:
-        return one or other
-    if len(one) == len(other) == _USUAL_TIME and one[-1] == other[-1] == "Z":
-        first = min(one, other)  # as texts, in a sixth of the time that reading both takes
-        if values.is_time(first):
-            return first
-    known, later = values.micros(one), values.micros(other)
-    return other if known is None or (later is not None and later < known) else one
-
-
-def _beats(later: Message, best: Message) -> bool:
-    """Tell whether a *later* line is worth more: a finished one, else the one with more output."""
-    if later.stop_reason is not None:
-        return True
-    if best.stop_reason is not None:
-        return False
-    return later.usage.output_tokens >= best.usage.output_tokens
+def _worth(message: Message) -> tuple[bool, bool, int]:
+    return worth(message.usage.output_tokens, message.stop_reason is not None)
 
 
 class Parsed(Struct):
@@ -430,7 +414,7 @@ class _Parsing:
             self.parsed.compactions.append(
                 Compaction(
                     line=number,
-                    time=values.micros(note.timestamp),
+                    time=micros(note.timestamp),
                     kind="compact" if note.subtype == "compact_boundary" else "microcompact",
                     trigger=metadata.trigger if metadata else None,
                     pre_tokens=metadata.pre_tokens if metadata else None,
@@ -476,7 +460,7 @@ class _Parsing:
     def _take_tail(self, notes: Iterable[SessionLine]) -> bool:
         """Take the last time that *notes*, the last one first, tell; say whether they tell one."""
         for note in notes:
-            if (time := values.micros(note.timestamp)) is not None:
+            if (time := micros(note.timestamp)) is not None:
                 self.parsed.last_time, self.parsed.last_uuid = time, note.uuid
                 return True
         return False
@@ -487,7 +471,7 @@ class _Parsing:
             parsed.session_id = parsed.session_id or note.session
             if note.forked_from is not None:
                 parsed.forked_from = parsed.forked_from or note.forked_from.session_id
-            if (time := values.micros(note.timestamp)) is not None:
+            if (time := micros(note.timestamp)) is not None:
                 parsed.first_time = time
                 self._take_project([note.cwd])
                 break

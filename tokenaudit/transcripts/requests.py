@@ -8,7 +8,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from tokenaudit.model.terms import RequestEvent
-from tokenaudit.transcripts import values
+from tokenaudit.rules.time import micros
 from tokenaudit.transcripts.wire import Assistant, RequestLine
 
 __all__ = ["RequestLog", "RequestMark", "reply_of"]
@@ -50,7 +50,7 @@ class RequestLog:
 
     def add(self, line: RequestLine, number: int) -> None:
         """Take in a *line* about a request."""
-        time = values.micros(line.timestamp)
+        time = micros(line.timestamp)
         if line.type == "api-request":
             self.count += 1
             model = line.params.model if line.params else None
@@ -71,12 +71,12 @@ class RequestLog:
         """Take in that *line*, of a response, names its request."""
         request = line.request_ref
         if request is not None and request not in self._answered:
-            time = values.micros(line.timestamp)
+            time = micros(line.timestamp)
             self._answered[request] = RequestMark(number, time, RequestEvent.ANSWERED, request)
 
     def synthetic(self, line: Assistant, number: int) -> None:
         """Take in a *line* that Claude Code wrote in the place of a response."""
-        time = values.micros(line.timestamp)
+        time = micros(line.timestamp)
         if cause := line.stream_cut_cause:
             self._cut(number, time, cause)
         if line.refused_message_id:

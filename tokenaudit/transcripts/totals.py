@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from tokenaudit.files import inputs
+from tokenaudit.rules.time import micros
 from tokenaudit.transcripts import tolerant, values
 from tokenaudit.transcripts.values import BadCountError
 from tokenaudit.transcripts.wire import PROJECT_KEYS, STATED_USAGE_KEYS, TOTAL_KEYS
@@ -92,7 +93,7 @@ def total_on(value: Mapping[str, Any], line: int | None = None) -> SessionTotal:
     return SessionTotal(
         line,
         values.text(value.get(TOTAL_KEYS["session_id"])),
-        values.micros(value.get(TOTAL_KEYS["start_time"])),
+        micros(value.get(TOTAL_KEYS["start_time"])),
         _duration(value.get(TOTAL_KEYS["total_duration"])),
         _cost(value.get(TOTAL_KEYS["total_cost_usd"]), TOTAL_KEYS["total_cost_usd"]),
         _models(value.get(TOTAL_KEYS["model_usage"]), TOTAL_KEYS["model_usage"]),
@@ -222,7 +223,7 @@ def _of_project(project: Mapping[str, Any], path: str) -> Iterator[SessionTotal]
         yield SessionTotal(
             None,
             session_id,
-            values.micros(project.get(PROJECT_KEYS["last_start_time"])),
+            micros(project.get(PROJECT_KEYS["last_start_time"])),
             _duration(project.get(PROJECT_KEYS["last_duration"])),
             _cost(project[PROJECT_KEYS["last_cost"]], PROJECT_KEYS["last_cost"]),
             _models(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, Final
 
+from tokenaudit.rules.time import micros
 from tokenaudit.transcripts import tolerant, values
 from tokenaudit.transcripts.columns import Columns
 from tokenaudit.transcripts.values import BadCountError
@@ -80,7 +81,7 @@ def _of_line(line: AnyLine, titles: set[str]) -> _Row | None:
     found = _found(line, titles)
     if found is None:
         return None
-    return {"uuid": line.uuid, "time": values.micros(line.timestamp), "calls": 1, **found}
+    return {"uuid": line.uuid, "time": micros(line.timestamp), "calls": 1, **found}
 
 
 def _found(line: AnyLine, titles: set[str]) -> _Row | None:

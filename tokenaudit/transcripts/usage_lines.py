@@ -10,13 +10,15 @@ from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
+from tokenaudit.rules.cache_writes import split
+from tokenaudit.rules.iterations import inferences_of
+from tokenaudit.rules.time import micros
 from tokenaudit.transcripts import tolerant
 from tokenaudit.transcripts.columns import Columns
 from tokenaudit.transcripts.results import may_state_result
 from tokenaudit.transcripts.tolerant import UnreadableError, is_cut_note
-from tokenaudit.transcripts.values import micros
 from tokenaudit.transcripts.visitor import lines_of, understood
 from tokenaudit.transcripts.wire import (
     CUT_NOTE,
@@ -271,26 +273,22 @@ def _evidence(place: Place, said: Assistant, voice: LineOrigin, agent_id: str | 
 
 
 def _counts(usage: Usage | Iteration) -> Counts:
-    split = usage.cache_creation or _NO_SPLIT
-    hour = split.ephemeral_1h_input_tokens or 0
-    both = hour + (split.ephemeral_5m_input_tokens or 0)
+    given = usage.cache_creation or _NO_SPLIT
     return Counts(
         usage.input_tokens or 0,
         usage.output_tokens or 0,
         usage.cache_read_input_tokens or 0,
-        max(usage.cache_creation_input_tokens or 0, both) - hour,
-        hour,
+        *split(
+            usage.cache_creation_input_tokens or 0,
+            given.ephemeral_5m_input_tokens or 0,
+            given.ephemeral_1h_input_tokens or 0,
+        ),
     )
 
 
-def _inferences(iterations: Collection[Iteration], whole: Counts) -> tuple[Counts, ...]:
-    kinds = {each.type for each in iterations}
-    served = "fallback_message" if "fallback_message" in kinds else "message"
-    parts = tuple(_counts(each) for each in iterations if each.type == served)
-    names = Counts.__struct_fields__
-    sums = {name: sum(getattr(part, name) for part in parts) for name in names}
-    agrees = all(sums[name] == getattr(whole, name) for name in names)
-    return parts if agrees and len(parts) > 1 else ()
+def _inferences(iterations: Iterable[Iteration], whole: Counts) -> tuple[Counts, ...]:
+    counted = [(each.type, astuple(_counts(each))) for each in iterations]
+    return tuple(Counts(*part) for part in inferences_of(counted, astuple(whole)))
 
 
 def _result(raw: bytes, agent_id: str) -> Assistant | None:

@@ -8,8 +8,8 @@ import polars as pl
 from tokenaudit.analysis.versions import up_to
 from tokenaudit.audit.check.evidence import Evidence, dollars, place_of, whole
 from tokenaudit.audit.check.finding import Finding, Severity, counted
-from tokenaudit.merge import LARGEST_PLACEHOLDER
 from tokenaudit.model.terms import CUT, MAIN_AGENT, Quality
+from tokenaudit.rules.value import LARGEST_PLACEHOLDER
 
 __all__ = ["output"]
 
