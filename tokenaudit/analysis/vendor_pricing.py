@@ -5,6 +5,9 @@ the price of 5-minute ones up to 2.1.159, models at another model's price in som
 models of other vendors, which it has no price for, at the price of one of its own.
 """
 
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -18,6 +21,7 @@ from tokenaudit.pricing.windows import facts_of
 __all__ = [
     "MISPRICED",
     "is_foreign",
+    "list_costs",
     "mispriced",
     "own_formula",
     "repriced",
@@ -60,6 +64,20 @@ _KEPT: Final = (
 def repriced(rows: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     """Return *rows* of a ledger, as far as prices need them, priced anew by *card*."""
     return price(rows.select(*(name for name in _KEPT if name in rows.columns)), card)
+
+
+def list_costs(several: Sequence[pl.DataFrame], card: RateCard) -> list[Decimal]:
+    """Return the list cost of each of *several* frames like those that `repriced` takes.
+
+    Priced all at once: that takes hardly longer than one of them.
+    """
+    kept = [name for name in _KEPT if name in several[0].columns]
+    costs = repriced(pl.concat([rows.select(kept) for rows in several]), card)["list_cost_usd"]
+    ends = accumulate(rows.height for rows in several)
+    parts = (
+        costs.slice(end - rows.height, rows.height) for rows, end in zip(several, ends, strict=True)
+    )
+    return [part.sum() or Decimal(0) for part in parts]  # type: ignore[misc]
 
 
 def with_cheap_hours(rows: pl.DataFrame, *, always: bool = False) -> pl.DataFrame:

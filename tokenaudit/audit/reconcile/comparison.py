@@ -107,13 +107,10 @@ class _Calls:
         """Yield what Claude Code's own formula makes of our tokens, against the price list."""
         if not self.claim.is_of_claude_code or self.claim.cost_usd is None:
             return
-        listed = vendor_pricing.repriced(self._compared, self.card)
-        cheap = vendor_pricing.with_cheap_hours(listed)
+        cheap = vendor_pricing.with_cheap_hours(self._compared)
         as_model = vendor_pricing.mispriced(cheap)
-        as_cheap = vendor_pricing.repriced(cheap, self.card)
-        as_theirs = vendor_pricing.repriced(as_model, self.card)
-        own = vendor_pricing.repriced(vendor_pricing.with_foreign(as_model), self.card)
-        costs = [_cost(each) for each in (listed, as_cheap, as_theirs, own)]
+        as_theirs = vendor_pricing.with_foreign(as_model)
+        costs = vendor_pricing.list_costs((self._compared, cheap, as_model, as_theirs), self.card)
         costs[3] += sum((each.stated_usd for each in self.found.residuals), Decimal(0))
         for name, change, note in (
             ("1-hour cache writes", costs[0] - costs[1], _HOURS),
@@ -161,7 +158,3 @@ _UNCOUNTED: Final = (
 )
 _EVENTLESS: Final = "They are in transcripts, but telemetry has no event of their request."
 _ZONE: Final = "Its days are those of UTC, ours those of your zone."
-
-
-def _cost(rows: pl.DataFrame) -> Decimal:
-    return rows["list_cost_usd"].sum() or Decimal(0)  # type: ignore[return-value]
