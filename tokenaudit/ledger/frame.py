@@ -14,7 +14,7 @@ import polars as pl
 from tokenaudit.ledger.sessions import agents_of, compactions_of, sessions_of, with_projects
 from tokenaudit.merge import Merged, in_order, merge
 from tokenaudit.model.fields import TOKENS, In
-from tokenaudit.model.terms import Intake, Quality, Usage
+from tokenaudit.model.terms import Intake, Kind, Quality, Usage
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import ADDED, COSTS, USD, price
 from tokenaudit.store.facts import Facts, WhenAsked
@@ -23,6 +23,7 @@ from tokenaudit.store.rows import table_of
 __all__ = [
     "CALIBRATION",
     "ESTIMATES",
+    "IS_UNBILLED",
     "MEASURES",
     "RULES",
     "SCHEMA",
@@ -175,10 +176,20 @@ def _refused(merged: Merged, card: RateCard, columns: Collection[str] | None) ->
     return _unbilled(price(merged.refused, card, columns), pl.lit(value=True))
 
 
+def _not_billed(is_refused: pl.Expr) -> pl.Expr:
+    """Tell what is not billed of what *is_refused*: that which was refused before any output."""
+    return is_refused.fill_null(value=False) & (pl.col("output_tokens") == 0)
+
+
+IS_UNBILLED: Final = _not_billed(
+    (pl.col("stop_reason") == "refusal") | (pl.col("kind") == Kind.REFUSED.value)
+)
+"""Whether a row of the ledger with all its columns, or of what was refused, is not billed."""
+
+
 def _unbilled(priced: pl.DataFrame, is_refused: pl.Expr) -> pl.DataFrame:
     """Let what was refused before any output cost nothing, and say so: it is not billed."""
-    refused = priced.select(is_refused.fill_null(value=False) & (pl.col("output_tokens") == 0))
-    is_unbilled = refused.to_series()
+    is_unbilled = priced.select(_not_billed(is_refused)).to_series()
     if not is_unbilled.any():
         return priced
     said = pl.concat_str(

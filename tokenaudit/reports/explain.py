@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.ledger.frame import TOKENS, Ledger
+from tokenaudit.ledger.frame import IS_UNBILLED, TOKENS, Ledger
 from tokenaudit.ledger.lineage import Lineage
 from tokenaudit.ledger.verdict import Observation, Verdict, judge
 from tokenaudit.model.terms import Kind, Quality
@@ -288,19 +288,22 @@ def _valid_from(ledger: Ledger, kind: Mapping[str, Any]) -> date | None:
 def _kinds(ledger: Ledger, rows: pl.DataFrame) -> pl.DataFrame:
     """Sum *rows* by all that decides their price; responses of several inferences by each of them."""
     keys = ["response_id", "request_id", "source_path", "source_line"]
-    billed = ~pl.col("price_modifiers").str.contains("unbilled_refusal").fill_null(value=False)
-    parts = ledger.inferences.join(rows.filter(billed), on=keys, how="semi", nulls_equal=True)
+    parts = ledger.inferences.join(rows.filter(~IS_UNBILLED), on=keys, how="semi", nulls_equal=True)
     whole = rows.join(parts, on=keys, how="anti", nulls_equal=True).select(parts.columns)
     sums = (*TOKENS, "web_searches")
     # where inference ran and by which tier are many words for the same price
+    limits = {rate.id: rate.long_prompt for rate in ledger.card.rates}
+    limit = pl.col("rate_id").replace_strict(limits, default=None, return_dtype=pl.Int64)
     priced = pl.concat([whole, parts]).with_columns(
+        is_unbilled=IS_UNBILLED,
+        is_long_prompt=(pl.col("prompt_tokens") > limit).fill_null(value=False),
         inference_geo=pl.when(pl.col("inference_geo") == "us").then("inference_geo"),
         service_tier=pl.when(pl.col("service_tier").is_in(["batch", "priority"])).then(
             "service_tier"
         ),
     )
     return (
-        priced.group_by(_KIND)
+        priced.group_by(*_KIND, "is_unbilled", "is_long_prompt")
         .agg(
             pl.col("time").min(),
             *(pl.col(name).cast(pl.Int128).sum() for name in sums),
@@ -312,18 +315,17 @@ def _kinds(ledger: Ledger, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _terms(ledger: Ledger, kind: Mapping[str, Any]) -> Iterator[Term]:
-    modifiers = kind["price_modifiers"] or ""
     tokens = sum(kind[name] for name in TOKENS)
     if kind["rate_id"] is None:
         yield "unpriced: all tokens", None, tokens, None, None, None
-    elif "unbilled_refusal" in modifiers:
+    elif kind["is_unbilled"]:
         yield "refused before any output: not billed", None, tokens, None, None, Decimal(0)
     else:
         yield from terms_of(
             ledger.card,
             kind,
             None,
-            is_long_prompt="long>" in modifiers,
+            is_long_prompt=kind["is_long_prompt"],
             paid_usd=kind["paid_usd"],
         )
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.ledger.frame import TOKENS, Ledger
+from tokenaudit.ledger.frame import IS_UNBILLED, TOKENS, Ledger
 from tokenaudit.model.errors import UsageError
 from tokenaudit.model.terms import Intake, Quality
 from tokenaudit.pricing.card import RateCard
@@ -227,7 +227,7 @@ def _all_terms(ledger: Ledger, row: Mapping[str, Any]) -> list[Term]:
             **_how(ledger.card, inference),
         )
     ]
-    if "unbilled_refusal" in (row["price_modifiers"] or ""):
+    if pl.DataFrame([row]).select(IS_UNBILLED).item():
         listed = sum((term[-1] or Decimal(0) for term in terms), Decimal(0))
         terms.append(("refused before any output: not billed", None, None, None, None, -listed))
     return terms
