@@ -4,14 +4,14 @@ Yields what may have changed, and never what did: who reads finds that out. It r
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 if TYPE_CHECKING:
-    from watchfiles._rust_notify import RustNotify
+    from watchfiles.main import FileChange
 
 __all__ = ["ALL", "Ending", "Watcher", "places", "rest"]
 
@@ -20,13 +20,12 @@ _Identity = tuple[int, int]
 ALL: Final = "*"
 """Stands for all transcripts: any of them may have changed."""
 
-_STEP_MS: Final = 25
-"""How long it must be quiet before changes are told, and how often the watcher looks whether it is."""
-_IDLE_STEP_MS: Final = 50
-"""The same, when nothing has changed for a while: each look is a wake-up of the processor."""
-_IDLE_S: Final = 10.0
+_STEP_MS: Final = 40
+"""How long it must be quiet before changes are yielded; each step is a wake-up of the processor."""
 _DEBOUNCE_MS: Final = 100
 """How long changes are gathered at most."""
+_TURN_MS: Final = 200
+"""How long the system is waited for at once: an end, or other work, waits no longer."""
 _RESTAT_S: Final = 30.0
 """How often all is looked at, in case the system lost an event, or one came too early."""
 _SOON_S: Final = 1.0
@@ -70,10 +69,11 @@ class Watcher:
         self.why: str | None = "because of --poll" if poll else None
         self._roots = roots
         self._must_poll = poll
-        self._native: RustNotify | None = None
+        self._native: Generator[set[FileChange], None, None] | None = None
+        self._early: set[FileChange] = set()
         self._watched: dict[str, _Identity] = {}
         self._begin()
-        self._due = self._changed_at = self._begun_at = monotonic()
+        self._due = self._begun_at = monotonic()
 
     @property
     def is_polling(self) -> bool:
@@ -87,15 +87,27 @@ class Watcher:
         self.why = _remote(watched, _mounts())
         if self.why is not None:
             return
-        from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
+        from watchfiles import watch
 
         self._watched = _identities(watched)
-        # In their order: no debugging, no polling (ours looks at less), folders with all below, and
-        # no error passed over: it would leave folders unwatched without a word.
+        # No polling: ours looks at less. No error is passed over: it would leave folders unwatched.
+        native = watch(
+            *watched,
+            watch_filter=None,
+            debounce=_DEBOUNCE_MS,
+            step=_STEP_MS,
+            rust_timeout=_TURN_MS,
+            yield_on_timeout=True,
+            debug=False,
+            force_polling=False,
+            ignore_permission_denied=False,
+        )
         try:
-            self._native = RustNotify([*watched], False, False, 0, True, False)
-        except (OSError, WatchfilesRustInternalError) as error:
+            self._early = next(native)  # only now are the folders watched
+        except (OSError, RuntimeError) as error:
             self.why = _unavailable(error)
+        else:
+            self._native = native
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -144,21 +156,16 @@ class Watcher:
         if self._native is None:
             rest(seconds, ending)
             return frozenset()
-        milliseconds = max(int(seconds * 1000), 1)
-        from watchfiles._rust_notify import WatchfilesRustInternalError
-
-        is_idle = monotonic() - self._changed_at > _IDLE_S
-        step = _IDLE_STEP_MS if is_idle else _STEP_MS
+        found, self._early = self._early, set()
+        until = monotonic() + seconds
         try:
-            found = self._native.watch(_DEBOUNCE_MS, step, milliseconds, ending)
-        except (OSError, WatchfilesRustInternalError) as error:  # a new folder was one too many
+            while not found and not ending.is_set() and monotonic() < until:
+                found = next(self._native)
+        except (OSError, RuntimeError) as error:  # a new folder was one too many
             self.close()
             self.why = _unavailable(error)
             return frozenset({ALL})
-        if isinstance(found, set):
-            self._changed_at = monotonic()
-            return frozenset(path for _, path in found)
-        return frozenset()
+        return frozenset(path for _, path in found)
 
 
 def _identities(paths: Iterable[str]) -> dict[str, _Identity]:
