@@ -104,18 +104,31 @@ _NO_CLAIMS: Final = (
 def _joined(bridges: Sequence[Bridge]) -> Bridge:
     """Return the sum of *bridges*: steps of one name, cause and basis are one; the unexplained stays last.
 
+    What is unexplained where theirs is less stands apart: it must not make up for what they have more.
     Tokens are told where all tell them.
     """
     theirs, ours = (
         reduce(add, (getattr(bridge, name) for bridge in bridges)) for name in ("theirs", "ours")
     )
     steps: dict[tuple[str, Cause, Basis], Step] = {}
-    for step in (step for bridge in bridges for step in bridge.steps[:-1]):
+    for step in (step for bridge in bridges for step in _unmixed(bridge)):
         key = step.name, step.cause, step.basis
         known = steps.get(key)
         steps[key] = step if known is None else replace(known, change=known.change + step.change)
     claim = Claim(ClaimKind.COST_STATE, "Claude Code", (), is_of_claude_code=True)
     return bridged(claim, theirs, list(steps.values()), ours)
+
+
+def _unmixed(bridge: Bridge) -> Iterator[Step]:
+    """Yield the steps of *bridge* but its rest, unless ours is more by it."""
+    *steps, rest = bridge.steps
+    yield from steps
+    if (rest.change.cost_usd or 0) > 0:
+        yield replace(rest, name=_LESS, note=_LESS_NOTE)
+
+
+_LESS: Final = "unexplained, where theirs is less"
+_LESS_NOTE: Final = "What no step explains, of sessions of which ours holds more than they state."
 
 
 def bridge_section(bridges: Sequence[Bridge], *, name: str, title: str) -> Section:

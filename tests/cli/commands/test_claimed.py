@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from stories import FIXTURES
-from transcripts_builder import SESSION, reply, session_file, write
+from transcripts_builder import MODEL, OTHER, SESSION, cost_state, reply, session_file, write
 
 from tokenaudit import load
 from tokenaudit.__main__ import main
@@ -96,6 +96,21 @@ def test_reconcile_alone_bridges_all_that_has_a_claim(capfd: pytest.CaptureFixtu
     assert by_cause["lost output"] == Decimal("-0.014925")
     assert by_cause["unrecorded calls"] == Decimal("-0.0305")
     assert 8 == len(claims["rows"])
+
+
+def test_more_here_does_not_make_up_for_less_there(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Of one session $1 is stated, $0.99745 more than is counted; of another $0.00105, $0.0015 less."""
+    write(session_file(tmp_path), reply(), cost_state({MODEL: (10, 100, 0, 0, 1.0)}))
+    other = {**reply("msg_2", "req_2", at=60), "sessionId": OTHER}
+    state = cost_state({MODEL: (10, 100, 0, 0, 0.00105)}, session=OTHER)
+    write(session_file(tmp_path, OTHER), other, state)
+    steps = {row["step"]: row for row in document(capfd, "reconcile", root=tmp_path)["rows"]}
+
+    assert "0.0015" == steps["unexplained, where theirs is less"]["cost_usd"]
+    assert "-0.99745" == steps["unexplained"]["cost_usd"]
+    assert "0.0051" == steps["ours"]["cost_usd"]
 
 
 def test_the_overview_says_what_claude_code_says(capfd: pytest.CaptureFixture[str]) -> None:
