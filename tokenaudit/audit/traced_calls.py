@@ -4,19 +4,20 @@ What is said here is inferred from the shape of such calls, measured on sessions
 Claude Code itself had stated; it is never added to the ledger.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import polars as pl
 
+from tokenaudit.analysis.vendor_pricing import is_foreign
 from tokenaudit.analysis.versions import up_to
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.pricing.cost import USD, price
+from tokenaudit.pricing.models import is_on_cloud
+from tokenaudit.pricing.windows import facts_of
 
-__all__ = ["FLOORS", "HAIKU", "unrecorded"]
-
-HAIKU: Final = "claude-haiku-4-5"
-"""The small model that Claude Code asks on the side."""
+__all__ = ["FLOORS", "unrecorded"]
 
 FLOORS: Final[Mapping[str, Mapping[str, int]]] = {
     "title": {"input_tokens": 340, "output_tokens": 11},
@@ -30,7 +31,20 @@ FLOORS: Final[Mapping[str, Mapping[str, int]]] = {
 Searches and fetches read what they find, thousands of tokens as a rule; nothing bounds it from below.
 """
 
-_OF_HAIKU: Final = ("title", "web_search", "web_fetch")
+_OF_SMALL_MODEL: Final = ("title", "web_fetch")
+"""Asked of the small model; through a gateway, and for all else, it is the model at work."""
+_SMALL_MODELS: Final = (
+    (datetime(2026, 10, 7, tzinfo=UTC), "claude-haiku-5-5"),
+    (datetime(2025, 10, 15, tzinfo=UTC), "claude-haiku-4-5"),
+)
+_FIRST_SMALL_MODEL: Final = "claude-3-5-haiku"
+"""The small models that Claude Code asks on the side, by the day from which each is the newest."""
+_HEADLESS: Final = "sdk"
+"""How the entry point of `claude -p` and of the SDKs begins."""
+_COMPACTION_PROMPT: Final = {True: 6_361, False: 6_912}
+"""Characters of what asks for a summary: headless, and in a terminal."""
+_CHARACTERS: Final = {"old": 6, "new": 4}
+"""Characters of such a prompt to one token, at most, by tokenizer."""
 _LAST_REWRITING: Final = (2, 1, 41)
 """Up to this version a compaction wrote its whole context to the cache anew; later ones read it."""
 _COUNTS: Final = (
@@ -78,20 +92,52 @@ def _compactions(evidence: Evidence) -> pl.DataFrame:
 
 
 def _asked(calls: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
-    """Add the model and the version that were at work in the session just before each call."""
-    at_work = (
-        evidence.rows.filter(pl.col("time").is_not_null() & (pl.col("agent_id") == "main"))
-        .select("session_id", "time", "version", asked="model")
-        .sort("time")
-    )
+    """Add the model that was asked, and how: by what was at work in the session just before each call.
+
+    A call without a time was made when its session began.
+    """
+    main = evidence.rows.filter(pl.col("time").is_not_null() & (pl.col("agent_id") == "main"))
+    began = main.group_by("session_id").agg(began=pl.col("time").min())
+    names = ("session_id", "version", "entrypoint", "request_id")
+    at_work = main.select(*names, asked="model", asked_at="time").sort("asked_at")
+    models = at_work["asked"].drop_nulls().unique().to_list()
     return (
-        calls.sort("time", nulls_last=True)
-        .join_asof(at_work, on="time", by="session_id", check_sortedness=False)
+        calls.join(began, on="session_id", how="left")
+        .with_columns(asked_at=pl.coalesce("time", "began"))
+        .sort("asked_at", nulls_last=True)
+        .join_asof(at_work, on="asked_at", by="session_id", check_sortedness=False)
         .with_columns(
-            model=pl.when(pl.col("kind").is_in(_OF_HAIKU)).then(pl.lit(HAIKU)).otherwise("asked"),
+            model=_model([each for each in models if is_foreign(each) or is_on_cloud(each)]),
             is_rewriting=up_to(pl.col("version"), _LAST_REWRITING),
+            instruction=_instruction(models),
         )
     )
+
+
+def _model(at_gateways: Sequence[str]) -> pl.Expr:
+    """Return the model that was asked: the small one, or that at work, as for all through a gateway."""
+    small = pl.lit(_FIRST_SMALL_MODEL)
+    for day, name in reversed(_SMALL_MODELS):
+        small = pl.when(pl.col("asked_at") >= day).then(pl.lit(name)).otherwise(small)
+    is_at_gateway = pl.col("asked").is_in(list(at_gateways)) | pl.col("request_id").is_null()
+    is_small = pl.col("kind").is_in(_OF_SMALL_MODEL) & (
+        ~is_at_gateway | pl.col("asked").is_null()
+    ).fill_null(value=True)
+    return pl.when(is_small).then(small).otherwise("asked")
+
+
+def _instruction(models: Sequence[str]) -> pl.Expr:
+    """Return the least tokens of what asks for a summary, beside the context; 0 for other calls."""
+    is_headless = pl.col("entrypoint").str.starts_with(_HEADLESS).fill_null(value=True)
+    characters = (
+        pl.when(is_headless).then(_COMPACTION_PROMPT[True]).otherwise(_COMPACTION_PROMPT[False])
+    )
+    each = {model: _CHARACTERS[facts.tokenizer] for model in models if (facts := facts_of(model))}
+    to_one = pl.col("asked").replace_strict(
+        each, default=max(_CHARACTERS.values()), return_dtype=pl.Int64
+    )
+    is_compaction = pl.col("kind") == "compaction"
+    return pl.when(is_compaction).then(characters // to_one).otherwise(0)
 
 
 def _sized(calls: pl.DataFrame) -> pl.DataFrame:
@@ -100,8 +146,10 @@ def _sized(calls: pl.DataFrame) -> pl.DataFrame:
         return pl.col("kind").replace_strict(each, return_dtype=pl.Int64) * pl.col("calls")
 
     rewrites = pl.col("is_rewriting").fill_null(value=False)
+    # of a context that is written anew the instruction is a part
+    instruction = pl.when(rewrites).then(0).otherwise("instruction")
     return calls.with_columns(
-        input_tokens=floor("input_tokens"),
+        input_tokens=floor("input_tokens") + instruction,
         output_tokens=floor("output_tokens"),
         cache_read_tokens=pl.when(~rewrites).then("context").otherwise(0),
         cache_write_5m_tokens=pl.when(rewrites).then("context").otherwise(0),
@@ -113,10 +161,12 @@ def _sized(calls: pl.DataFrame) -> pl.DataFrame:
 def _priced(calls: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
     plain: dict[str, Any] = dict.fromkeys(("speed", "inference_geo", "service_tier"))
     asked = calls.with_columns(
-        pl.lit(value, pl.String).alias(name) for name, value in plain.items()
+        *(pl.lit(value, pl.String).alias(name) for name, value in plain.items()),
+        told="time",
+        time="asked_at",
     )
     return price(asked, evidence.ledger.card).select(
-        *("kind", "session_id", "path", "line", "time", "calls", "model"),
+        *("kind", "session_id", "path", "line", pl.col("told").alias("time"), "calls", "model"),
         *_COUNTS,
         "total_tokens",
         "web_searches",

@@ -273,8 +273,9 @@ def test_calls_that_leave_no_usage(tmp_path: Path) -> None:
     """The least of each: 340 + 11 tokens a title, 94 + 100 a recap, a cent a search, the context.
 
     A compaction of 2.1.200 reads its context: 100,000 tokens of Opus 4.6 at $0.50 per million are
-    $0.05. A title of Haiku 4.5: 340 x $1 + 11 x $5 per million are $0.000395. A recap: 94 x $5 +
-    100 x $25 per million are $0.00297. Three searches cost three cents.
+    $0.05; its instruction of 6,361 characters is 1,060 tokens at least, at $5 $0.0053. A title of
+    Haiku 4.5: 340 x $1 + 11 x $5 per million are $0.000395. A recap: 94 x $5 + 100 x $25 per million
+    are $0.00297. Three searches cost three cents.
     """
     title = {"type": "ai-title", "aiTitle": "Tests", "sessionId": SESSION}
     recap = prompt("", at=5) | {"type": "system", "subtype": "away_summary"}
@@ -296,7 +297,7 @@ def test_calls_that_leave_no_usage(tmp_path: Path) -> None:
         "unrecorded_title": (1, 351, Decimal("0.000395")),
         "unrecorded_web_search": (3, None, Decimal("0.03")),
         "unrecorded_web_fetch": (1, None, None),
-        "unrecorded_compaction": (1, 100_000, Decimal("0.05")),
+        "unrecorded_compaction": (1, 101_060, Decimal("0.0553")),
         "unrecorded_recap": (1, 194, Decimal("0.00297")),
     }
     assert (f"{SESSION}.jsonl", 7) == at(every["unrecorded_compaction"])

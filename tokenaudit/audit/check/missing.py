@@ -19,8 +19,8 @@ _LONG_GAP: Final = timedelta(days=14)
 _CALLS: Final = {
     "compaction": (Severity.WARNING, "compaction", "sent the whole context once more"),
     "web_search": (Severity.WARNING, "web search", "run on the side, with a fee each"),
-    "web_fetch": (Severity.INFO, "web page", "summed up by a small model"),
-    "title": (Severity.INFO, "title", "made by a small model"),
+    "web_fetch": (Severity.INFO, "web page", "summed up on the side"),
+    "title": (Severity.INFO, "title", "made on the side"),
     "recap": (Severity.INFO, "recap", "made while you were away"),
 }
 
