@@ -21,7 +21,6 @@ __all__ = [
     "Sort",
     "lines_back",
     "lines_from",
-    "lines_with",
 ]
 
 BLOCK: Final = 1 << 18
@@ -293,18 +292,6 @@ def lines_back(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
         else:
             rest = data if len(data) <= LONGEST_LINE else b""
         end, size = at, min(2 * size, _LARGEST_LOOK)
-
-
-def lines_with(file: BinaryIO, needle: bytes) -> Iterator[bytes]:
-    """Yield the lines of *file* that hold *needle*; none that is too long to be read."""
-    for data, start, end in _whole_lines(iter(lambda: file.read(BLOCK), b"")):
-        if data is None:
-            continue
-        after = start
-        while (at := data.find(needle, after, end)) >= 0:
-            begin = data.rfind(b"\n", after, at) + 1 or after
-            after = data.find(b"\n", at, end) + 1 or end
-            yield data[begin:after]
 
 
 def _whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes | None, int, int]]:
