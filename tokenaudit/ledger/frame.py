@@ -140,7 +140,9 @@ def build(facts: Facts, card: RateCard, columns: Collection[str] | None = None) 
         ),
         agents=agents,
         compactions=cache(partial(compactions_of, facts.compactions, transcripts)),
-        rejects=facts.rejects.sort("path", "line", nulls_last=False),
+        rejects=facts.rejects.select("path", "line", "reason").sort(
+            "path", "line", nulls_last=False
+        ),
         uncounted=cache(lambda: facts.uncounted.sort("path", "line")),
         intake=_intake(facts, merged, frame),
         pricing=card.basis,

@@ -47,8 +47,10 @@ class RequestEvent(StrEnum):
     """It was sent."""
     ANSWERED = "answered"
     """Lines of a response name it."""
-    RETRIED = "retried"
-    """It failed, and another is sent in its place; `detail` is the status, or what befell the connection."""
+    FAILED = "failed"
+    """The API answered with an error, whose status is `detail`, and another is sent in its place."""
+    DROPPED = "dropped"
+    """Its connection broke, as `detail` says, and another is sent in its place."""
     REFUSED = "refused"
     """The model refused it."""
     FALLBACK = "fallback"
@@ -96,6 +98,8 @@ class Reject(Struct, frozen=True):
     line: int | None
     """Line number from 1; None when the whole file or folder could not be read."""
     reason: str
+    kind: str | None = None
+    """The reason without the place within the line, where it names one: what such rejects have in common."""
 
 
 class Intake(Struct, frozen=True):

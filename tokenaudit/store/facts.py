@@ -380,5 +380,7 @@ def _stated(totals: Sequence[SessionTotal]) -> pl.DataFrame:
 
 
 def _rejects(unreadable: Sequence[Reject]) -> pl.DataFrame:
-    rows = [(written(reject.path), reject.line, reject.reason) for reject in unreadable]
+    rows = [
+        (written(reject.path), reject.line, reject.reason, reject.kind) for reject in unreadable
+    ]
     return pl.DataFrame(rows, REJECTS, orient="row")

@@ -110,7 +110,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "pre_tokens": pl.Int64,
         "post_tokens": pl.Int64,
     },
-    "rejects": {**_PART, "line": pl.Int64, "reason": _TEXT},
+    "rejects": {**_PART, "line": pl.Int64, "reason": _TEXT, "kind": _TEXT},
     "results": {
         **_PART,
         "agent_id": _TEXT,

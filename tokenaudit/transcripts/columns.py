@@ -63,7 +63,13 @@ class Reading(Struct):
             compactions=_of_each(parsed, lambda one: one.compactions),
             rejects=_columns(
                 [
-                    {"extent": at, "path": one.path, "line": one.line, "reason": one.reason}
+                    {
+                        "extent": at,
+                        "path": one.path,
+                        "line": one.line,
+                        "reason": one.reason,
+                        "kind": one.kind,
+                    }
                     for at, each in enumerate(parsed)
                     for one in each.rejects
                 ]

@@ -19,7 +19,7 @@ from tokenaudit.transcripts.lines import LineReader, Sort, lines_back, lines_fro
 from tokenaudit.transcripts.prefix_digest import Digests, ends_alike, started
 from tokenaudit.transcripts.requests import RequestLog, RequestMark, reply_of
 from tokenaudit.transcripts.results import AgentResult, result_of, results_on
-from tokenaudit.transcripts.tolerant import UnreadableError
+from tokenaudit.transcripts.tolerant import Unread, UnreadableError
 from tokenaudit.transcripts.totals import COST_STATE, SessionTotal, total_on
 from tokenaudit.transcripts.values import BadCountError
 from tokenaudit.transcripts.wire import (
@@ -314,14 +314,18 @@ class _Parsing:
             self.reject(number, "longer than 64 MiB")
             return
         found, error = tolerant.objects(data)
-        reasons = [reason for value in found if (reason := self._add_object(value, number))]
+        unread = [Unread(reason) for value in found if (reason := self._add_object(value, number))]
         if sort is Sort.TAIL:
             self.parsed.incomplete = error is not None
             self.parsed.is_settled = not found  # it may go on, though it has been read
         elif error is not None:
-            reasons.append(error)
-        if reasons:
-            self.reject(number, "; ".join(dict.fromkeys(reasons)))
+            unread.append(error)
+        if unread:
+            reason, kind = (
+                "; ".join(dict.fromkeys(words))
+                for words in ([one.reason for one in unread], [one.kind for one in unread])
+            )
+            self.reject(number, reason, kind)
 
     def _add_object(self, value: dict[str, Any], number: int) -> str | None:
         """Take in an object of a line; return why that cannot be done, where it cannot."""
@@ -430,9 +434,9 @@ class _Parsing:
             return f"{COST_STATE}: {error}"
         return None
 
-    def reject(self, number: int | None, reason: str) -> None:
+    def reject(self, number: int | None, reason: str, kind: str | None = None) -> None:
         """Count a line, or the whole file, that could not be read."""
-        self.parsed.rejects.append(Reject(self.parsed.transcript.path, number, reason))
+        self.parsed.rejects.append(Reject(self.parsed.transcript.path, number, reason, kind))
 
     def take_ends(self, file: BinaryIO, reader: LineReader) -> None:
         """Take the facts that the first and the last lines of *file* tell, and what others add to them.

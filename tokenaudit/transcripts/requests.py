@@ -60,8 +60,7 @@ class RequestLog:
         elif line.type == "user" and line.refused_message_id:
             self._events.append(RequestMark(number, time, RequestEvent.REFUSED))
         elif line.type == "system" and line.subtype == "api_error":
-            detail = _failure(line)
-            self._events.append(RequestMark(number, time, RequestEvent.RETRIED, detail=detail))
+            self._events.append(_failure(line, number, time))
         elif line.type == "system" and line.subtype == "model_fallback":
             model, detail = line.original_model, line.trigger
             mark = RequestMark(number, time, RequestEvent.FALLBACK, model=model, detail=detail)
@@ -105,11 +104,10 @@ def _when(mark: RequestMark) -> tuple[int, int]:
     return mark.time or 0, mark.line
 
 
-def _failure(line: RequestLine) -> str | None:
-    """Return the status of a request that failed, else what befell its connection."""
+def _failure(line: RequestLine, number: int, time: int | None) -> RequestMark:
+    """Return what a line says of a request that failed: the status of the answer, else of the connection."""
     error = line.error
-    if error is None:
-        return None
-    if error.status is not None:
-        return str(error.status)
-    return error.connection.code if error.connection else None
+    if error is not None and error.status is not None:
+        return RequestMark(number, time, RequestEvent.FAILED, detail=str(error.status))
+    code = error.connection.code if error is not None and error.connection else None
+    return RequestMark(number, time, RequestEvent.DROPPED, detail=code)

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from msgspec.structs import fields
 
@@ -36,7 +36,7 @@ from tokenaudit.transcripts.wire import (
     Usage,
 )
 
-__all__ = ["UnreadableError", "has_usage", "is_cut_note", "note", "objects", "understand"]
+__all__ = ["Unread", "UnreadableError", "has_usage", "is_cut_note", "note", "objects", "understand"]
 
 Object = dict[str, Any]
 _KEYS: Final = LINE_KEYS
@@ -59,7 +59,20 @@ class UnreadableError(ValueError):
     """An object whose usage cannot be understood; its text is the reject's reason."""
 
 
-def objects(line: bytes) -> tuple[list[Object], str | None]:
+class Unread(NamedTuple):
+    """Why something on a line is no object that can be read."""
+
+    kind: str
+    character: int | None = None
+    """Where in the line, from 1."""
+
+    @property
+    def reason(self) -> str:
+        """The whole reason in words."""
+        return self.kind if self.character is None else f"{self.kind} at character {self.character}"
+
+
+def objects(line: bytes) -> tuple[list[Object], Unread | None]:
     """Return the objects on *line* as far as they can be read, and why the rest cannot.
 
     NUL bytes are a hole, as a crash of a file system leaves it or a copy that is not done: what stood
@@ -73,10 +86,10 @@ def objects(line: bytes) -> tuple[list[Object], str | None]:
     for piece in others:
         more, error = _objects(piece)
         found += [] if error else more
-    return found, _HOLE
+    return found, Unread(_HOLE)
 
 
-def _objects(content: str) -> tuple[list[Object], str | None]:
+def _objects(content: str) -> tuple[list[Object], Unread | None]:
     found: list[Object] = []
     at = 0
     while at < len(content):
@@ -86,11 +99,11 @@ def _objects(content: str) -> tuple[list[Object], str | None]:
         try:
             value, at = _scan(content, at)
         except RecursionError:
-            return found, "nested too deeply"
+            return found, Unread("nested too deeply")
         except json.JSONDecodeError as error:
-            return found, f"not JSON: {error.msg} at character {error.pos + 1}"
+            return found, Unread(f"not JSON: {error.msg}", error.pos + 1)
         if not isinstance(value, dict):
-            return found, "not an object"
+            return found, Unread("not an object")
         found.append(value)
     return found, None
 

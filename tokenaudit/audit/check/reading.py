@@ -48,10 +48,9 @@ def _identity(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _rejects(evidence: Evidence) -> Iterator[Finding]:
-    # the place within a line is no reason of its own
-    reason = pl.col("reason").str.replace(r" at character \d+$", "")
     groups = (
-        evidence.ledger.rejects.group_by(reason.alias("why"), maintain_order=True)
+        evidence.facts.rejects.sort("path", "line", nulls_last=False)
+        .group_by(pl.coalesce("kind", "reason").alias("why"), maintain_order=True)
         .agg(pl.len(), pl.col("path", "line").first())
         .sort("len", "why", descending=[True, False])
     )

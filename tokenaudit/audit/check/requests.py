@@ -15,10 +15,7 @@ from tokenaudit.model.terms import RequestEvent
 
 __all__ = ["requests", "unanswered"]
 
-_FAILED: Final = "failed"
-_DROPPED: Final = "dropped"
 _UNKNOWN: Final = "unknown"
-_STATUS: Final = r"^[1-5]\d\d$"
 
 
 class _Reason(NamedTuple):
@@ -35,7 +32,7 @@ _REASONS: Final = {
         "nothing says why: it was killed or interrupted, or is being answered",
         "What the API had begun to answer is billed and in no total: see `tokenaudit reconcile`.",
     ),
-    _DROPPED: _Reason(
+    RequestEvent.DROPPED: _Reason(
         Severity.WARNING,
         "the connection broke before a line was written, and another was sent in its place",
         "What the API had begun to answer is billed and in no total: see `tokenaudit reconcile`.",
@@ -50,7 +47,7 @@ _REASONS: Final = {
         "another model was asked instead",
         "Nothing: what the API turns down is not billed.",
     ),
-    _FAILED: _Reason(
+    RequestEvent.FAILED: _Reason(
         Severity.INFO,
         "the API answered with an error, and another was sent in its place",
         "Nothing: what the API turns down is not billed.",
@@ -109,23 +106,15 @@ def unanswered(marks: pl.DataFrame) -> pl.DataFrame:
         .join(answered, on="id", how="anti", maintain_order="left")
         .select("path", "line", "time", "model", "id")
         .join(reasons.select("id", "event", "detail"), on="id", how="left", maintain_order="left")
-        .select("path", "line", "time", "model", "detail", reason=_reason())
+        .select(
+            "path", "line", "time", "model", "detail", reason=pl.col("event").fill_null(_UNKNOWN)
+        )
     )
 
 
-_TELLING: Final = (RequestEvent.RETRIED, RequestEvent.REFUSED, RequestEvent.FALLBACK)
-
-
-def _reason() -> pl.Expr:
-    """Return what the event that comes next, and its detail, say of a request."""
-    event = pl.col("event")
-    is_status = pl.col("detail").str.contains(_STATUS).fill_null(value=False)
-    return (
-        pl.when(event.is_null())
-        .then(pl.lit(_UNKNOWN))
-        .when(event != RequestEvent.RETRIED.value)
-        .then(event)
-        .when(is_status)
-        .then(pl.lit(_FAILED))
-        .otherwise(pl.lit(_DROPPED))
-    )
+_TELLING: Final = (
+    RequestEvent.FAILED,
+    RequestEvent.DROPPED,
+    RequestEvent.REFUSED,
+    RequestEvent.FALLBACK,
+)
