@@ -15,10 +15,12 @@ COUNTS: Final = ("input_tokens", "output_tokens")
 OPTIONAL_COUNTS: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 OF_INTEREST: Final = re.compile(
-    rb'\{(?:[^{]*"type":"(?:assistant|custom-title|ai-title|summary|cost-state|api-request)"'
+    rb'\{(?:(?:(?!"type":")[^{])*'
+    rb'"type":"(?:assistant|custom-title|ai-title|summary|cost-state|api-request)"'
     rb'|(?![^{]*"type":"user","message":\{)[^{]*"message":\{)'
 )
-"""How lines begin that are looked at whatever else they hold, and so are rejects if they are torn."""
+"""How lines begin, by their first type, that are looked at whatever else they hold, and so are rejects if
+they are torn."""
 COMPACTION: Final = re.compile(rb'\{[^{]*"type":"system"[^{]*')
 PROGRESS: Final = re.compile(
     rb'\{(?![^{]*type":"progress","data":\{(?:"type":"(?:hook|bash)|"message":\{"type":"user"))'
@@ -53,7 +55,7 @@ def reckon(data: bytes) -> Reckoning:
             continue
         found.lines += 1
         is_last = number == len(lines)
-        objects, is_whole = read(line)
+        objects, is_whole = read(line if is_last else line.strip(BLANK))
         is_lost = not is_whole and not is_last and may_lose(line)
         for value in objects:
             is_lost |= not take(found, value)

@@ -250,6 +250,8 @@ FILES = settings(
     st.sampled_from([PLAIN, WITH_RESULTS]),
 )
 @example([compact(prompt()), compact(reply()), compact(prompt())], b"\n", (40, 900), PLAIN)
+@example([b'{"type":"text","text":""}]},"type":"assistant","uuid":"a"}'], b"\n", (0, 1), PLAIN)
+@example([b"\x0b" + compact(reply()), compact(prompt())], b"", (0, 1), PLAIN)
 def test_reading_finds_what_an_independent_reckoning_finds(
     tmp_path: Path, content: list[bytes], end: bytes, hole: tuple[int, int], extent: Extent
 ) -> None:
