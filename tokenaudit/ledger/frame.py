@@ -17,6 +17,7 @@ from tokenaudit.model.fields import TOKENS, In
 from tokenaudit.model.terms import Intake, Kind, Quality, Usage
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import ADDED, COSTS, USD, price
+from tokenaudit.pricing.rates import UNBILLED
 from tokenaudit.store.facts import Facts, WhenAsked
 from tokenaudit.store.rows import table_of
 
@@ -194,9 +195,7 @@ def _unbilled(priced: pl.DataFrame, is_refused: pl.Expr) -> pl.DataFrame:
     is_unbilled = priced.select(_not_billed(is_refused)).to_series()
     if not is_unbilled.any():
         return priced
-    said = pl.concat_str(
-        pl.lit("unbilled_refusal"), "price_modifiers", separator=" ", ignore_nulls=True
-    )
+    said = pl.concat_str(pl.lit(UNBILLED), "price_modifiers", separator=" ", ignore_nulls=True)
     values = {**{name: pl.lit(0, USD) for name in _SUMMED}, "price_modifiers": said}
     return priced.with_columns(
         pl.when(is_unbilled).then(value).otherwise(name).alias(name)

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from tokenaudit.model.errors import ConfigError
 from tokenaudit.pricing.models import ModelName, normalise
-from tokenaudit.pricing.rates import ALWAYS, MILLION, ONE, Origin, Prices, Rate, Tariff
+from tokenaudit.pricing.rates import ALWAYS, MILLION, ONE, Modifier, Origin, Prices, Rate, Tariff
 from tokenaudit.pricing.user_rates import Discount, UserRates
 
 __all__ = ["Prices", "Rate", "RateCard", "Tariff", "shipped_card"]
@@ -240,19 +240,19 @@ class RateCard:
             rate=rate,
             prices=rate.prices.times(factor),
             long_prices=rate.long_prices.times(factor) if rate.long_prices else None,
-            modifiers=(*self._notable(rate, discount), *reasons, *doubts),
+            modifiers=(*self._notable(rate, discount), *reasons, *map(Modifier, doubts)),
             discount=discount,
         )
 
-    def _notable(self, rate: Rate, discount: Decimal) -> Iterator[str]:
+    def _notable(self, rate: Rate, discount: Decimal) -> Iterator[Modifier]:
         if self._as_model:
-            yield f"as:{rate.model}"
+            yield Modifier("as:", rate.model)
         if rate.speed == "fast":
-            yield "fast"
+            yield Modifier("fast")
         if not rate.prices.output:
-            yield "free"
+            yield Modifier("free")
         if discount != ONE:
-            yield f"discount{discount.normalize():f}"
+            yield Modifier("discount", f"{discount.normalize():f}")
 
     def _name(self, model: str) -> ModelName:
         aliases = self._user_rates.aliases if self._user_rates else {}
@@ -298,25 +298,26 @@ class RateCard:
 
     def _factor(
         self, rate: Rate, name: ModelName, geo: str | None, tier: str | None
-    ) -> tuple[Decimal, tuple[str, ...]]:
-        factor, reasons = ONE, []
+    ) -> tuple[Decimal, tuple[Modifier, ...]]:
+        factor = ONE
+        reasons: list[Modifier] = []
         header = self._header
         vertex_region = self._user_rates.vertex_region if self._user_rates else None
         has_premium = self._has_premium(rate)
         if has_premium and name.is_region_unknown and vertex_region is None:
-            reasons.append("region_unknown")
+            reasons.append(Modifier("region_unknown"))
         is_regional = name.is_regional or (name.is_region_unknown and vertex_region == "regional")
         if has_premium and is_regional:
             factor *= header.regional_multiplier
-            reasons.append(f"regional{header.regional_multiplier}")
+            reasons.append(Modifier("regional", header.regional_multiplier))
         elif geo == "us" and rate.us_multiplier != ONE:
             factor *= rate.us_multiplier
-            reasons.append(f"us{rate.us_multiplier}")
+            reasons.append(Modifier("us", rate.us_multiplier))
         if tier == "batch":
             factor *= header.batch_multiplier
-            reasons.append(f"batch{header.batch_multiplier}")
+            reasons.append(Modifier("batch", header.batch_multiplier))
         elif tier == "priority":
-            reasons.append("service_tier_priority")
+            reasons.append(Modifier("service_tier_priority"))
         return factor, tuple(reasons)
 
     def _has_premium(self, rate: Rate) -> bool:

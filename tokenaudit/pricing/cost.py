@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.pricing.card import RateCard
-from tokenaudit.pricing.rates import CLASSES, ONE, Prices, Tariff
+from tokenaudit.pricing.rates import CLASSES, LONG, ONE, Prices, Tariff
 
 __all__ = [
     "ADDED",
@@ -224,7 +224,7 @@ def _tariffs(kinds: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     rows = [(*kind, *_tariff_row(card.tariff(*kind))) for kind in kinds.select(_KIND).iter_rows()]
     tariffs = pl.DataFrame(rows, schema=_TARIFF_SCHEMA, orient="row")
     long = pl.concat_str(
-        pl.format("long>{}", "long_prompt"),
+        pl.format(f"{LONG}{{}}", "long_prompt"),
         pl.col("price_modifiers").replace("", None),
         separator=" ",
         ignore_nulls=True,

@@ -6,11 +6,23 @@ Prices are exact decimals in US dollars per token.
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from msgspec import Struct
 
-__all__ = ["ALWAYS", "CLASSES", "MILLION", "ONE", "Origin", "Prices", "Rate", "Tariff"]
+__all__ = [
+    "ALWAYS",
+    "CLASSES",
+    "LONG",
+    "MILLION",
+    "ONE",
+    "UNBILLED",
+    "Modifier",
+    "Origin",
+    "Prices",
+    "Rate",
+    "Tariff",
+]
 
 MILLION: Final = Decimal(1_000_000)
 ONE: Final = Decimal(1)
@@ -73,6 +85,28 @@ class Rate(Struct, frozen=True):
         return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
 
 
+class Modifier(str):
+    """Something that changed a plain price, or a doubt about it; as a text, how the ledger writes it."""
+
+    __slots__ = ("name", "value")
+    name: str
+    """Which it is: `us`, `batch`, `carried_forward`."""
+    value: str
+    """By how much, or what; empty where that says nothing."""
+
+    def __new__(cls, name: str, value: object = "") -> Self:
+        """Make the modifier called *name*, with what it was, if that is told."""
+        made = super().__new__(cls, f"{name}{value}")
+        made.name, made.value = name, str(value)
+        return made
+
+
+LONG: Final = "long>"
+"""The name of the modifier that a long prompt is; its value is the limit."""
+UNBILLED: Final = "unbilled_refusal"
+"""The name of the modifier that what was refused before any output has, which is not billed."""
+
+
 class Tariff(Struct, frozen=True):
     """What one kind of response costs: a rate with its multipliers applied."""
 
@@ -80,7 +114,7 @@ class Tariff(Struct, frozen=True):
     prices: Prices
     """At list price; those of a long prompt are `long_prices`."""
     long_prices: Prices | None
-    modifiers: tuple[str, ...]
+    modifiers: tuple[Modifier, ...]
     """What changed the plain price, and doubts about it: `us1.1`, `batch0.5`, `before_first_price`."""
     discount: Decimal = ONE
     """What the user pays of the list price, as a part of one."""

@@ -19,7 +19,16 @@ from tokenaudit.pricing.cost import COSTS
 from tokenaudit.pricing.rates import ALWAYS
 from tokenaudit.reports import rule_trace
 from tokenaudit.reports.counting_methods import all_rules
-from tokenaudit.reports.prices import TERM_SCHEMA, TERMS, Term, grounds, tariff_of, terms, terms_of
+from tokenaudit.reports.prices import (
+    TERM_SCHEMA,
+    TERMS,
+    Term,
+    grounds,
+    modifiers_of,
+    tariff_of,
+    terms,
+    terms_of,
+)
 from tokenaudit.reports.report import Column, Report, Section, Unit, Warned
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.subject import Subject
@@ -114,7 +123,13 @@ def _one(
     sections = (
         _lines(said, told, verdict, paths),
         rule_trace.section(
-            row, said, told, verdict=verdict, paths=paths, inferences=ledger.inferences
+            row,
+            said,
+            told,
+            verdict=verdict,
+            paths=paths,
+            inferences=ledger.inferences,
+            modifiers=modifiers_of(ledger, row),
         ),
         _transcripts(said, told, verdict, paths),
         *arithmetic,

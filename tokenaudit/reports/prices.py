@@ -14,7 +14,18 @@ from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.compare import Difference, cells, differences
 from tokenaudit.pricing.cost import USD, is_long, parts_of
 from tokenaudit.pricing.library import Library
-from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Origin, Rate, Tariff
+from tokenaudit.pricing.rates import (
+    ALWAYS,
+    CLASSES,
+    LONG,
+    MILLION,
+    ONE,
+    UNBILLED,
+    Modifier,
+    Origin,
+    Rate,
+    Tariff,
+)
 from tokenaudit.pricing.windows import facts_of
 from tokenaudit.reports.notes import pricing_line
 from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
@@ -29,6 +40,7 @@ __all__ = [
     "explained",
     "grounds",
     "model_prices",
+    "modifiers_of",
     "tariff_of",
     "terms",
     "terms_of",
@@ -245,6 +257,18 @@ def _response(ledger: Ledger, start: str) -> dict[str, Any]:
         raise UsageError(f"no response begins with {start!r}", hint=hint)
     some = ", ".join(found["response_id"].head(5))
     raise UsageError(f"{found.height} responses begin with {start!r}", hint=f"Among them {some}.")
+
+
+def modifiers_of(ledger: Ledger, row: Mapping[str, Any]) -> list[Modifier]:
+    """Return what changed the plain price of a *row* of the ledger, in the order in which it says so."""
+    tariff = tariff_of(ledger.card, row)
+    is_unbilled = pl.DataFrame([row]).select(IS_UNBILLED).item()
+    found = [Modifier(UNBILLED)] if is_unbilled else []
+    if tariff is None:
+        return found
+    if any(is_long(_classes(each), tariff) for each in _inferences(ledger, row)):
+        found.append(Modifier(LONG, tariff.rate.long_prompt))
+    return [*found, *tariff.modifiers]
 
 
 def _inferences(ledger: Ledger, row: Mapping[str, Any]) -> list[dict[str, Any]]:

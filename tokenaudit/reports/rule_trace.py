@@ -7,6 +7,7 @@ import polars as pl
 
 from tokenaudit.ledger.verdict import Observation, Verdict
 from tokenaudit.model.terms import Kind, Quality
+from tokenaudit.pricing.rates import LONG, Modifier
 from tokenaudit.reports.report import Column, Section, Unit
 from tokenaudit.rules.value import LARGEST_PLACEHOLDER
 from tokenaudit.transcripts.usage_lines import UsageLine
@@ -42,11 +43,12 @@ def section(
     verdict: Verdict,
     paths: Sequence[str],
     inferences: pl.DataFrame,
+    modifiers: Sequence[Modifier],
 ) -> Section:
     """Return what each rule decided about *row* of the ledger.
 
     *said* are its records, *told* the tool results about it, *paths* the transcripts by number - 1;
-    *inferences* are the ledger's.
+    *inferences* are the ledger's, *modifiers* what changed its plain price.
     """
     found = [
         *_identity(said, verdict),
@@ -56,7 +58,7 @@ def section(
         *_writes(row, verdict),
         *_time(row, said, verdict, paths),
         *_numbers(row),
-        *_price(row),
+        *_price(row, modifiers),
     ]
     frame = pl.DataFrame(found, schema=["rule", "decision"], orient="row")
     return Section("decisions", "What the rules say", _COLUMNS, frame)
@@ -177,25 +179,22 @@ def _numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "R9 numbers", f"read in an odd form: {row['odd']}"
 
 
-def _price(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _price(row: Mapping[str, Any], modifiers: Sequence[Modifier]) -> Iterator[tuple[str, str]]:
     if row["rate_id"] is None and row["cost_usd"] is None:
         yield "R10 price", f"unpriced: no source has a price of {row['model'] or 'no model at all'}"
         return
     day = row["time"].date() if row["time"] else "no day"
     if row["rate_id"]:
         yield "R10 price", f"rate {row['rate_id']} was in force on {day}: {row['price_source']}"
-    for modifier in (row["price_modifiers"] or "").split():
+    for modifier in modifiers:
         yield "R10 price", _modifier(modifier, row["prompt_tokens"])
 
 
-def _modifier(modifier: str, prompt: int) -> str:
+def _modifier(modifier: Modifier, prompt: int) -> str:
     """Say in words what a modifier of the ledger means."""
-    if modifier.startswith("long>"):
-        limit = int(modifier.removeprefix("long>"))
+    if modifier.name == LONG:
         return (
-            f"a prompt of {prompt:,} tokens, over {limit:,}: all of it at the rate of long prompts"
+            f"a prompt of {prompt:,} tokens, over {int(modifier.value):,}: all of it at the rate of"
+            " long prompts"
         )
-    for start in sorted(_MODIFIERS, key=len, reverse=True):
-        if modifier.startswith(start):
-            return _MODIFIERS[start].format(modifier.removeprefix(start))
-    return modifier
+    return _MODIFIERS[modifier.name].format(modifier.value)

@@ -8,6 +8,7 @@ import polars as pl
 
 from tokenaudit.audit.check.evidence import Evidence, at_stake, place_of
 from tokenaudit.audit.check.finding import Finding, Severity, counted
+from tokenaudit.pricing.card import RateCard
 
 __all__ = ["prices"]
 
@@ -60,9 +61,11 @@ def _unpriced(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _doubtful(evidence: Evidence) -> Iterator[Finding]:
-    said = pl.col("price_modifiers").str.split(" ")
+    rows = evidence.rows.with_columns(day=pl.col("time").dt.date())
+    doubts = _doubts(rows, evidence.ledger.card)
     for doubt, what in _DOUBTS.items():
-        found = evidence.rows.filter(said.list.contains(doubt))
+        of_kind = doubts.filter(pl.col("doubt") == doubt)
+        found = rows.join(of_kind, on=_KIND, how="semi", nulls_equal=True, maintain_order="left")
         count, tokens, cost = at_stake(found)
         if count:
             yield Finding(
@@ -76,6 +79,22 @@ def _doubtful(evidence: Evidence) -> Iterator[Finding]:
                 "If you know better, write the price in rates.toml; `prices explain RESPONSE` shows one.",
                 place_of(found),
             )
+
+
+_KIND: Final = ("model", "speed", "day", "inference_geo", "service_tier")
+"""What a tariff depends on."""
+
+
+def _doubts(rows: pl.DataFrame, card: RateCard) -> pl.DataFrame:
+    """Return the doubts about the price of each kind of response in *rows*: a `doubt` in each row."""
+    kinds = rows.select(_KIND).unique()
+    found = [
+        (*kind, modifier.name)
+        for kind in kinds.iter_rows()
+        if (tariff := card.tariff(*kind)) is not None
+        for modifier in tariff.modifiers
+    ]
+    return pl.DataFrame(found, {**kinds.schema, "doubt": pl.String}, orient="row")
 
 
 def _near_long_prompt(evidence: Evidence) -> Iterator[Finding]:
