@@ -47,6 +47,8 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         return 141
     except OSError as error:
         return _failed_call(error)
+    except MemoryError:
+        return _fail("memory is short", None, 2)
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of libraries in Rust; no Exception
             raise
