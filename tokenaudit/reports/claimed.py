@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.reconcile.bridge import Cause, Coverage
@@ -83,8 +84,7 @@ def claimed(ledger: Ledger, request: Request) -> Report:
     found = claims_of(ledger, request, rows)
     section = table_of(found, ledger, request.shape)
     report = assemble(ledger, request, rows, (section,), title=section.title)
-    notes = (*_notes(found, rows), *report.notes)
-    return Report(report.title, report.sections, report.meta, notes, report.cost_usd)
+    return replace(report, notes=(*_notes(found, rows), *report.notes))
 
 
 def _notes(found: Sequence[SessionBridge], rows: pl.DataFrame) -> Iterator[str]:

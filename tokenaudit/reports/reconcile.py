@@ -92,7 +92,7 @@ def reconcile_all(ledger: Ledger, request: Request) -> Report:
     sections = (bridge_section([whole], name="bridge", title=title), table, _explained([whole]))
     report = assemble(ledger, request, rows, sections, title=title)
     notes = (*dict.fromkeys(whole.notes), *report.notes)
-    return Report(report.title, report.sections, report.meta, notes, report.cost_usd)
+    return replace(report, notes=notes)
 
 
 _NO_CLAIMS: Final = (

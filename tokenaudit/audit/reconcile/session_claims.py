@@ -241,6 +241,7 @@ class _Told:
         claim = replace(
             claim,
             sessions=frozenset(rows["session_id"].drop_nulls()) or frozenset({one.session_id}),
+            is_marked=one.start is not None or one.line is not None,
             notes=(*claim.notes, *_notes(before, left_out)),
         )
         return SessionClaim(
@@ -249,7 +250,7 @@ class _Told:
             stated_usd=one.claim.cost_usd,
             rows=rows,
             is_part=left_out > 0,
-            is_open=one.start is None and one.line is None and not left_out,
+            is_open=not claim.is_marked and not left_out,
             line=one.line,
         )
 

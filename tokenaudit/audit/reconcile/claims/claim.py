@@ -116,6 +116,8 @@ class Claim(Struct, frozen=True):
     """Whether its days are those of UTC; else they are the user's."""
     is_of_claude_code: bool = False
     """Whether Claude Code itself stated it, by its own prices, with every call it made."""
+    is_marked: bool = False
+    """Whether transcripts mark from when to where it counts: its sessions are then all that it is about."""
     version: str | None = None
     """Of Claude Code, where it is said."""
     request_ids: frozenset[str] = frozenset()
