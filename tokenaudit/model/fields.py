@@ -307,7 +307,14 @@ FIELDS: Final = (
         In.LEDGER | In.LAKE,
         "whether cache writes had no split, and were taken as 5-minute ones (R7)",
     ),
-    Field("stop_reason", Dtype.TEXT, Origin.VALUE, _ALL, "why it ended", repeats=True),
+    Field(
+        "stop_reason",
+        Dtype.TEXT,
+        Origin.VALUE,
+        _ALL,
+        "why it ended; `cut` where its stream broke off",
+        repeats=True,
+    ),
     Field(
         "odd",
         Dtype.TEXT,
