@@ -26,7 +26,9 @@ __all__ = [
     "own_formula",
     "repriced",
     "with_cheap_hours",
+    "with_flat_prompts",
     "with_foreign",
+    "with_prompts",
 ]
 
 _Version = tuple[int, int, int]
@@ -52,11 +54,14 @@ MISPRICED: Final = (
 _LAST_AS_SONNET: Final[_Version] = (2, 1, 23)
 _FIRST_AS_OPUS: Final[_Version] = (2, 1, 71)
 """What it has no price for was $3/$15 up to the first, $5/$25 from the second on; unseen between them."""
+_FLAT: Final = "claude-sonnet-4"
+"""Models whose price list has a premium for long prompts, and Claude Code's has none."""
 _SONNET, _OPUS = "claude-3-7-sonnet", "claude-opus-4-5"
 """Models of these prices, whatever the day and the length of the prompt."""
+_LONGEST: Final = "longest_prompt_tokens"
 _KEPT: Final = (
     *("model", "speed", "time", "inference_geo", "service_tier", "web_searches", "version"),
-    "longest_prompt_tokens",
+    _LONGEST,
     *TOKENS,
 )
 
@@ -130,6 +135,21 @@ def with_foreign(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(model=pl.when(is_of_them).then(stand_in).otherwise("model"))
 
 
+def with_prompts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return *rows* with the prompt by which each is judged to be long: its own, where none is given."""
+    if _LONGEST in rows.columns:
+        return rows
+    prompt = pl.sum_horizontal(name for name in TOKENS if name != "output_tokens")
+    return rows.with_columns(prompt.alias(_LONGEST))
+
+
+def with_flat_prompts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return *rows* with the prompts of models for which Claude Code knows no premium as short ones."""
+    is_flat = pl.col("model").str.starts_with(_FLAT).fill_null(value=False)
+    flat = pl.when(is_flat).then(0).otherwise(_LONGEST)
+    return with_prompts(rows).with_columns(flat.alias(_LONGEST))
+
+
 def own_formula(rows: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     """Return *rows*, as far as prices need them, with `list_cost_usd` as Claude Code works it out."""
-    return repriced(with_foreign(mispriced(with_cheap_hours(rows))), card)
+    return repriced(with_foreign(mispriced(with_flat_prompts(with_cheap_hours(rows)))), card)

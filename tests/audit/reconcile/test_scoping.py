@@ -343,3 +343,52 @@ def test_of_two_parts_that_both_fit_none_is_told(tmp_path: Path) -> None:
 
     assert found.coverage is Coverage.UNKNOWN
     assert changes(found) == {"unexplained": (Counts(10, 100), Decimal("0.00255"))}
+
+
+def test_long_prompts_of_sonnet_have_no_premium_in_claude_codes_formula(tmp_path: Path) -> None:
+    """Of Sonnet 4.5, 300,000 read: 10 x $3 + 100 x $15 + 300,000 x $0.3 per million are $0.09153.
+
+    The price list has twice that for input and cache, and $22.5 for output: $0.18231.
+    """
+    root = tmp_path / "claude"
+    counts = usage(100, read=300_000)
+    write(session_file(root), reply(counts=counts, model=SONNET, version="2.1.200"))
+    found = changes(bridge(root, stated(tmp_path, {SONNET: (10, 100, 300_000, 0, "0.09153")})))
+
+    assert found == {"long prompts": (Counts(), Decimal("0.09078")), "unexplained": NOTHING}
+
+
+def test_a_compaction_of_a_size_that_was_never_measured_is_told_by_its_context(
+    tmp_path: Path,
+) -> None:
+    """One is marked, of 40,000 tokens; its prompt is of 41,663, more than 4,000 beyond is none."""
+    root = tmp_path / "claude"
+    mark = {
+        "type": "system",
+        "subtype": "compact_boundary",
+        "sessionId": SESSION,
+        "timestamp": moment(5),
+        "compactMetadata": {"trigger": "manual", "preTokens": 40_000},
+    }
+    write(session_file(root), reply(counts=usage(100, read=41_000), version="2.1.332"), mark)
+    # ours: 10 x $5 + 100 x $25 + 41,000 x $0.5; the call: 1,663 x $5 + 456 x $25 + 40,000 x $0.5
+    claim = stated(tmp_path, {OPUS: (1673, 556, 81_000, 0, "0.062765")})
+    found = changes(bridge(root, claim))
+    assert found[f"compactions ({OPUS})"] == (Counts(-1663, -456, -40_000), Decimal("-0.039715"))
+    assert found["unexplained"] == NOTHING
+
+    far = stated(tmp_path, {OPUS: (5011, 556, 81_000, 0, "0.079455")})
+    assert list(changes(bridge(root, far))) == ["unexplained"]
+
+
+def test_pages_that_the_model_at_work_summed_up(tmp_path: Path) -> None:
+    """Through a gateway there is no small model: 10,204 x $5 + 11 x $25 per million are $0.051295."""
+    root = tmp_path / "claude"
+    result = {"bytes": 1, "code": 200, "codeText": "OK", "result": "page"}
+    write(session_file(root), reply(), prompt("", at=5, toolUseResult=result))
+    claim = stated(tmp_path, {OPUS: (10_214, 111, 0, 0, "0.053845")})
+
+    found = changes(bridge(root, claim))
+    assert found[f"web pages ({OPUS})"] == (Counts(-10_204, -11), Decimal("-0.051295"))
+    write(session_file(root), reply())
+    assert list(changes(bridge(root, claim))) == ["unexplained"]

@@ -107,15 +107,19 @@ class _Calls:
         """Yield what Claude Code's own formula makes of our tokens, against the price list."""
         if not self.claim.is_of_claude_code or self.claim.cost_usd is None:
             return
-        cheap = vendor_pricing.with_cheap_hours(self._compared)
-        as_model = vendor_pricing.mispriced(cheap)
+        listed = vendor_pricing.with_prompts(self._compared)
+        cheap = vendor_pricing.with_cheap_hours(listed)
+        flat = vendor_pricing.with_flat_prompts(cheap)
+        as_model = vendor_pricing.mispriced(flat)
         as_theirs = vendor_pricing.with_foreign(as_model)
-        costs = vendor_pricing.list_costs((self._compared, cheap, as_model, as_theirs), self.card)
-        costs[3] += sum((each.stated_usd for each in self.found.residuals), Decimal(0))
+        ways = (listed, cheap, flat, as_model, as_theirs)
+        costs = vendor_pricing.list_costs(ways, self.card)
+        costs[4] += sum((each.stated_usd for each in self.found.residuals), Decimal(0))
         for name, change, note in (
             ("1-hour cache writes", costs[0] - costs[1], _HOURS),
-            ("models that Claude Code mispriced", costs[1] - costs[2], _MISPRICED),
-            ("models that Claude Code has no price for", costs[2] - costs[3], _FOREIGN),
+            ("long prompts", costs[1] - costs[2], _FLAT),
+            ("models that Claude Code mispriced", costs[2] - costs[3], _MISPRICED),
+            ("models that Claude Code has no price for", costs[3] - costs[4], _FOREIGN),
         ):
             yield Step(name, Basis.MEASURED, Figure(Counts(), change), note, Cause.PRICES)
         paid = figure_of(self._compared).cost_usd or Decimal(0)
@@ -148,6 +152,7 @@ _HOURS: Final = (
 _MISPRICED: Final = (
     "Sonnet 4.5 and 4.6 at $5/$25 in 2.1.33 to 2.1.68, Opus 4.6 at $15/$75 in 2.1.29."
 )
+_FLAT: Final = "Sonnet 4 and 4.5 beyond 200,000 tokens: Claude Code has no premium for them."
 _FOREIGN: Final = (
     "Of other vendors, or behind a gateway: it went by $3/$15 up to 2.1.23, by $5/$25 from 2.1.71 on; for"
     " versions between, what it says of them stands."

@@ -42,6 +42,9 @@ class Marks(NamedTuple):
 
     compactions: int
     recaps: int
+    pages: int = 0
+    compacted: int | None = None
+    """Tokens of the contexts that were compacted; None where a mark does not say it."""
 
 
 class Candidate(NamedTuple):
@@ -132,13 +135,18 @@ class Process:
         ends = self._all["time"].drop_nulls().to_list()
         if scope.until is not None and scope.until < ends[-1]:
             inside &= pl.col("time") <= scope.until
-        found = self._marks.filter(inside)["kind"].to_list()
-        return Marks(found.count("compact"), found.count("recap"))
+        marks = self._marks.filter(inside)
+        kinds = marks["kind"].to_list()
+        tokens = marks.filter(pl.col("kind") == "compact")["pre_tokens"]
+        compacted = None if tokens.null_count() else int(tokens.sum())
+        return Marks(
+            kinds.count("compact"), kinds.count("recap"), kinds.count("web_fetch"), compacted
+        )
 
     @cached_property
     def _marks(self) -> pl.DataFrame:
         facts = self._evidence.facts
-        names = ("session_id", "time", "kind")
+        names = ("session_id", "time", "kind", "pre_tokens")
         compactions = facts.compactions.filter(pl.col("kind") == "compact").join(
             facts.transcripts.select("path", "session_id"), on="path"
         )
@@ -147,7 +155,9 @@ class Process:
         return pl.concat(
             [
                 compactions.filter(pl.col("session_id").is_in(self._sessions)).select(names),
-                chain.filter(pl.col("kind") == "recap").select(names),
+                chain.filter(pl.col("kind").is_in(["recap", "web_fetch"]))
+                .with_columns(pre_tokens=pl.lit(None, pl.Int64))
+                .select(names),
             ]
         ).unique(maintain_order=True)
 

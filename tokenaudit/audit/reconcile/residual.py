@@ -189,6 +189,8 @@ def _signs(group: Group, scope: Candidate, marks: Marks, *, is_open: bool) -> Si
         version=_version(scope.rows),
         compactions=marks.compactions,
         recaps=marks.recaps,
+        pages=marks.pages,
+        compacted=marks.compacted,
         prompts=ended.to_list().count("end_turn") if 2 * ended.len() > main.height else None,
         uncounted=rows.filter(pl.col("prompt_tokens") == 0).height,
         searches=max(0, searches),

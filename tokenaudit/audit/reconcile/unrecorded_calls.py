@@ -31,6 +31,8 @@ _MOST_OUTPUT: Final = {
 """Output tokens of one call, where output of recorded responses is lost besides."""
 _ONE_IN: Final = 100
 """A match of contexts counts where fewer than one in so many would come by chance."""
+_LONGEST_INSTRUCTION: Final = 4_000
+"""Tokens by which the prompt of a compaction may differ from the context that it is about."""
 _MOST_INPUT: Final = 1_000
 """Input tokens, beside the context, of a call that is told by its context alone."""
 _MOST_TITLES: Final = 2
@@ -66,6 +68,10 @@ class Signs(Struct, frozen=True):
     version: Version | None = None
     compactions: int = 0
     recaps: int = 0
+    pages: int = 0
+    """Pages of the web that were summed up."""
+    compacted: int | None = None
+    """How large the contexts were that were compacted, together; None where it is not said."""
     prompts: int | None = None
     """After how many responses of the main agent it was the user's turn; None where it is not said."""
     uncounted: int = 0
@@ -132,7 +138,7 @@ def hidden_calls(model: str, residual: Counts, signs: Signs) -> Iterator[Hidden]
 def _found(model: str, residual: Counts, signs: Signs) -> Hidden | None:
     if signs.is_foreign:
         return _foreign(model, residual, signs)
-    tried = (_small,) if signs.is_small else (_early_compaction, _mixture, _again, _searches)
+    tried = (_small,) if signs.is_small else _TRIED
     for attempt in tried:
         if found := attempt(model, residual, signs):
             return found
@@ -302,11 +308,33 @@ _END_MARKS: Final = (1, 2, 3, 4)
 """Tokens of a reply's output that the next prompt does not repeat."""
 
 
-def _searches(model: str, residual: Counts, signs: Signs) -> Hidden | None:
-    if not signs.searches or residual.cache_read:
+def _compacted(model: str, residual: Counts, signs: Signs) -> Hidden | None:
+    """Return the compactions that are marked, by the size of the contexts that they were asked about.
+
+    For what size tells nothing of: versions that were not measured, and instructions of the user's own.
+    """
+    if not signs.compactions or signs.compacted is None or not residual.cache_read:
         return None
-    return Hidden(
-        f"web searches ({model})",
-        residual,
-        f"{signs.searches:,} searches that the total counts with this model; they read no context.",
+    prompt = residual.input + residual.cache_read + residual.cache_write
+    if abs(prompt - signs.compacted) > _LONGEST_INSTRUCTION * signs.compactions:
+        return None
+    note = (
+        f"{signs.compactions:,} marked in the transcripts, of {signs.compacted:,} tokens of context; the prompt"
+        f" is of {prompt:,}."
     )
+    return Hidden(f"compactions ({model})", residual, note)
+
+
+def _without_context(model: str, residual: Counts, signs: Signs) -> Hidden | None:
+    """Return searches that the total counts with a model at work, and pages that transcripts mark."""
+    kinds = ("web searches",) * bool(signs.searches) + ("web pages",) * bool(signs.pages)
+    if not kinds or residual.cache_read or signs.is_absent:
+        return None
+    searches = f"{signs.searches:,} searches that the total counts with this model"
+    pages = f"{signs.pages:,} pages that transcripts mark"
+    parts = (searches,) * bool(signs.searches) + (pages,) * bool(signs.pages)
+    note = f"{', '.join(parts)}; they read no context."
+    return Hidden(f"{', '.join(kinds)} ({model})", residual, note)
+
+
+_TRIED: Final = (_early_compaction, _mixture, _again, _compacted, _without_context)
