@@ -357,6 +357,19 @@ def test_only_a_transcript_is_read_as_one(home: Path) -> None:
     assert said == ["$1.01"] * len(others)
 
 
+def test_what_killed_calls_left_goes_after_a_day(home: Path) -> None:
+    """With the first call of a day; what another call may be writing stays."""
+    folder = home / ".cache" / "tokenaudit"
+    folder.mkdir(parents=True)
+    now = datetime.now(UTC).timestamp()
+    for name, hours in (("statusline.txt.7.tmp", 25), ("statusline.txt.8.tmp", 23)):
+        (folder / name).touch()
+        os.utime(folder / name, (now - hours * 3600,) * 2)
+
+    assert shown(home, told(), "--format", "{today}") == "$1.01"
+    assert [path.name for path in folder.glob("*.tmp")] == ["statusline.txt.8.tmp"]
+
+
 def test_names_that_are_no_text_are_counted(home: Path) -> None:
     """A folder whose name is not UTF-8, and an id that is half a character."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

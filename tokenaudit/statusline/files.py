@@ -33,6 +33,7 @@ BASIS = "statusline.json"
 
 _LINE = "statusline.txt"
 _MOST_BYTES = 1 << 20
+_GRACE_S = 24 * 3600
 
 
 def folders() -> tuple[str, str]:
@@ -121,7 +122,20 @@ def basis_of(folder: str, now: int) -> dict[str, Any]:
     basis = worked_out(now)
     basis["stamp"] = _stamp(basis["files"])
     keep(path, json.dumps(basis))
+    _remove_leftovers(folder, now // 10**6 - _GRACE_S)
     return basis
+
+
+def _remove_leftovers(folder: str, before: int) -> None:
+    """Remove what calls that were killed have left there *before* that time, in seconds since 1970."""
+    try:
+        with os.scandir(folder) as entries:
+            left = [entry for entry in entries if entry.name.endswith(".tmp")]
+        for entry in left:
+            if entry.stat(follow_symlinks=False).st_mtime < before:
+                remove(entry.path)
+    except OSError:
+        return
 
 
 def _stamp(files: Iterable[str]) -> list[Any]:
