@@ -24,7 +24,7 @@ from tokenaudit.ledger.lineage import gather
 from tokenaudit.ledger.verdict import judge
 from tokenaudit.model.terms import Kind
 from tokenaudit.reports.cache import cache
-from tokenaudit.reports.diff import Period, diff
+from tokenaudit.reports.diff import ComparedPeriod, diff
 from tokenaudit.reports.reconcile import chooser
 from tokenaudit.reports.selection import Selection, select
 
@@ -104,7 +104,10 @@ def test_differences_and_caches_add_up(world: World) -> None:
         )
     if not days.is_empty():
         first, last = min(days), max(days)
-        periods = [Period("one", first, first), Period("other", first + timedelta(1), last)]
+        periods = [
+            ComparedPeriod("one", first, first),
+            ComparedPeriod("other", first + timedelta(1), last),
+        ]
         on = ledger.frame["time"].dt.date()
         one, other = (
             cost(ledger.frame.filter(on.is_between(each.since, each.until))) for each in periods

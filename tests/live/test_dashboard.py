@@ -24,7 +24,7 @@ from transcripts_builder import FORK, encoded, prompt, reply, session_file, writ
 
 from tokenaudit.__main__ import main
 from tokenaudit.live import events as ev
-from tokenaudit.live.watch.dashboard_layout import Sketch, Style, drawn, summary
+from tokenaudit.live.watch.dashboard_layout import DashboardStyle, Sketch, drawn, summary
 
 NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
@@ -73,7 +73,7 @@ def snapshot(*agents: ev.AgentState, budgets: tuple[ev.BudgetState, ...] = ()) -
 
 
 def shown(sketch: Sketch, width: int, height: int | None, *, is_unicode: bool = True) -> list[str]:
-    style = Style(width, height, UTC_ZONE, is_unicode=is_unicode)
+    style = DashboardStyle(width, height, UTC_ZONE, is_unicode=is_unicode)
     return [line.plain for line in drawn(sketch, style)]
 
 
@@ -206,7 +206,7 @@ def test_the_summary_says_what_was_used_meanwhile() -> None:
         *(1, "0.1.0", NOW + timedelta(hours=1, minutes=5), "events", 2000, "UTC", {}),
         *(used(6_000_000, "52.5", 108, 2), NOW.date(), used(2_500_000, "8.75", 16), None, [], []),
     )
-    lines = [line.plain for line in summary(first, last, Style(80, None, UTC_ZONE))]
+    lines = [line.plain for line in summary(first, last, DashboardStyle(80, None, UTC_ZONE))]
 
     assert "Watched for 1h 05m: 9 responses, 1.0M tokens, $2.50." == lines[0]
     assert lines[1].startswith("Today: 2.5M tokens $8.75 16 responses")

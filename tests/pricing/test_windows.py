@@ -6,28 +6,28 @@ from importlib.resources import files
 import pytest
 
 from tokenaudit.pricing.card import shipped_card
-from tokenaudit.pricing.windows import Basis, Window, facts_of, window_of
+from tokenaudit.pricing.windows import Window, WindowBasis, facts_of, window_of
 
 
 @pytest.mark.parametrize(
     ("model", "window"),
     [
-        ("claude-sonnet-4-5-20250929", Window(200_000, Basis.MODEL)),
-        ("claude-opus-4-5", Window(200_000, Basis.MODEL)),
-        ("claude-haiku-4-5@20251001", Window(200_000, Basis.MODEL)),
-        ("claude-opus-4-6", Window(None, Basis.AMBIGUOUS)),
-        ("claude-sonnet-4-6", Window(None, Basis.AMBIGUOUS)),
-        ("claude-opus-4-7", Window(1_000_000, Basis.MODEL)),
-        ("claude-opus-5", Window(1_000_000, Basis.MODEL)),
-        ("us.anthropic.claude-opus-5", Window(None, Basis.AMBIGUOUS)),
-        ("claude-opus-4-8@20260528", Window(None, Basis.AMBIGUOUS)),
-        ("us.anthropic.claude-sonnet-5", Window(1_000_000, Basis.MODEL)),
-        ("claude-fable-5-2", Window(1_000_000, Basis.MODEL)),
-        ("claude-haiku-5-5", Window(1_000_000, Basis.MODEL)),
-        ("claude-opus-4-6[1m]", Window(1_000_000, Basis.SUFFIX)),
-        ("claude-sonnet-4-5[1m]", Window(1_000_000, Basis.SUFFIX)),
-        ("glm-4.7", Window(None, Basis.AMBIGUOUS)),
-        (None, Window(None, Basis.AMBIGUOUS)),
+        ("claude-sonnet-4-5-20250929", Window(200_000, WindowBasis.MODEL)),
+        ("claude-opus-4-5", Window(200_000, WindowBasis.MODEL)),
+        ("claude-haiku-4-5@20251001", Window(200_000, WindowBasis.MODEL)),
+        ("claude-opus-4-6", Window(None, WindowBasis.AMBIGUOUS)),
+        ("claude-sonnet-4-6", Window(None, WindowBasis.AMBIGUOUS)),
+        ("claude-opus-4-7", Window(1_000_000, WindowBasis.MODEL)),
+        ("claude-opus-5", Window(1_000_000, WindowBasis.MODEL)),
+        ("us.anthropic.claude-opus-5", Window(None, WindowBasis.AMBIGUOUS)),
+        ("claude-opus-4-8@20260528", Window(None, WindowBasis.AMBIGUOUS)),
+        ("us.anthropic.claude-sonnet-5", Window(1_000_000, WindowBasis.MODEL)),
+        ("claude-fable-5-2", Window(1_000_000, WindowBasis.MODEL)),
+        ("claude-haiku-5-5", Window(1_000_000, WindowBasis.MODEL)),
+        ("claude-opus-4-6[1m]", Window(1_000_000, WindowBasis.SUFFIX)),
+        ("claude-sonnet-4-5[1m]", Window(1_000_000, WindowBasis.SUFFIX)),
+        ("glm-4.7", Window(None, WindowBasis.AMBIGUOUS)),
+        (None, Window(None, WindowBasis.AMBIGUOUS)),
     ],
 )
 def test_a_window_is_told_by_the_model(model: str | None, window: Window) -> None:
@@ -38,8 +38,8 @@ def test_a_window_is_told_by_the_model(model: str | None, window: Window) -> Non
 @pytest.mark.parametrize(
     ("longest", "window"),
     [
-        (200_000, Window(None, Basis.AMBIGUOUS)),
-        (200_001, Window(1_000_000, Basis.OBSERVED)),
+        (200_000, Window(None, WindowBasis.AMBIGUOUS)),
+        (200_001, Window(1_000_000, WindowBasis.OBSERVED)),
     ],
 )
 def test_a_longer_prompt_proves_the_long_window(longest: int, window: Window) -> None:
@@ -50,9 +50,11 @@ def test_a_longer_prompt_proves_the_long_window(longest: int, window: Window) ->
 def test_the_user_knows_best() -> None:
     """Before all that can be seen; a million switched off holds where nothing longer was seen."""
     assert window_of("claude-opus-5[1m]", longest_prompt=300_000, override=400_000) == Window(
-        400_000, Basis.OVERRIDE
+        400_000, WindowBasis.OVERRIDE
     )
-    assert window_of("claude-opus-5", is_long_disabled=True) == Window(200_000, Basis.OVERRIDE)
+    assert window_of("claude-opus-5", is_long_disabled=True) == Window(
+        200_000, WindowBasis.OVERRIDE
+    )
 
 
 def test_facts_and_prices_are_of_the_same_models() -> None:

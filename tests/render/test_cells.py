@@ -22,7 +22,7 @@ from report_samples import (
     total,
 )
 
-from tokenaudit.render.cells import Line, Role, Words, Writing, cut_rows, format_duration
+from tokenaudit.render.cells import CellLine, Role, Words, Writing, cut_rows, format_duration
 from tokenaudit.reports.report import Column, Section, Unit
 
 VIENNA = Writing(ZoneInfo("Europe/Vienna"))
@@ -162,7 +162,7 @@ def test_totals_leave_names_blank() -> None:
     )
 
     assert [
-        Line(Role.TOTALS, ("Total", "", "", "3", "", "", "", "", "", "4", "—", "")),
+        CellLine(Role.TOTALS, ("Total", "", "", "3", "", "", "", "", "", "4", "—", "")),
     ] == Words(one, VIENNA).lines()
 
 

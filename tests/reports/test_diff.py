@@ -11,11 +11,11 @@ from stories import FIXTURES, STORIES
 from test_real_data import FOLDERS, REAL
 from transcripts_builder import OTHER, reply, session_file, usage, write
 
-from tokenaudit.reports.diff import Period, diff
+from tokenaudit.reports.diff import ComparedPeriod, diff
 from tokenaudit.reports.report import Report
 
-FEBRUARY = Period("2026-02", date(2026, 2, 1), date(2026, 2, 28))
-MARCH = Period("2026-03", date(2026, 3, 1), date(2026, 3, 31))
+FEBRUARY = ComparedPeriod("2026-02", date(2026, 2, 1), date(2026, 2, 28))
+MARCH = ComparedPeriod("2026-03", date(2026, 3, 1), date(2026, 3, 31))
 
 
 def cost(frame: pl.DataFrame) -> Decimal:
@@ -43,8 +43,8 @@ def test_every_story_against_each_of_its_days(root: Path) -> None:
     days = ledger.frame["time"].dt.date().drop_nulls().unique().sort().to_list()
     if not days:
         return
-    one = Period("first", days[0], days[0])
-    others = Period("rest", days[0], days[-1])
+    one = ComparedPeriod("first", days[0], days[0])
+    others = ComparedPeriod("rest", days[0], days[-1])
     costs = [
         cost(ledger.frame.filter(pl.col("time").dt.date().is_between(each.since, each.until)))
         for each in (one, others)
@@ -57,7 +57,7 @@ def test_every_story_against_each_of_its_days(root: Path) -> None:
 def test_months_of_real_histories() -> None:
     ledger = Audited.of(*(REAL / folder for folder in FOLDERS)).ledger
     month = pl.col("time").dt.strftime("%Y-%m")
-    january = Period("2026-01", date(2026, 1, 1), date(2026, 1, 31))
+    january = ComparedPeriod("2026-01", date(2026, 1, 1), date(2026, 1, 31))
     first, second = (cost(ledger.frame.filter(month == each.name)) for each in (january, FEBRUARY))
 
     assert_exact(diff(ledger, request(limit=999), january, FEBRUARY), second - first)
@@ -100,7 +100,7 @@ def test_filters_hold_for_both_periods_and_unpriced_has_no_part(tmp_path: Path) 
 def test_the_end_of_a_tier_is_price_alone() -> None:
     """`price-dates`: the same tokens cost $0.7075 on 12 March and $0.385 on the 13th (its README)."""
     days = [date(2026, 3, 12), date(2026, 3, 13)]
-    one, other = (Period(str(day), day, day) for day in days)
+    one, other = (ComparedPeriod(str(day), day, day) for day in days)
     ledger = Audited.of(FIXTURES / "price-dates" / "claude").ledger
     effects = {
         row["effect"]: row["change_usd"]

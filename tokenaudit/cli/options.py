@@ -24,10 +24,10 @@ __all__ = [
     "Options",
     "Order",
     "Output",
-    "Parts",
+    "PartLimit",
     "Pricing",
-    "Rows",
-    "Source",
+    "RowLimit",
+    "SourceOptions",
     "Thresholds",
     "Workers",
     "with_options",
@@ -61,7 +61,7 @@ _PRICE = "How to price it"
 _WORK = "Who does the work"
 
 
-class Source(Struct, frozen=True):
+class SourceOptions(Struct, frozen=True):
     """Which transcripts are read."""
 
     root: Annotated[
@@ -255,7 +255,7 @@ class Display(Struct, frozen=True):
     ] = False
 
 
-class Rows(Struct, frozen=True):
+class RowLimit(Struct, frozen=True):
     """How many rows of a report are shown, where that is all there is to choose."""
 
     limit: Annotated[
@@ -271,7 +271,7 @@ class Rows(Struct, frozen=True):
     ] = None
 
 
-class Parts(Struct, frozen=True):
+class PartLimit(Struct, frozen=True):
     """How many rows of each part of a report are shown."""
 
     limit: Annotated[
@@ -413,7 +413,7 @@ class Workers(Struct, frozen=True):
 class Options(Struct, frozen=True):
     """All shared options of one command; those that it does not take are at their defaults."""
 
-    source: Source = Source()
+    source: SourceOptions = SourceOptions()
     filters: Filter = Filter()
     display: Display = Display()
     pricing: Pricing = Pricing()
@@ -439,19 +439,29 @@ class Options(Struct, frozen=True):
         }
 
 
-Group = Source | Filter | Display | Rows | Parts | Pricing | Thresholds | Output | Workers
+Group = (
+    SourceOptions
+    | Filter
+    | Display
+    | RowLimit
+    | PartLimit
+    | Pricing
+    | Thresholds
+    | Output
+    | Workers
+)
 _FIELDS: Final[Mapping[type[Group], str]] = {
-    Source: "source",
+    SourceOptions: "source",
     Filter: "filters",
     Display: "display",
-    Rows: "display",
-    Parts: "display",
+    RowLimit: "display",
+    PartLimit: "display",
     Pricing: "pricing",
     Thresholds: "thresholds",
     Output: "output",
     Workers: "workers",
 }
-OF_REPORTS: Final = (Source, Filter, Display, Pricing, Thresholds, Output)
+OF_REPORTS: Final = (SourceOptions, Filter, Display, Pricing, Thresholds, Output)
 """The groups that a command has unless it names its own."""
 
 
@@ -469,7 +479,7 @@ def with_options(
     def run(**values: Any) -> None:
         def taken(group: type[Group]) -> Any:
             given = group(**{name: values.pop(name) for name in group.__struct_fields__})
-            return Display(limit=given.limit) if isinstance(given, Rows | Parts) else given
+            return Display(limit=given.limit) if isinstance(given, RowLimit | PartLimit) else given
 
         function(Options(**{_FIELDS[group]: taken(group) for group in groups}), **values)
 

@@ -9,7 +9,7 @@ from time import time_ns
 from typing import TYPE_CHECKING
 
 from tokenaudit import limits, transcripts
-from tokenaudit.cli.options import Options, Source
+from tokenaudit.cli.options import Options, SourceOptions
 from tokenaudit.cli.progress import progress_bar
 from tokenaudit.cli.settings import store_folder
 from tokenaudit.config.directories import data_folder
@@ -100,7 +100,7 @@ def _read(options: Options, settings: Settings) -> "tuple[Facts, Store | None]":
     return _with_recorded(facts, source), store
 
 
-def _with_recorded(facts: "Facts", source: Source) -> "Facts":
+def _with_recorded(facts: "Facts", source: SourceOptions) -> "Facts":
     """Return *facts* with the totals that a status line recorded of these sessions."""
     if source.demo:
         return facts
@@ -134,7 +134,7 @@ def read_both_ways(
 
 
 def gather(
-    source: Source, settings: Settings, discovery: Discovery, *, quietly: bool = False
+    source: SourceOptions, settings: Settings, discovery: Discovery, *, quietly: bool = False
 ) -> "tuple[Gathered, bool]":
     """Read *discovery* into rows, for who keeps them; tell whether they are those of a store.
 
@@ -158,12 +158,12 @@ def gather(
     return found, True
 
 
-def _jobs(source: Source, settings: Settings) -> int:
+def _jobs(source: SourceOptions, settings: Settings) -> int:
     return source.jobs or settings.jobs or os.cpu_count() or 1
 
 
 def _store(
-    source: Source, settings: Settings, opened: Callable[[Path], Store] = Store.open
+    source: SourceOptions, settings: Settings, opened: Callable[[Path], Store] = Store.open
 ) -> Store | None:
     """Open the store; None where there is to be none, or none that can be used."""
     if source.no_store or (source.demo and source.store is None):
@@ -178,7 +178,7 @@ def _store(
 # where transcripts are
 
 
-def roots_of(source: Source, settings: Settings) -> list[Path]:
+def roots_of(source: SourceOptions, settings: Settings) -> list[Path]:
     """Return the roots that *source* names, else those of the settings, else those that exist (R1)."""
     if source.demo:
         return [DEMO]
@@ -186,7 +186,7 @@ def roots_of(source: Source, settings: Settings) -> list[Path]:
     return named or [root for root in _existing_default_roots() if root.exists()]
 
 
-def _discover(source: Source, settings: Settings) -> Discovery:
+def _discover(source: SourceOptions, settings: Settings) -> Discovery:
     if source.demo:
         if source.root:
             raise UsageError("--demo and --root exclude each other")
@@ -197,7 +197,7 @@ def _discover(source: Source, settings: Settings) -> Discovery:
     return transcripts.discover(_existing_default_roots(), must_exist=False)
 
 
-def _found(source: Source, settings: Settings) -> Discovery:
+def _found(source: SourceOptions, settings: Settings) -> Discovery:
     """Return the transcripts to read: none where all are gone, but the store has what they held.
 
     Raises NoTranscriptsError where there is nothing at all.

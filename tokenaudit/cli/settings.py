@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenaudit.cli.options import Pricing, Source
+from tokenaudit.cli.options import Pricing, SourceOptions
 from tokenaudit.config import settings as config
 from tokenaudit.config.directories import cache_folder, config_folder, data_folder
 from tokenaudit.config.settings import Settings
@@ -24,7 +24,7 @@ def load_settings() -> Settings:
     return config.load(config_folder(), os.environ)
 
 
-def store_folder(source: Source, settings: Settings) -> Path:
+def store_folder(source: SourceOptions, settings: Settings) -> Path:
     """Return where the store is, whether or not there is one yet."""
     if source.store is not None:
         return source.store

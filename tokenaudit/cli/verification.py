@@ -8,13 +8,13 @@ import msgspec
 from msgspec.structs import replace
 
 from tokenaudit.audit.verify.export_file import Exported, ExportError, content, read_export
-from tokenaudit.cli.options import Options, Source
+from tokenaudit.cli.options import Options, SourceOptions
 from tokenaudit.cli.pipeline import Run
 from tokenaudit.config.settings import find_zone
 from tokenaudit.render import Format, Style, render
 
 if TYPE_CHECKING:
-    from tokenaudit.audit.verify.provenance import Change, ExportRequest, Stated
+    from tokenaudit.audit.verify.provenance import ExportRequest, InputChange, StatedProvenance
     from tokenaudit.reports.report import Report
     from tokenaudit.reports.request import Layout, Request
     from tokenaudit.reports.selection import Selection
@@ -76,7 +76,7 @@ def verified(run: Run, path: Path) -> "Report":
     from tokenaudit.reports.verify import verified
 
     report = registry.answer(ledger, request, then.provenance.asked.report)
-    changes: list[Change] = [
+    changes: list[InputChange] = [
         *_seal_and_rules(found, then),
         *provenance.changes_of_pricing(then.pricing, ledger.pricing),
         *provenance.changes_of_models(then.provenance.models, windows.digest()),
@@ -88,24 +88,24 @@ def verified(run: Run, path: Path) -> "Report":
     return verified(ledger, shown, changes, path.name)
 
 
-def _seal_and_rules(found: Exported, then: "Stated") -> "Iterator[Change]":
-    from tokenaudit.audit.verify.provenance import Change, Verdict
+def _seal_and_rules(found: Exported, then: "StatedProvenance") -> "Iterator[InputChange]":
+    from tokenaudit.audit.verify.provenance import ChangeVerdict, InputChange
     from tokenaudit.ledger import frame
 
     if found.is_intact:
-        yield Change("export", Verdict.SAME, "Its seal fits: no byte was changed.")
+        yield InputChange("export", ChangeVerdict.SAME, "Its seal fits: no byte was changed.")
     else:
         said = "Its seal is broken: it was changed after it was written."
-        yield Change("export", Verdict.CHANGED, said)
+        yield InputChange("export", ChangeVerdict.CHANGED, said)
     rules = then.provenance.rules
     if rules == frame.RULES:
-        yield Change("rules", Verdict.SAME, f"Version {rules} of the accounting rules.")
+        yield InputChange("rules", ChangeVerdict.SAME, f"Version {rules} of the accounting rules.")
     else:
         said = f"Version {rules} of the accounting rules; now {frame.RULES}."
-        yield Change("rules", Verdict.CHANGED, said)
+        yield InputChange("rules", ChangeVerdict.CHANGED, said)
 
 
-def _request_of(then: "Stated", request: "Request") -> "Request":
+def _request_of(then: "StatedProvenance", request: "Request") -> "Request":
     """Return the request that the export answered, once more."""
     return replace(
         request,
@@ -116,13 +116,13 @@ def _request_of(then: "Stated", request: "Request") -> "Request":
     )
 
 
-def _layout(then: "Stated") -> "Layout":
+def _layout(then: "StatedProvenance") -> "Layout":
     from tokenaudit.reports.request import Layout
 
     return Layout(**{field: getattr(then.provenance.asked, field) for field in _OF_LAYOUT})
 
 
-def _selection(then: "Stated") -> "Selection":
+def _selection(then: "StatedProvenance") -> "Selection":
     from tokenaudit.reports.selection import Selection
 
     zone = find_zone(then.timezone)
@@ -136,7 +136,7 @@ def _options_of(stated: "ExportRequest", options: Options) -> Options:
     source, pricing = options.source, options.pricing
     if not source.root and not source.demo:
         roots = [Path(root) for root in stated.roots]
-        source = Source(root=roots or None, demo=stated.demo, jobs=source.jobs)
+        source = SourceOptions(root=roots or None, demo=stated.demo, jobs=source.jobs)
     if pricing.rates is None and stated.rates is not None:
         pricing = replace(pricing, rates=Path(stated.rates))
     if pricing.as_model is None:
@@ -144,8 +144,8 @@ def _options_of(stated: "ExportRequest", options: Options) -> Options:
     return replace(options, source=source, pricing=pricing)
 
 
-def _rows(found: Exported, report: "Report") -> "Iterator[Change]":
-    from tokenaudit.audit.verify.provenance import Change, Verdict
+def _rows(found: Exported, report: "Report") -> "Iterator[InputChange]":
+    from tokenaudit.audit.verify.provenance import ChangeVerdict, InputChange
 
     form = Format.PARQUET if found.is_parquet else Format.JSON
     then, now = (
@@ -156,6 +156,6 @@ def _rows(found: Exported, report: "Report") -> "Iterator[Change]":
     whole = f"{then.total():,} {'rows' if found.is_parquet else 'rows and totals'}"
     if gone or new:
         said = f"{gone.total():,} of {whole} are no longer given, {new.total():,} others are."
-        yield Change("rows", Verdict.CHANGED, said)
+        yield InputChange("rows", ChangeVerdict.CHANGED, said)
     else:
-        yield Change("rows", Verdict.SAME, f"{whole}, worked out anew, are identical.")
+        yield InputChange("rows", ChangeVerdict.SAME, f"{whole}, worked out anew, are identical.")

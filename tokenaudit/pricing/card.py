@@ -19,7 +19,16 @@ from msgspec.structs import replace
 
 from tokenaudit.model.errors import ConfigError
 from tokenaudit.pricing.models import ModelName, normalise
-from tokenaudit.pricing.rates import ALWAYS, MILLION, ONE, Modifier, Origin, Prices, Rate, Tariff
+from tokenaudit.pricing.rates import (
+    ALWAYS,
+    MILLION,
+    ONE,
+    Modifier,
+    Prices,
+    Rate,
+    RateOrigin,
+    Tariff,
+)
 from tokenaudit.pricing.user_rates import Discount, UserRates
 
 __all__ = ["Prices", "Rate", "RateCard", "Tariff", "shipped_card"]
@@ -42,7 +51,7 @@ _Found = tuple[Rate | None, tuple[str, ...]]
 """A rate, and the doubts about it."""
 
 
-class _Header(msgspec.Struct, frozen=True):
+class _CardHeader(msgspec.Struct, frozen=True):
     version: str
     verified_through: date
     checked_against: str
@@ -80,7 +89,7 @@ class RateCard:
     def __init__(
         self,
         rates: Iterable[Rate],
-        header: _Header,
+        header: _CardHeader,
         sha256: str,
         *,
         user: UserRates | None = None,
@@ -292,7 +301,9 @@ class RateCard:
         """Return the one price that the first source to know the model has for it, if it is one."""
         for table in self._tables:
             if rates := table.of(model, speed):
-                is_sure = len(rates) == 1 and (rates[0].origin is Origin.CARD or _is_ever(rates[0]))
+                is_sure = len(rates) == 1 and (
+                    rates[0].origin is RateOrigin.CARD or _is_ever(rates[0])
+                )
                 return (rates[0], ("undated",)) if is_sure else (None, ())
         return None, ()
 
@@ -381,7 +392,7 @@ def shipped_card() -> RateCard:
         rows = csv.DictReader(table.decode("utf-8").splitlines())
         return RateCard(
             [_rate(row) for row in rows],
-            msgspec.json.decode(header, type=_Header),
+            msgspec.json.decode(header, type=_CardHeader),
             hashlib.sha256(header + table).hexdigest(),
         )
     except _DAMAGES as error:

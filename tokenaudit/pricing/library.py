@@ -19,7 +19,7 @@ from tokenaudit.files import atomic as files
 from tokenaudit.files import inputs
 from tokenaudit.model.errors import OutputError, UsageError
 from tokenaudit.pricing.models import normalise
-from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Origin, Prices, Rate
+from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Prices, Rate, RateOrigin
 
 __all__ = ["Library", "bundled", "cached", "fetched", "from_file", "keep", "validate"]
 
@@ -230,7 +230,7 @@ def _unpacked(row: _Row, version: str) -> Rate:
         us_multiplier=row.us_multiplier,
         source=f"{_NAME} {version}",
         confidence="medium",
-        origin=Origin.LIBRARY,
+        origin=RateOrigin.LIBRARY,
     )
 
 

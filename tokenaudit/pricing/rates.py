@@ -18,9 +18,9 @@ __all__ = [
     "ONE",
     "UNBILLED",
     "Modifier",
-    "Origin",
     "Prices",
     "Rate",
+    "RateOrigin",
     "Tariff",
 ]
 
@@ -33,7 +33,7 @@ CLASSES: Final = ("input", "output", "cache_read", "cache_write_5m", "cache_writ
 """The classes of tokens, as prices name them."""
 
 
-class Origin(StrEnum):
+class RateOrigin(StrEnum):
     """Which source a rate is from; in the order in which they are asked."""
 
     USER = "user rates"
@@ -71,13 +71,13 @@ class Rate(Struct, frozen=True):
     """For inference that ran in the United States only."""
     source: str
     confidence: str
-    origin: Origin = Origin.CARD
+    origin: RateOrigin = RateOrigin.CARD
 
     @property
     def id(self) -> str:
         """A name for this row: `claude-sonnet-5-5|standard|2026-10-07`."""
         start = "always" if self.valid_from == ALWAYS else str(self.valid_from)
-        origin = () if self.origin is Origin.CARD else (self.origin.value,)
+        origin = () if self.origin is RateOrigin.CARD else (self.origin.value,)
         return "|".join((self.model, self.speed, start, *origin))
 
     def holds_on(self, day: date) -> bool:

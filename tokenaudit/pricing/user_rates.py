@@ -21,7 +21,7 @@ from msgspec import Struct, field
 from tokenaudit.files import inputs
 from tokenaudit.model.errors import ConfigError
 from tokenaudit.pricing.models import normalise
-from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Origin, Prices, Rate
+from tokenaudit.pricing.rates import ALWAYS, CLASSES, MILLION, ONE, Prices, Rate, RateOrigin
 
 __all__ = ["FILE_NAME", "Discount", "UserRates", "read_user_rates"]
 
@@ -258,9 +258,9 @@ def _rate(entry: _Entry) -> Rate:
         long_prompt=threshold,
         long_prices=None if threshold is None else _prices(entry, "long_"),
         us_multiplier=ONE,
-        source=f"{Origin.USER}: {said}",
+        source=f"{RateOrigin.USER}: {said}",
         confidence="user",
-        origin=Origin.USER,
+        origin=RateOrigin.USER,
     )
 
 

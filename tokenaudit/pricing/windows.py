@@ -18,7 +18,7 @@ from msgspec import Struct
 from tokenaudit.model.errors import ConfigError
 from tokenaudit.pricing.models import has_long_window, is_on_cloud, normalise
 
-__all__ = ["Basis", "ModelFacts", "Window", "digest", "facts_of", "window_of"]
+__all__ = ["ModelFacts", "Window", "WindowBasis", "digest", "facts_of", "window_of"]
 
 SHORT: Final = 200_000
 LONG: Final = 1_000_000
@@ -29,7 +29,7 @@ _SHORT_ON_CLOUDS: Final = "claude-opus-"
 """Opus from 4.7 on is run at 200k on Bedrock, Vertex and Foundry unless `[1m]` is chosen."""
 
 
-class Basis(StrEnum):
+class WindowBasis(StrEnum):
     """Why a context window is taken to be what it is."""
 
     OVERRIDE = "override"
@@ -60,7 +60,7 @@ class Window(Struct, frozen=True):
     """A context window in tokens, and why it is taken to be that; None if it cannot be told."""
 
     tokens: int | None
-    basis: Basis
+    basis: WindowBasis
 
 
 @cache
@@ -113,17 +113,17 @@ def window_of(
     states; *is_long_disabled* says that Claude Code was told never to use a window of a million.
     """
     if override is not None:
-        return Window(override, Basis.OVERRIDE)
+        return Window(override, WindowBasis.OVERRIDE)
     if model and has_long_window(model):
-        return Window(LONG, Basis.SUFFIX)
+        return Window(LONG, WindowBasis.SUFFIX)
     if longest_prompt > SHORT:
-        return Window(LONG, Basis.OBSERVED)
+        return Window(LONG, WindowBasis.OBSERVED)
     if is_long_disabled:
-        return Window(SHORT, Basis.OVERRIDE)
+        return Window(SHORT, WindowBasis.OVERRIDE)
     facts = facts_of(model)
     if model is None or facts is None or _is_ambiguous(model, facts):
-        return Window(None, Basis.AMBIGUOUS)
-    return Window(facts.context_window, Basis.MODEL)
+        return Window(None, WindowBasis.AMBIGUOUS)
+    return Window(facts.context_window, WindowBasis.MODEL)
 
 
 def _is_ambiguous(model: str, facts: ModelFacts) -> bool:

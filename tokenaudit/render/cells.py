@@ -28,7 +28,7 @@ from tokenaudit.reports.report import Column, Section, Unit
 __all__ = [
     "NO_ROWS",
     "NUMBERS",
-    "Line",
+    "CellLine",
     "Role",
     "Words",
     "Writing",
@@ -85,7 +85,7 @@ class Role(StrEnum):
     TOTALS = "totals"
 
 
-class Line(Struct, frozen=True):
+class CellLine(Struct, frozen=True):
     """One line of a table: a cell for each column."""
 
     role: Role
@@ -152,11 +152,11 @@ class Words:
             self._columns[at] = [write[role](row) for role, row in self._rows]
         return self._columns[at]
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[CellLine]:
         """Return the cells of all columns, line by line."""
         columns = [self.column(at) for at in range(len(self._section.columns))]
         return [
-            Line(role, cells)
+            CellLine(role, cells)
             for role, cells in zip(self.roles, zip(*columns, strict=True), strict=True)
         ]
 

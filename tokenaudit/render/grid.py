@@ -4,29 +4,29 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from tokenaudit.render.cells import NUMBERS, Line, Role, Writing
+from tokenaudit.render.cells import NUMBERS, CellLine, Role, Writing
 from tokenaudit.render.layout import TableLayout
-from tokenaudit.render.looks import Look, Run, look_of, rule
+from tokenaudit.render.looks import Look, StyledRun, look_of, rule
 from tokenaudit.render.texts import cell_width, fold
 from tokenaudit.reports.report import Column
 
 __all__ = ["draw", "draw_headings", "draw_line"]
 
 
-def draw(layout: TableLayout, writing: Writing, cut_rows: list[str]) -> Iterator[list[Run]]:
+def draw(layout: TableLayout, writing: Writing, cut_rows: list[str]) -> Iterator[list[StyledRun]]:
     """Yield the lines of a section that fits; *cut_rows* say which rows a limit left out."""
     yield from draw_headings(layout, writing)
     for line in layout.lines:
         if line.role is not Role.TOTALS:
             yield from draw_line(line, layout)
-    yield from ([Run(text, Look.DIM)] for text in cut_rows)
+    yield from ([StyledRun(text, Look.DIM)] for text in cut_rows)
     for line in layout.lines:
         if line.role is Role.TOTALS:
             yield rule(layout.width, writing)
             yield from draw_line(line, layout)
 
 
-def draw_headings(layout: TableLayout, writing: Writing) -> Iterator[list[Run]]:
+def draw_headings(layout: TableLayout, writing: Writing) -> Iterator[list[StyledRun]]:
     """Yield the lines of the headings, which stand on a rule, and the rule."""
     wrapped = [
         textwrap.wrap(column.label, max(width, 1))
@@ -39,7 +39,7 @@ def draw_headings(layout: TableLayout, writing: Writing) -> Iterator[list[Run]]:
     yield rule(layout.width, writing)
 
 
-def draw_line(line: Line, layout: TableLayout) -> Iterator[list[Run]]:
+def draw_line(line: CellLine, layout: TableLayout) -> Iterator[list[StyledRun]]:
     """Yield a line of *layout*: more than one where its texts are folded."""
     looks = [
         look_of(cell, column, line.role)
@@ -53,17 +53,21 @@ def draw_line(line: Line, layout: TableLayout) -> Iterator[list[Run]]:
         yield _row(texts, looks, layout)
 
 
-def _row(texts: Sequence[str], looks: Sequence[Look], layout: TableLayout) -> list[Run]:
+def _row(texts: Sequence[str], looks: Sequence[Look], layout: TableLayout) -> list[StyledRun]:
     """Return one line of cells, numbers at the right of their columns, all else at the left."""
-    runs: list[Run] = []
+    runs: list[StyledRun] = []
     cells = zip(texts, looks, layout.columns, layout.widths, strict=True)
     for text, look, column, width in cells:
         if runs:
-            runs.append(Run(" " * layout.gap))
+            runs.append(StyledRun(" " * layout.gap))
         runs.extend(_cell(text, look, column, width))
     return runs
 
 
-def _cell(text: str, look: Look, column: Column, width: int) -> tuple[Run, Run]:
-    filling = Run(" " * (width - cell_width(text)))
-    return (filling, Run(text, look)) if column.unit in NUMBERS else (Run(text, look), filling)
+def _cell(text: str, look: Look, column: Column, width: int) -> tuple[StyledRun, StyledRun]:
+    filling = StyledRun(" " * (width - cell_width(text)))
+    return (
+        (filling, StyledRun(text, look))
+        if column.unit in NUMBERS
+        else (StyledRun(text, look), filling)
+    )

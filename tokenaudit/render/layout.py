@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit.render.cells import NUMBERS, Line, Role, Words, Writing
+from tokenaudit.render.cells import NUMBERS, CellLine, Role, Words, Writing
 from tokenaudit.render.texts import cell_width, shorten
 from tokenaudit.reports.report import Column, Section, Unit
 
@@ -47,7 +47,7 @@ class TableLayout(Struct, frozen=True):
     """The columns that a screen has room for, their widths, and what stands in them."""
 
     columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[CellLine, ...]
     widths: tuple[int, ...]
     gap: int
     """Blanks between two columns."""
@@ -144,7 +144,7 @@ class Sheet:
         self.folds = all(each.unit not in figures for each in section.columns)
 
     @cached_property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[CellLine]:
         """The whole section, uncut."""
         return self._words.lines()
 
@@ -171,7 +171,7 @@ class Sheet:
         lines = zip(self._words.roles, zip(*cells, strict=True), strict=True)
         return TableLayout(
             tuple(columns),
-            tuple(Line(role, line) for role, line in lines),
+            tuple(CellLine(role, line) for role, line in lines),
             tuple(widths),
             plan.gap,
             self.folds,

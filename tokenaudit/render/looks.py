@@ -10,7 +10,7 @@ from rich.style import Style as Paint
 from tokenaudit.render.cells import Role, Writing
 from tokenaudit.reports.report import Column, Unit
 
-__all__ = ["Look", "Run", "look_of", "painted", "rule"]
+__all__ = ["Look", "StyledRun", "look_of", "painted", "rule"]
 
 _FAINT: Final = frozenset({"—", "-", "undated", "0"})
 
@@ -26,7 +26,7 @@ class Look(Enum):
     BOLD_MONEY = Paint(bold=True, color="green")
 
 
-class Run(NamedTuple):
+class StyledRun(NamedTuple):
     """Characters that look the same."""
 
     text: str
@@ -43,12 +43,12 @@ def look_of(cell: str, column: Column, role: Role) -> Look:
     return Look.MONEY if is_money else Look.PLAIN
 
 
-def rule(width: int, writing: Writing) -> list[Run]:
+def rule(width: int, writing: Writing) -> list[StyledRun]:
     """Return a light line across the table."""
-    return [Run(("─" if writing.unicode else "-") * width, Look.DIM)]
+    return [StyledRun(("─" if writing.unicode else "-") * width, Look.DIM)]
 
 
-def painted(line: Sequence[Run], *, color: bool) -> str:
+def painted(line: Sequence[StyledRun], *, color: bool) -> str:
     """Return *line* as a terminal takes it; without colour it holds no escape sequence at all."""
     if not color:
         return "".join(run.text for run in line).rstrip()

@@ -5,7 +5,16 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from tokenaudit.render.cells import NO_ROWS, NUMBERS, Line, Role, Words, Writing, cut_rows, telling
+from tokenaudit.render.cells import (
+    NO_ROWS,
+    NUMBERS,
+    CellLine,
+    Role,
+    Words,
+    Writing,
+    cut_rows,
+    telling,
+)
 from tokenaudit.render.clean import visible
 from tokenaudit.render.style import Style
 from tokenaudit.reports.report import Column, Report, Section
@@ -51,7 +60,7 @@ def _alignment(column: Column) -> str:
     return "--:" if column.unit in NUMBERS else ":--"
 
 
-def _cells(line: Line) -> Iterator[str]:
+def _cells(line: CellLine) -> Iterator[str]:
     for cell in line.cells:
         text = _escaped(cell)
         yield f"**{text}**" if text and line.role is Role.TOTALS else text

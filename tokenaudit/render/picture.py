@@ -8,7 +8,7 @@ import polars as pl
 
 from tokenaudit.model.units import format_tokens
 from tokenaudit.render.cells import Writing
-from tokenaudit.render.looks import Look, Run
+from tokenaudit.render.looks import Look, StyledRun
 from tokenaudit.reports.report import Curve
 
 __all__ = ["draw"]
@@ -28,7 +28,9 @@ class _Bar(NamedTuple):
     is_marked: bool
 
 
-def draw(rows: pl.DataFrame, curve: Curve, writing: Writing, width: int) -> Iterator[list[Run]]:
+def draw(
+    rows: pl.DataFrame, curve: Curve, writing: Writing, width: int
+) -> Iterator[list[StyledRun]]:
     """Yield the lines of the picture: bars, the marks below them, and where it begins and ends."""
     values = rows[curve.values].fill_null(0).to_list()
     top = max(*values, 1)
@@ -37,12 +39,12 @@ def draw(rows: pl.DataFrame, curve: Curve, writing: Writing, width: int) -> Iter
     for level in range(_HEIGHT, 0, -1):
         text = {_HEIGHT: format_tokens(top), _HEIGHT // 2: format_tokens(top // 2)}.get(level, "")
         signs = "".join(_sign(bar.value, top, level, writing) for bar in bars)
-        yield [Run(f"{text.rjust(label)} {_edge(writing)}", Look.DIM), Run(signs)]
+        yield [StyledRun(f"{text.rjust(label)} {_edge(writing)}", Look.DIM), StyledRun(signs)]
     corner, across = ("└", "─") if writing.unicode else ("+", "-")
-    yield [Run(f"{'0'.rjust(label)} {corner}{across * len(bars)}", Look.DIM)]
+    yield [StyledRun(f"{'0'.rjust(label)} {corner}{across * len(bars)}", Look.DIM)]
     if any(bar.is_marked for bar in bars):
         marks = "".join(_MARK if bar.is_marked else " " for bar in bars).rstrip()
-        yield [Run(f"{' ' * (label + 2)}{marks}", Look.BOLD)]
+        yield [StyledRun(f"{' ' * (label + 2)}{marks}", Look.BOLD)]
     yield from _ends(rows, curve, writing, screen=width, indent=label + 2, width=len(bars))
 
 
@@ -71,7 +73,7 @@ def _sign(value: int, top: int, level: int, writing: Writing) -> str:
 
 def _ends(
     rows: pl.DataFrame, curve: Curve, writing: Writing, *, screen: int, indent: int, width: int
-) -> Iterator[list[Run]]:
+) -> Iterator[list[StyledRun]]:
     """Yield the times of the first and the last row, and what a mark means."""
     times = rows[_TIME].drop_nulls()
     if not times.is_empty():
@@ -80,9 +82,9 @@ def _ends(
         joined = f"{first}{' ' * gap}{last}"
         fits = indent + len(joined) <= screen
         for text in (joined,) if fits else (first, last):
-            yield [Run(" " * indent + text, Look.DIM)]
+            yield [StyledRun(" " * indent + text, Look.DIM)]
     if rows[curve.marks].any():
-        yield [Run(f"{' ' * indent}{_MARK} {curve.meaning}", Look.DIM)]
+        yield [StyledRun(f"{' ' * indent}{_MARK} {curve.meaning}", Look.DIM)]
 
 
 def _written(moment: datetime, writing: Writing) -> str:

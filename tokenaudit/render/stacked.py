@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-from tokenaudit.render.cells import NUMBERS, Line, Role
+from tokenaudit.render.cells import NUMBERS, CellLine, Role
 from tokenaudit.render.grid import draw_headings, draw_line
 from tokenaudit.render.layout import Fitting, TableLayout
-from tokenaudit.render.looks import Look, Run, look_of, rule
+from tokenaudit.render.looks import Look, StyledRun, look_of, rule
 from tokenaudit.render.texts import flow, fold
 
 __all__ = ["draw"]
@@ -13,13 +13,13 @@ __all__ = ["draw"]
 _INDENT = 2
 _GAP = 3
 
-_Figures = Callable[[int], Iterator[list[Run]]]
+_Figures = Callable[[int], Iterator[list[StyledRun]]]
 """What draws the figures of the line of that number."""
 
 
-def draw(fitting: Fitting, cut_rows: list[str]) -> Iterator[list[Run]]:
+def draw(fitting: Fitting, cut_rows: list[str]) -> Iterator[list[StyledRun]]:
     """Yield the lines of a section: no column that is essential is lost, no text is cut."""
-    cut = [[Run(text, Look.DIM)] for text in cut_rows]
+    cut = [[StyledRun(text, Look.DIM)] for text in cut_rows]
     if fitting.exact.folds:
         yield from _records(fitting)
         yield from cut
@@ -40,7 +40,7 @@ def draw(fitting: Fitting, cut_rows: list[str]) -> Iterator[list[Run]]:
         yield from cut
 
 
-def _records(fitting: Fitting) -> Iterator[list[Run]]:
+def _records(fitting: Fitting) -> Iterator[list[StyledRun]]:
     """Yield rows that are read rather than compared: each value on a line, beside its label."""
     columns, width = fitting.section.columns, fitting.width
     widest = min(max(len(column.label) for column in columns), width // 2)
@@ -50,11 +50,14 @@ def _records(fitting: Fitting) -> Iterator[list[Run]]:
         for cell, column in zip(line.cells, columns, strict=True):
             label = column.label[:widest].ljust(widest + 2)
             for text in fold(cell, width - len(label)):
-                yield [Run(label, Look.HEADING), Run(text, look_of(cell, column, line.role))]
+                yield [
+                    StyledRun(label, Look.HEADING),
+                    StyledRun(text, look_of(cell, column, line.role)),
+                ]
                 label = " " * len(label)
 
 
-def _names(line: Line, fitting: Fitting) -> Iterator[list[Run]]:
+def _names(line: CellLine, fitting: Fitting) -> Iterator[list[StyledRun]]:
     """Yield the essential texts of a row, whole."""
     cells = zip(line.cells, fitting.section.columns, strict=True)
     first, *others = [
@@ -65,7 +68,7 @@ def _names(line: Line, fitting: Fitting) -> Iterator[list[Run]]:
     texts = [first, *(text for text in others if text not in {"", fitting.writing.nothing})]
     look = Look.DIM if line.role is Role.PART else Look.BOLD
     for text in flow(texts, fitting.width):
-        yield [Run(text, look)]
+        yield [StyledRun(text, look)]
 
 
 def _in_columns(layout: TableLayout) -> _Figures:
@@ -85,16 +88,16 @@ def _with_labels(fitting: Fitting) -> _Figures:
         return _below_labels(fitting)
     per_line = max((room + _GAP) // (label + 1 + figure + _GAP), 1)
 
-    def figures(number: int) -> Iterator[list[Run]]:
+    def figures(number: int) -> Iterator[list[StyledRun]]:
         line = sheet.lines[number]
         for start in range(0, len(places), per_line):
-            runs: list[Run] = []
+            runs: list[StyledRun] = []
             for at in places[start : start + per_line]:
                 cell, column = line.cells[at], columns[at]
                 runs += [
-                    Run(" " * (_GAP if runs else _INDENT)),
-                    Run(column.label.ljust(label + 1), Look.HEADING),
-                    Run(cell.rjust(figure), look_of(cell, column, line.role)),
+                    StyledRun(" " * (_GAP if runs else _INDENT)),
+                    StyledRun(column.label.ljust(label + 1), Look.HEADING),
+                    StyledRun(cell.rjust(figure), look_of(cell, column, line.role)),
                 ]
             yield runs
 
@@ -105,11 +108,11 @@ def _below_labels(fitting: Fitting) -> _Figures:
     """Return what draws figures where not even one fits beside its label."""
     columns = fitting.section.columns
 
-    def figures(number: int) -> Iterator[list[Run]]:
+    def figures(number: int) -> Iterator[list[StyledRun]]:
         line = fitting.short.lines[number]
         for at in fitting.figures():
             cell, column = line.cells[at], columns[at]
-            yield [Run(column.label[: fitting.width], Look.HEADING)]
-            yield [Run(cell.rjust(fitting.width), look_of(cell, column, line.role))]
+            yield [StyledRun(column.label[: fitting.width], Look.HEADING)]
+            yield [StyledRun(cell.rjust(fitting.width), look_of(cell, column, line.role))]
 
     return figures

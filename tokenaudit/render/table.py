@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from tokenaudit.render import grid, picture, stacked
 from tokenaudit.render.cells import NO_ROWS, Writing, cut_rows, telling
 from tokenaudit.render.layout import Fitting
-from tokenaudit.render.looks import Look, Run, painted
+from tokenaudit.render.looks import Look, StyledRun, painted
 from tokenaudit.render.style import Style
 from tokenaudit.render.texts import fold
 from tokenaudit.reports.report import Report, Section
@@ -30,7 +30,7 @@ def render(report: Report, style: Style, /) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _lines(report: Report, writing: Writing, width: int) -> Iterator[list[Run]]:
+def _lines(report: Report, writing: Writing, width: int) -> Iterator[list[StyledRun]]:
     if report.title != report.sections[0].title:
         yield from _text(report.title, writing, width, Look.BOLD)
         yield []
@@ -42,16 +42,16 @@ def _lines(report: Report, writing: Writing, width: int) -> Iterator[list[Run]]:
         yield []
     for note in report.notes:
         first, *others = fold(writing.text(note), width, _INDENT)
-        yield [Run(first, Look.DIM)]
-        yield from ([Run(" " * _INDENT + line, Look.DIM)] for line in others)
+        yield [StyledRun(first, Look.DIM)]
+        yield from ([StyledRun(" " * _INDENT + line, Look.DIM)] for line in others)
 
 
-def _text(text: str, writing: Writing, width: int, look: Look) -> Iterator[list[Run]]:
+def _text(text: str, writing: Writing, width: int, look: Look) -> Iterator[list[StyledRun]]:
     for line in fold(writing.text(text), width) if text else ():
-        yield [Run(line, look)]
+        yield [StyledRun(line, look)]
 
 
-def _section(section: Section, writing: Writing, width: int) -> Iterator[list[Run]]:
+def _section(section: Section, writing: Writing, width: int) -> Iterator[list[StyledRun]]:
     yield from _text(section.title, writing, width, Look.BOLD)
     yield []
     if section.rows.is_empty():

@@ -23,7 +23,7 @@ from tokenaudit.transcripts import Content
 __all__ = [
     "NEAR_LIMIT",
     "NEAR_LIMIT_PERCENT",
-    "Subject",
+    "ContextSubject",
     "context",
     "contexts",
     "find_subject",
@@ -55,14 +55,14 @@ _COLUMNS: Final = (
 _TITLE: Final = Column("title", Unit.TEXT, "Title", essential=False, quiet=True)
 
 
-class Subject(Struct, frozen=True):
+class ContextSubject(Struct, frozen=True):
     """Whose context is asked for: a session with all its agents, or one agent of it."""
 
     session_id: str | None
     agent_id: str | None = None
 
 
-def find_subject(ledger: Ledger, start: str) -> Subject:
+def find_subject(ledger: Ledger, start: str) -> ContextSubject:
     """Return the session whose id begins with *start*, or else the agent.
 
     Raises UsageError, naming candidates, when there is none or more than one.
@@ -72,13 +72,13 @@ def find_subject(ledger: Ledger, start: str) -> Subject:
     agents = ids.filter(pl.col("agent_id").str.starts_with(start)) if whole.is_empty() else whole
     sessions = ledger.sessions.filter(pl.col("session_id").str.starts_with(start))
     if not sessions.is_empty() or agents.is_empty():
-        return Subject(find_session(ledger, start))
+        return ContextSubject(find_session(ledger, start))
     if agents.height > 1:
         named = ", ".join(agents["agent_id"].head(5))
         raise UsageError(
             f"{agents.height} agents begin with {start!r}", hint=f"Among them {named}."
         )
-    return Subject(*agents.row(0))
+    return ContextSubject(*agents.row(0))
 
 
 def gauges(
@@ -178,7 +178,7 @@ def contexts(
 def context(
     ledger: Ledger,
     request: Request,
-    subject: Subject,
+    subject: ContextSubject,
     contents: Sequence[Content],
     *,
     near_limit: float = NEAR_LIMIT_PERCENT,
@@ -213,7 +213,7 @@ def context(
     return replace(report, notes=(_basis(near_limit), *parts.notes(sections), *report.notes))
 
 
-def chosen_agent(ledger: Ledger, subject: Subject) -> str:
+def chosen_agent(ledger: Ledger, subject: ContextSubject) -> str:
     """Return the agent of *subject* whose context is looked into."""
     if subject.agent_id is not None:
         return subject.agent_id
@@ -223,7 +223,7 @@ def chosen_agent(ledger: Ledger, subject: Subject) -> str:
     return MAIN_AGENT if MAIN_AGENT in agents or not agents else agents[0]
 
 
-def _named(subject: Subject) -> str:
+def _named(subject: ContextSubject) -> str:
     if subject.agent_id is None:
         return f"session {subject.session_id}"
     return f"agent {subject.agent_id} of session {subject.session_id}"

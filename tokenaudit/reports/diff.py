@@ -22,7 +22,7 @@ from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble
 
-__all__ = ["Period", "diff"]
+__all__ = ["ComparedPeriod", "diff"]
 
 _MOST_SHOWN: Final = 10
 _GROUP: Final = ("model", "speed")
@@ -57,7 +57,7 @@ _EFFECTS: Final = tuple(
 _CHANGE: Final = Column("change_usd", Unit.USD, "Change")
 
 
-class Period(Struct, frozen=True):
+class ComparedPeriod(Struct, frozen=True):
     """Days from the first to the last, both included, and what the user calls them."""
 
     name: str
@@ -65,7 +65,7 @@ class Period(Struct, frozen=True):
     until: date
 
 
-def diff(ledger: Ledger, request: Request, first: Period, second: Period) -> Report:
+def diff(ledger: Ledger, request: Request, first: ComparedPeriod, second: ComparedPeriod) -> Report:
     """Return why *second* cost more or less than *first*, of the responses that *request* selects.
 
     Sections: the effects, which sum exactly to the difference; the two periods in figures; the models
@@ -97,14 +97,14 @@ def diff(ledger: Ledger, request: Request, first: Period, second: Period) -> Rep
     return assemble(ledger, request, both, sections, title=words)
 
 
-def _words(difference: Decimal, first: Period, second: Period) -> str:
+def _words(difference: Decimal, first: ComparedPeriod, second: ComparedPeriod) -> str:
     if not difference:
         return f"{second.name} cost the same as {first.name}"
     more = "more" if difference > 0 else "less"
     return f"Why {second.name} cost {format_cost(abs(difference))} {more} than {first.name}"
 
 
-def _rows(ledger: Ledger, request: Request, period: Period) -> pl.DataFrame:
+def _rows(ledger: Ledger, request: Request, period: ComparedPeriod) -> pl.DataFrame:
     selection = replace(request.selection, since=period.since, until=period.until)
     return select(ledger.frame, selection).collect()
 
@@ -183,9 +183,9 @@ def _largest(
     return row["session_id"], row[name]
 
 
-def _periods(*periods: tuple[Period, pl.DataFrame]) -> Section:
+def _periods(*periods: tuple[ComparedPeriod, pl.DataFrame]) -> Section:
     columns = (
-        Column("period", Unit.TEXT, "Period"),
+        Column("period", Unit.TEXT, "ComparedPeriod"),
         Column("since", Unit.DATE, "From", essential=False),
         Column("until", Unit.DATE, "To", essential=False),
         Column("sessions", Unit.COUNT, "Sessions", essential=False),

@@ -22,8 +22,8 @@ from tokenaudit.pricing.rates import (
     ONE,
     UNBILLED,
     Modifier,
-    Origin,
     Rate,
+    RateOrigin,
     Tariff,
 )
 from tokenaudit.pricing.windows import facts_of
@@ -366,7 +366,7 @@ def grounds(row: Mapping[str, Any]) -> Section:
 
 def checked(card: RateCard, request: Request, library: Library) -> Report:
     """Return where the shipped card and *library* differ, and how old both are."""
-    shipped = [rate for rate in card.rates if rate.origin is Origin.CARD]
+    shipped = [rate for rate in card.rates if rate.origin is RateOrigin.CARD]
     found = differences(shipped, library.rates)
     compared = sum(1 for rate in shipped for _ in cells(rate))
     known = {rate.model for rate in shipped}

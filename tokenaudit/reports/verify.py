@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tokenaudit.audit.verify.provenance import Change, Verdict, frame_of
+from tokenaudit.audit.verify.provenance import ChangeVerdict, InputChange, frame_of
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.reports.report import Column, Meta, Outcome, Report, Section, Unit
 from tokenaudit.reports.request import Request
@@ -14,7 +14,7 @@ __all__ = ["verified"]
 
 _COLUMNS: Final = (
     Column("part", Unit.TEXT, "Part"),
-    Column("verdict", Unit.TEXT, "Verdict"),
+    Column("verdict", Unit.TEXT, "ChangeVerdict"),
     Column("said", Unit.TEXT, "What was compared"),
 )
 _IDENTICAL: Final = (
@@ -23,7 +23,7 @@ _IDENTICAL: Final = (
 _CHANGED: Final = "Not identical: see what is marked as changed."
 
 
-def verified(ledger: Ledger, request: Request, changes: Sequence[Change], path: str) -> Report:
+def verified(ledger: Ledger, request: Request, changes: Sequence[InputChange], path: str) -> Report:
     """Return what *changes* say of the export at *path*."""
     section = Section("verify", f"Verification of {path}", _COLUMNS, frame_of(changes))
     rows = select(ledger.frame, request.selection).collect()
@@ -37,7 +37,7 @@ def verified(ledger: Ledger, request: Request, changes: Sequence[Change], path: 
         intake=ledger.intake,
         selected=selected(rows),
     )
-    is_changed = any(change.verdict is Verdict.CHANGED for change in changes)
+    is_changed = any(change.verdict is ChangeVerdict.CHANGED for change in changes)
     return Report(
         section.title,
         (section,),

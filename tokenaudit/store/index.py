@@ -27,7 +27,7 @@ __all__ = [
     "FileState",
     "Former",
     "Index",
-    "Merged",
+    "MergedSegments",
     "Segment",
     "is_as_read",
     "load",
@@ -120,7 +120,7 @@ class Segment(Struct, gc=False):
     bytes: int
 
 
-class Merged(Struct, gc=False):
+class MergedSegments(Struct, gc=False):
     """The file of what was merged of some parts."""
 
     name: str
@@ -137,7 +137,7 @@ class Index(Struct):
     next_part: int = 0
     segments: list[Segment] = []
     files: list[FileState] = []
-    merged: Merged | None = None
+    merged: MergedSegments | None = None
     totals: list[SessionTotal] = []
     """What files beside roots stated of sessions: of each file and session what it said last."""
 

@@ -23,7 +23,7 @@ from tokenaudit.transcripts import (
     is_session_id,
 )
 
-__all__ = ["Base", "Change", "Plan", "is_within", "plan"]
+__all__ = ["Base", "FileChange", "Plan", "is_within", "plan"]
 
 
 class Base(NamedTuple):
@@ -37,7 +37,7 @@ class Base(NamedTuple):
     """Of all its revisions."""
 
 
-class Change(Struct, frozen=True):
+class FileChange(Struct, frozen=True):
     """What became of a transcript since it was read last, if ever."""
 
     old: FileState | None
@@ -68,7 +68,7 @@ class Plan(Struct, frozen=True):
     discovery: Discovery
     known: list[FileState] = field(default_factory=list)
     """The transcripts below the roots that were read before, whether or not they are there."""
-    changes: dict[str, Change] = field(default_factory=dict)
+    changes: dict[str, FileChange] = field(default_factory=dict)
     """By path; what has not changed is not among them."""
     is_thorough: bool = True
     """Whether digests of all that was read before were compared, and not of the last block alone."""
@@ -98,14 +98,14 @@ def plan(index: Index, discovery: Discovery, *, is_thorough: bool = True) -> Pla
     for state in _missing([*states.values()], discovery):
         made.known.append(state)
         if state.gone_ns is None:
-            made.changes[state.path] = Change(state, None)
+            made.changes[state.path] = FileChange(state, None)
     return made
 
 
-def _change(state: FileState | None, whole: Extent, *, is_thorough: bool) -> Change | None:
+def _change(state: FileState | None, whole: Extent, *, is_thorough: bool) -> FileChange | None:
     """Return what has to be done for a transcript that is there; None: it is as it was."""
     if state is None:
-        return Change(None, whole)
+        return FileChange(None, whole)
     transcript = whole.transcript
     is_told = whole.with_results <= state.with_results
     if is_told and is_as_read(state, transcript):
@@ -114,10 +114,10 @@ def _change(state: FileState | None, whole: Extent, *, is_thorough: bool) -> Cha
     try:
         fate = _fate(state, is_thorough=is_thorough)
     except OSError:
-        return Change(state, onward)  # what is wrong with it comes out when it is read
+        return FileChange(state, onward)  # what is wrong with it comes out when it is read
     is_begun = state.is_settled and state.end > 0 and state.read_by == READ_BY
     is_same_kind = is_told and transcript.has_meta == state.has_meta
-    return Change(state, onward if not fate and is_begun and is_same_kind else whole, fate)
+    return FileChange(state, onward if not fate and is_begun and is_same_kind else whole, fate)
 
 
 def _fate(state: FileState, *, is_thorough: bool) -> str | None:

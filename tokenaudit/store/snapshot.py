@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tokenaudit.model.terms import Transcript
 from tokenaudit.store.index import FileState, Former
-from tokenaudit.store.plan import Change, Plan
+from tokenaudit.store.plan import FileChange, Plan
 from tokenaudit.transcripts import READ_BY, joined
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class StoreSnapshot:
             self._ends[path] or change.extent is None for path, change in self._made.changes.items()
         )
 
-    def _joined(self, change: Change, ends: "Sequence[PartEnd]") -> "list[PartEnd]":
+    def _joined(self, change: FileChange, ends: "Sequence[PartEnd]") -> "list[PartEnd]":
         """Return those of *ends* that follow on one another, from where reading began."""
         joined: list[PartEnd] = []
         at = change.extent.start if change.extent else 0
@@ -62,7 +62,7 @@ class StoreSnapshot:
         is_whole = len(joined) == len(ends) or self._is_interrupted
         return joined if is_whole else []
 
-    def _is_told(self, change: Change, end: "PartEnd") -> bool:
+    def _is_told(self, change: FileChange, end: "PartEnd") -> bool:
         """Tell whether anything stood in a part; one of each transcript is needed in any case."""
         stays = change.old is not None and change.old.parts and change.goes_on
         return end.bytes > 0 or not stays
@@ -79,7 +79,7 @@ class StoreSnapshot:
         found = (self._state(path, self._made.changes[path], first) for path in paths)
         return [state for state in found if state is not None]
 
-    def _state(self, path: str, change: Change, first: int) -> FileState | None:
+    def _state(self, path: str, change: FileChange, first: int) -> FileState | None:
         """Return the state of one transcript after this run; None where nothing is known of it."""
         old, extent, ends = change.old, change.extent, self._ends[path]
         if extent is None:
@@ -126,7 +126,7 @@ class StoreSnapshot:
         is_compared = self._made.is_thorough and not self._is_interrupted
         return is_compared and newest < self._now_ns - _TICK_NS
 
-    def _former(self, change: Change) -> list[Former]:
+    def _former(self, change: FileChange) -> list[Former]:
         old = change.old
         if old is None:
             return []

@@ -19,7 +19,14 @@ from tokenaudit.files import atomic, locks, permissions
 from tokenaudit.model.errors import StoreError
 from tokenaudit.store import compact, segments
 from tokenaudit.store import index as indexes
-from tokenaudit.store.index import MADE_BY, FileState, Index, Merged, Segment, without_segments
+from tokenaudit.store.index import (
+    MADE_BY,
+    FileState,
+    Index,
+    MergedSegments,
+    Segment,
+    without_segments,
+)
 from tokenaudit.store.plan import Plan, plan
 from tokenaudit.store.segments import Tables
 from tokenaudit.store.snapshot import StoreSnapshot
@@ -273,7 +280,7 @@ class Store:
             if latest.parts() != self._live:
                 return
             name, _ = segments.write_tables(frames, self.folder)
-            merged = Merged(name, sorted(self._live), MADE_BY)
+            merged = MergedSegments(name, sorted(self._live), MADE_BY)
             index = replace(latest, generation=latest.generation + 1, merged=merged)
             indexes.save(index, self.folder)
             segments.remove_others(index.names(), self.folder)

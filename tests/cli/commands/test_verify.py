@@ -13,7 +13,7 @@ from transcripts_builder import facts_of, reply, session_file, write
 
 from tokenaudit.__main__ import main
 from tokenaudit.audit.verify.export_file import read_export
-from tokenaudit.audit.verify.provenance import Verdict, changes_of_inputs, inputs_of
+from tokenaudit.audit.verify.provenance import ChangeVerdict, changes_of_inputs, inputs_of
 from tokenaudit.files.seal import UNSEALED, is_intact, sealed
 from tokenaudit.model.errors import ConfigError, TokenauditError
 from tokenaudit.pricing import card, windows
@@ -135,12 +135,12 @@ def test_every_byte_of_an_input_is_in_its_digest(tmp_path: Path) -> None:
     source = write(session_file(tmp_path), reply(), reply("msg_2", "req_2", at=1))
     facts = facts_of(discover([tmp_path]))
     then, whole = inputs_of(facts), source.read_bytes()
-    assert [Verdict.SAME] == [change.verdict for change in changes_of_inputs(then, facts)]
+    assert [ChangeVerdict.SAME] == [change.verdict for change in changes_of_inputs(then, facts)]
 
     for at in range(len(whole)):
         source.write_bytes(flipped(whole, at))
         (change,) = changes_of_inputs(then, facts)
-        assert Verdict.CHANGED is change.verdict, at
+        assert ChangeVerdict.CHANGED is change.verdict, at
 
 
 @pytest.fixture

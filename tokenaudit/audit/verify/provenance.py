@@ -13,10 +13,10 @@ from tokenaudit.store.facts import Facts
 from tokenaudit.transcripts.file_digest import combined, digest
 
 __all__ = [
-    "Change",
+    "ChangeVerdict",
     "ExportRequest",
-    "Stated",
-    "Verdict",
+    "InputChange",
+    "StatedProvenance",
     "changes_of_estimates",
     "changes_of_inputs",
     "changes_of_models",
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-class Verdict(StrEnum):
+class ChangeVerdict(StrEnum):
     """What became of a part of an export's basis."""
 
     SAME = "same"
@@ -96,7 +96,7 @@ class Filters(msgspec.Struct, frozen=True):
     branch: list[str] = []
 
 
-class Stated(msgspec.Struct, frozen=True):
+class StatedProvenance(msgspec.Struct, frozen=True):
     """What of an export's metadata its verification needs."""
 
     command: str
@@ -107,11 +107,11 @@ class Stated(msgspec.Struct, frozen=True):
     provenance: Provenance
 
 
-class Change(NamedTuple):
+class InputChange(NamedTuple):
     """One line of a verification."""
 
     part: str
-    verdict: Verdict
+    verdict: ChangeVerdict
     said: str
 
 
@@ -142,12 +142,12 @@ def provenance_of(
     return found
 
 
-def stated(meta: Mapping[str, Any]) -> Stated:
+def stated(meta: Mapping[str, Any]) -> StatedProvenance:
     """Read the metadata of an export. Raises msgspec.ValidationError for what cannot be used."""
-    return msgspec.convert(meta, Stated)
+    return msgspec.convert(meta, StatedProvenance)
 
 
-def changes_of_inputs(then: Inputs, facts: Facts) -> Iterator[Change]:
+def changes_of_inputs(then: Inputs, facts: Facts) -> Iterator[InputChange]:
     """Compare the inputs of *then* with the transcripts that are there now."""
     known = {file.path: file for file in then.files}
     now = dict(facts.transcripts.select("path", "bytes").iter_rows())
@@ -158,70 +158,78 @@ def changes_of_inputs(then: Inputs, facts: Facts) -> Iterator[Change]:
         if change is not None:
             yield change
     for path in sorted(set(now) - set(known)):
-        yield Change("input", Verdict.GROWN, f"{path}: is new.")
+        yield InputChange("input", ChangeVerdict.GROWN, f"{path}: is new.")
     if same:
-        yield Change(
-            "input", Verdict.SAME, f"{same:,} transcripts are as they were, to the last byte."
+        yield InputChange(
+            "input", ChangeVerdict.SAME, f"{same:,} transcripts are as they were, to the last byte."
         )
 
 
-def _change(path: str, file: InputFile, now: Mapping[str, int]) -> Change | None:
+def _change(path: str, file: InputFile, now: Mapping[str, int]) -> InputChange | None:
     size = file.bytes
     found = digest(path, size)
     if path not in now or found is None:
-        return Change("input", Verdict.CHANGED, f"{path}: is gone.")
+        return InputChange("input", ChangeVerdict.CHANGED, f"{path}: is gone.")
     there, sha256 = found
     if there < size:
-        return Change("input", Verdict.CHANGED, f"{path}: is {size - there:,} bytes shorter.")
+        return InputChange(
+            "input", ChangeVerdict.CHANGED, f"{path}: is {size - there:,} bytes shorter."
+        )
     if sha256 != file.sha256:
-        return Change("input", Verdict.CHANGED, f"{path}: its first {size:,} bytes were rewritten.")
+        return InputChange(
+            "input", ChangeVerdict.CHANGED, f"{path}: its first {size:,} bytes were rewritten."
+        )
     if now[path] > size:
-        return Change("input", Verdict.GROWN, f"{path}: has {now[path] - size:,} more bytes.")
+        return InputChange(
+            "input", ChangeVerdict.GROWN, f"{path}: has {now[path] - size:,} more bytes."
+        )
     return None
 
 
-def changes_of_pricing(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+def changes_of_pricing(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[InputChange]:
     """Compare the basis of costs with that of today, key by key."""
     found = [name for name in dict.fromkeys((*then, *now)) if then.get(name) != now.get(name)]
     for name in found:
         was, now_is = then.get(name, "none"), now.get(name, "none")
-        yield Change("pricing", Verdict.CHANGED, f"{name}: was {was}, is {now_is}.")
+        yield InputChange("pricing", ChangeVerdict.CHANGED, f"{name}: was {was}, is {now_is}.")
     if not found:
-        yield Change(
-            "pricing", Verdict.SAME, f"Rate card {now['card']}, sha256 {now['sha256'][:8]}."
+        yield InputChange(
+            "pricing", ChangeVerdict.SAME, f"Rate card {now['card']}, sha256 {now['sha256'][:8]}."
         )
 
 
-def changes_of_models(then: str | None, now: str) -> Iterator[Change]:
+def changes_of_models(then: str | None, now: str) -> Iterator[InputChange]:
     """Compare what is known of models beside prices; nothing where the export does not depend on it."""
     if then is None:
         return
     if then == now:
-        yield Change("models", Verdict.SAME, f"Context windows of models, sha256 {now[:8]}.")
+        yield InputChange(
+            "models", ChangeVerdict.SAME, f"Context windows of models, sha256 {now[:8]}."
+        )
     else:
         said = f"Context windows of models: sha256 was {then[:8]}, is {now[:8]}."
-        yield Change("models", Verdict.CHANGED, said)
+        yield InputChange("models", ChangeVerdict.CHANGED, said)
 
 
-def changes_of_estimates(then: Provenance, now: str) -> Iterator[Change]:
+def changes_of_estimates(then: Provenance, now: str) -> Iterator[InputChange]:
     """Compare the weights that ship for estimates with *now*; nothing where there are no estimates."""
     if not then.asked.with_estimate:
         return
     if then.estimates == now:
-        yield Change("estimates", Verdict.SAME, f"Weights that ship, sha256 {now[:8]}.")
+        yield InputChange("estimates", ChangeVerdict.SAME, f"Weights that ship, sha256 {now[:8]}.")
     elif then.estimates is None:
         said = "Made by an earlier version, which estimated otherwise: `est_` columns differ."
-        yield Change("estimates", Verdict.CHANGED, said)
+        yield InputChange("estimates", ChangeVerdict.CHANGED, said)
     else:
         said = f"Weights that ship: sha256 was {then.estimates[:8]}, is {now[:8]}."
-        yield Change("estimates", Verdict.CHANGED, said)
+        yield InputChange("estimates", ChangeVerdict.CHANGED, said)
 
 
-def frame_of(changes: Sequence[Change]) -> pl.DataFrame:
+def frame_of(changes: Sequence[InputChange]) -> pl.DataFrame:
     """Return *changes* as a frame, those that matter first."""
-    order = [Verdict.CHANGED, Verdict.GROWN, Verdict.SAME]
+    order = [ChangeVerdict.CHANGED, ChangeVerdict.GROWN, ChangeVerdict.SAME]
     rows = sorted(changes, key=lambda change: order.index(change.verdict))
-    schema = dict.fromkeys(Change._fields, pl.String)
+    schema = dict.fromkeys(InputChange._fields, pl.String)
     return pl.DataFrame(
         [(part, each.value, said) for part, each, said in rows], schema, orient="row"
     )

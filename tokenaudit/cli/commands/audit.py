@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from tokenaudit.cli.app import AUDIT, command, report, show
-from tokenaudit.cli.options import Filter, Options, Output, Pricing, Source
+from tokenaudit.cli.options import Filter, Options, Output, Pricing, SourceOptions
 from tokenaudit.cli.supervisor import bounded
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_GROUPS: Final = (Source, Filter, Pricing, Output)
+_GROUPS: Final = (SourceOptions, Filter, Pricing, Output)
 
 
 class FailOn(StrEnum):
@@ -76,7 +76,7 @@ def _checked(run: "Run", *, rules: Path | None) -> "Report":
     "doctor --project webshop",
     "doctor --json",
     panel=AUDIT,
-    groups=(Source, Filter, Output),
+    groups=(SourceOptions, Filter, Output),
 )
 def doctor(run: "Run") -> "Report":
     """Why do I see nothing, or less than I expect? Where it looked, what it found, and the next step."""
@@ -132,7 +132,7 @@ def reconcile(
     "export -o usage.json; tokenaudit verify usage.json",
     "verify usage.json --json",
     panel=AUDIT,
-    groups=(Source, Pricing, Output),
+    groups=(SourceOptions, Pricing, Output),
 )
 def verify(
     run: "Run",

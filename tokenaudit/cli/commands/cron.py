@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tokenaudit.cli.app import OTHER_PROGRAMS, command
-from tokenaudit.cli.options import Options, Source
+from tokenaudit.cli.options import Options, SourceOptions
 from tokenaudit.model.errors import UsageError
 
 __all__: list[str] = []
@@ -30,7 +30,7 @@ class Scheduler(StrEnum):
     "cron --to /mnt/usage --for systemd",
     "cron --to /mnt/usage --for launchd --at 02:30",
     panel=OTHER_PROGRAMS,
-    groups=(Source,),
+    groups=(SourceOptions,),
 )
 def cron(
     options: Options,

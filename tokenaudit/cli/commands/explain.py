@@ -7,7 +7,7 @@ import typer
 from msgspec.structs import replace
 
 from tokenaudit.cli.app import WHY, command, report, show
-from tokenaudit.cli.options import Filter, Options, Output, Parts, Pricing, Source
+from tokenaudit.cli.options import Filter, Options, Output, PartLimit, Pricing, SourceOptions
 from tokenaudit.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_GROUPS: Final = (Source, Filter, Parts, Pricing, Output)
+_GROUPS: Final = (SourceOptions, Filter, PartLimit, Pricing, Output)
 _PERIOD: Final = (
     "The period to compare with: 2026-02, 2026-W09, 2026-03-02, 2026-03-01..2026-03-07, today,"
     " this-week, last-month, 7d."
@@ -119,9 +119,9 @@ def diff(
     texts = (first, second)
     spans = [parse_span(text, *_day(run.request), option="diff") for text in texts]
     ledger = run.ledger
-    from tokenaudit.reports.diff import Period, diff
+    from tokenaudit.reports.diff import ComparedPeriod, diff
 
-    periods = [Period(text, *span) for text, span in zip(texts, spans, strict=True)]
+    periods = [ComparedPeriod(text, *span) for text, span in zip(texts, spans, strict=True)]
     return diff(ledger, run.request, *periods)
 
 

@@ -221,11 +221,11 @@ def export_sample(lake: str) -> None:
     """Export the sample that comes with tokenaudit to *lake*, as the host `demo`."""
     from datetime import UTC, datetime
 
-    from tokenaudit.cli.options import Source
+    from tokenaudit.cli.options import SourceOptions
     from tokenaudit.cli.reading import read_facts
     from tokenaudit.config.settings import Settings
 
-    facts = read_facts(Options(source=Source(demo=True, jobs=1)), Settings())
+    facts = read_facts(Options(source=SourceOptions(demo=True, jobs=1)), Settings())
     from tokenaudit.export.lake.host import Host
     from tokenaudit.export.lake.publish import publish
     from tokenaudit.export.lake.rows import rows_of

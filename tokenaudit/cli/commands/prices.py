@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from tokenaudit.cli.app import KEPT_DATA, app, pass_on, report, show
-from tokenaudit.cli.options import Options, Output, Pricing, Source, with_options
+from tokenaudit.cli.options import Options, Output, Pricing, SourceOptions, with_options
 
 if TYPE_CHECKING:
     from tokenaudit.cli.pipeline import Run
@@ -67,7 +67,7 @@ def show_model(
     "prices explain msg_01Z6n --demo",
     "prices explain msg_01Z6n --demo --as-model claude-sonnet-5",
     "prices explain msg_01Z6n --demo --json",
-    groups=(Source, Pricing, Output),
+    groups=(SourceOptions, Pricing, Output),
     on=prices,
 )
 def explain(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from tokenaudit.cli.app import KEPT_DATA, app, command, pass_on, report, show
-from tokenaudit.cli.options import Options, Output, Source, with_options
+from tokenaudit.cli.options import Options, Output, SourceOptions, with_options
 from tokenaudit.model.errors import UsageError
 from tokenaudit.render import Format
 
@@ -69,7 +69,7 @@ def _look(run: "Run", folder: Path | None) -> "Store":
     from tokenaudit.cli.settings import store_folder
     from tokenaudit.store import Store
 
-    return Store.look(store_folder(Source(store=folder), run.settings))
+    return Store.look(store_folder(SourceOptions(store=folder), run.settings))
 
 
 @command("path", "store path", "store path --store kept", groups=(), on=store)
@@ -77,7 +77,7 @@ def path(options: Options, *, store: _Folder = None) -> None:  # noqa: ARG001 - 
     """Print the folder of the store, whether or not there is one yet."""
     from tokenaudit.cli.settings import load_settings, store_folder
 
-    typer.echo(store_folder(Source(store=store), load_settings()))
+    typer.echo(store_folder(SourceOptions(store=store), load_settings()))
 
 
 @report(
@@ -85,7 +85,7 @@ def path(options: Options, *, store: _Folder = None) -> None:  # noqa: ARG001 - 
     "store verify",
     "store verify --root ~/.claude",
     "store verify --json",
-    groups=(Source, Output),
+    groups=(SourceOptions, Output),
     on=store,
 )
 def verify(run: "Run") -> "Report":

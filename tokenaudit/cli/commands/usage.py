@@ -11,8 +11,8 @@ from tokenaudit.cli.options import (
     Options,
     Output,
     Pricing,
-    Rows,
-    Source,
+    RowLimit,
+    SourceOptions,
     with_options,
 )
 from tokenaudit.cli.supervisor import bounded
@@ -185,7 +185,7 @@ def by(
     "query 'SELECT title, versions FROM sessions' --json",
     "query 'SHOW TABLES'",
     panel=USAGE,
-    groups=(Source, Filter, Rows, Pricing, Output),
+    groups=(SourceOptions, Filter, RowLimit, Pricing, Output),
 )
 def query(
     run: "Run",

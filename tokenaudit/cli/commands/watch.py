@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tokenaudit.cli.app import BESIDE_AN_AGENT, command
-from tokenaudit.cli.options import Filter, Options, Pricing, Source, Thresholds
+from tokenaudit.cli.options import Filter, Options, Pricing, SourceOptions, Thresholds
 
 if TYPE_CHECKING:
     from tokenaudit.config.settings import Settings
@@ -26,7 +26,7 @@ __all__: list[str] = []
     "watch --once --json",
     "watch --once --project webshop --budget 25/day",
     panel=BESIDE_AN_AGENT,
-    groups=(Source, Filter, Pricing),
+    groups=(SourceOptions, Filter, Pricing),
 )
 def watch(
     options: Options,

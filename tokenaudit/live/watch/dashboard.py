@@ -22,7 +22,7 @@ from rich.text import Text
 from tokenaudit.live.event_builder import tokens_by_minute
 from tokenaudit.live.events import Event, Snapshot
 from tokenaudit.live.incremental_ledger import Live
-from tokenaudit.live.watch.dashboard_layout import Sketch, Style, drawn, summary
+from tokenaudit.live.watch.dashboard_layout import DashboardStyle, Sketch, drawn, summary
 from tokenaudit.live.watch.pipe_check import heed
 from tokenaudit.reports.request import Request
 
@@ -114,9 +114,9 @@ class Dashboard:
         pace = tokens_by_minute(live, self._question, shot.time, minutes=_MINUTES)
         return Sketch(shot, pace, [*self._told])
 
-    def _style(self, width: int, height: int | None) -> Style:
+    def _style(self, width: int, height: int | None) -> DashboardStyle:
         encoding = (self._console.encoding or "ascii").lower()
-        return Style(width, height, self._zone, is_unicode=encoding.startswith("utf"))
+        return DashboardStyle(width, height, self._zone, is_unicode=encoding.startswith("utf"))
 
     def end(self, snapshot: Snapshot, live: Live) -> None:
         """Leave the screen, and write what was used meanwhile; without a screen, the picture itself."""

@@ -20,7 +20,7 @@ from tokenaudit.model.units import format_cost, format_count, format_percent, fo
 from tokenaudit.render.clean import ascii_only, visible
 from tokenaudit.reports.context import NEAR_LIMIT
 
-__all__ = ["Sketch", "Style", "drawn", "summary"]
+__all__ = ["DashboardStyle", "Sketch", "drawn", "summary"]
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _PLAIN_BARS: Final = "_.:-=+*#"
@@ -39,7 +39,7 @@ _LATELY: Final = timedelta(hours=5)
 _BELOW: Final = "└ "
 
 
-class Style(Struct, frozen=True):
+class DashboardStyle(Struct, frozen=True):
     """How much room there is, and what can be shown in it."""
 
     width: int
@@ -59,7 +59,7 @@ class Sketch(Struct, frozen=True):
     """The latest events, the latest last, each with when it was told."""
 
 
-def drawn(sketch: Sketch, style: Style) -> list[Text]:
+def drawn(sketch: Sketch, style: DashboardStyle) -> list[Text]:
     """Return the lines of the dashboard: no more than fit, and none wider."""
     head = [*_head(sketch, style)]
     room = None if style.height is None else max(style.height - len(head) - 1, 0)
@@ -76,7 +76,7 @@ def drawn(sketch: Sketch, style: Style) -> list[Text]:
     return lines
 
 
-def _line(style: Style, *parts: tuple[str, str]) -> Text:
+def _line(style: DashboardStyle, *parts: tuple[str, str]) -> Text:
     """Return parts of a line, each with its look; what cannot be seen is made visible."""
     text = Text(no_wrap=True, end="")
     for part, look in parts:
@@ -85,7 +85,7 @@ def _line(style: Style, *parts: tuple[str, str]) -> Text:
     return text
 
 
-def _cut(text: str, width: int, style: Style, *, right: bool = False) -> str:
+def _cut(text: str, width: int, style: DashboardStyle, *, right: bool = False) -> str:
     """Return *text* in exactly *width* cells."""
     clean = visible(text)
     found = Text(clean if style.is_unicode else ascii_only(clean))
@@ -97,7 +97,7 @@ def _cut(text: str, width: int, style: Style, *, right: bool = False) -> str:
 # how things stand
 
 
-def _head(sketch: Sketch, style: Style) -> Iterator[Text]:
+def _head(sketch: Sketch, style: DashboardStyle) -> Iterator[Text]:
     shot = sketch.snapshot
     if style.height is not None:
         yield _title(shot, style)
@@ -113,7 +113,7 @@ def _head(sketch: Sketch, style: Style) -> Iterator[Text]:
         yield _budget(each, width, style)
 
 
-def _title(shot: Snapshot, style: Style) -> Text:
+def _title(shot: Snapshot, style: DashboardStyle) -> Text:
     left = " tokenaudit watch"
     filters = ", ".join(f"{name} {_said(value)}" for name, value in shot.filters.items())
     if filters:
@@ -159,7 +159,7 @@ def _count(number: int, one: str) -> str:
     return f"{format_count(number)} {one}{'' if number == 1 else 's'}"
 
 
-def _block(block: ev.Block, pace: Sequence[int], style: Style) -> Iterator[Text]:
+def _block(block: ev.Block, pace: Sequence[int], style: DashboardStyle) -> Iterator[Text]:
     span = f"  {_clock(block.start, style)[:5]}-{_clock(block.end, style)[:5]}"
     left = f"{span}, {_duration(block.remaining_s)} left"
     parts = [*_used(block.usage)][:2]
@@ -180,7 +180,7 @@ def _projected(block: ev.Block) -> Iterator[tuple[str, str]]:
     yield f", {_money(block.usage, block.projected_cost_usd)} at its end", "dim"
 
 
-def _sparkline(values: Sequence[int], style: Style) -> str:
+def _sparkline(values: Sequence[int], style: DashboardStyle) -> str:
     signs = _BARS if style.is_unicode else _PLAIN_BARS
     top = max(*values, 1) if values else 1
     return "".join(
@@ -192,7 +192,7 @@ def _budget_name(each: ev.BudgetState) -> str:
     return f"{each.project}={each.budget}" if each.project else each.budget
 
 
-def _budget(each: ev.BudgetState, width: int, style: Style) -> Text:
+def _budget(each: ev.BudgetState, width: int, style: DashboardStyle) -> Text:
     name = _budget_name(each).ljust(width)
     look = {"over": "bold red", "near": "bold yellow"}.get(each.state, "green")
     least = _least(each.unpriced_responses)
@@ -210,7 +210,7 @@ def _budget(each: ev.BudgetState, width: int, style: Style) -> Text:
     )
 
 
-def _bar(percent: float, width: int, style: Style) -> str:
+def _bar(percent: float, width: int, style: DashboardStyle) -> str:
     filled = min(round(percent * width / 100), width)
     full, empty = ("█", "░") if style.is_unicode else ("#", ".")
     return full * filled + empty * (width - filled)
@@ -219,7 +219,7 @@ def _bar(percent: float, width: int, style: Style) -> str:
 # agents and events
 
 
-def _body(sketch: Sketch, style: Style, room: int | None) -> Iterator[Text]:
+def _body(sketch: Sketch, style: DashboardStyle, room: int | None) -> Iterator[Text]:
     agents = sketch.snapshot.agents
     names = {(each.session_id, each.agent_id): _name(each) for each in agents}
     events = [*_lines_of(sketch.told, names, style)]
@@ -264,7 +264,7 @@ class _Place(Struct, frozen=True):
     right: bool = False
 
 
-def _columns(style: Style) -> list[_Place]:
+def _columns(style: DashboardStyle) -> list[_Place]:
     """Return the columns of the agents' table: what room is left goes to names."""
     is_wide = style.width >= _WIDE
     more = [_Place("Resp.", 6, right=True), _Place("Output", 7, right=True)]
@@ -281,7 +281,9 @@ def _columns(style: Style) -> list[_Place]:
     return [_Place(" Agent", name), _Place("Project", project), _Place("Model", model), *fixed]
 
 
-def _agent(agent: ev.AgentState, columns: Sequence[_Place], style: Style, shot: Snapshot) -> Text:
+def _agent(
+    agent: ev.AgentState, columns: Sequence[_Place], style: DashboardStyle, shot: Snapshot
+) -> Text:
     name, project, model, *figures, _ = columns
     usage, time = agent.usage, ""
     look = "dim"
@@ -326,7 +328,7 @@ def _end(text: str, width: int) -> str:
     return text if len(text) <= width else f"…{text[1 - width :]}"
 
 
-def _gauge(gauge: Gauge, width: int, style: Style) -> Iterator[tuple[str, str]]:
+def _gauge(gauge: Gauge, width: int, style: DashboardStyle) -> Iterator[tuple[str, str]]:
     """Yield how full a context is; an estimate is marked so."""
     percent, window = gauge.used_percent, gauge.window_tokens
     tokens, about = gauge.prompt_tokens, ""
@@ -350,7 +352,7 @@ def _gauge(gauge: Gauge, width: int, style: Style) -> Iterator[tuple[str, str]]:
 
 
 def _lines_of(
-    told: Iterable[tuple[datetime, Event]], names: Mapping[Key, str], style: Style
+    told: Iterable[tuple[datetime, Event]], names: Mapping[Key, str], style: DashboardStyle
 ) -> Iterator[Text]:
     for moment, event in told:
         if isinstance(event, Snapshot | ev.Estimated):  # the picture itself tells it
@@ -361,7 +363,9 @@ def _lines_of(
         )
 
 
-def _described(event: Event, names: Mapping[Key, str], style: Style) -> tuple[str, str, str]:
+def _described(
+    event: Event, names: Mapping[Key, str], style: DashboardStyle
+) -> tuple[str, str, str]:
     """Return what happened: a word, the rest, and how the word looks."""
     match event:
         case ev.Used():
@@ -388,7 +392,7 @@ def _described(event: Event, names: Mapping[Key, str], style: Style) -> tuple[st
     return told
 
 
-def _of_usage(event: ev.Used, names: Mapping[Key, str], style: Style) -> str:
+def _of_usage(event: ev.Used, names: Mapping[Key, str], style: DashboardStyle) -> str:
     who = _who(event.session_id, event.agent_id, names, style)
     tokens, output = (
         format_tokens(each) for each in (event.usage.total_tokens, event.usage.output_tokens)
@@ -403,7 +407,7 @@ def _of_usage(event: ev.Used, names: Mapping[Key, str], style: Style) -> str:
 
 
 def _of_agent(
-    event: ev.AgentStarted | ev.Compaction, names: Mapping[Key, str], style: Style
+    event: ev.AgentStarted | ev.Compaction, names: Mapping[Key, str], style: DashboardStyle
 ) -> tuple[str, str, str]:
     who = _who(event.session_id, event.agent_id, names, style)
     if isinstance(event, ev.AgentStarted):
@@ -425,7 +429,7 @@ def _of_agent(
 
 
 def _who(
-    session_id: str | None, agent_id: str | None, names: Mapping[Key, str], style: Style
+    session_id: str | None, agent_id: str | None, names: Mapping[Key, str], style: DashboardStyle
 ) -> str:
     """Return the name of an agent that is shown, else its ids."""
     if (name := names.get((session_id, agent_id))) is not None:
@@ -437,7 +441,7 @@ def _who(
 # at the end
 
 
-def summary(first: Snapshot, last: Snapshot, style: Style) -> list[Text]:
+def summary(first: Snapshot, last: Snapshot, style: DashboardStyle) -> list[Text]:
     """Return what was used while the watch went on, and how things stand at its end."""
     more = last.totals.responses - first.totals.responses
     tokens = last.totals.total_tokens - first.totals.total_tokens
@@ -462,11 +466,11 @@ def summary(first: Snapshot, last: Snapshot, style: Style) -> list[Text]:
     ]
 
 
-def _clock(moment: datetime, style: Style) -> str:
+def _clock(moment: datetime, style: DashboardStyle) -> str:
     return moment.astimezone(style.zone).strftime("%H:%M:%S")
 
 
-def _when(moment: datetime, today: date, style: Style) -> str:
+def _when(moment: datetime, today: date, style: DashboardStyle) -> str:
     """Return when it was: the time of *today*, the day of any other."""
     local = moment.astimezone(style.zone)
     return local.strftime("%H:%M:%S" if local.date() == today else "%b %d")
