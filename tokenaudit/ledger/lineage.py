@@ -248,12 +248,12 @@ def _of_agent(candidates: list[int], found: list[Observation], line: UsageLine) 
     if len(candidates) < 2:  # noqa: PLR2004
         return candidates
 
-    def fits(agent_id: str | None) -> bool:
+    def fits(said: Observation) -> bool:
         if line.agent_id is not None:
-            return agent_id == line.agent_id
-        return (agent_id or "").startswith("sidechain-") == line.is_sidechain
+            return said.agent_id == line.agent_id
+        return said.is_sidechain == line.is_sidechain
 
-    return [at for at in candidates if fits(found[at].agent_id)] or candidates
+    return [at for at in candidates if fits(found[at])] or candidates
 
 
 def _results(facts: Facts, records: pl.DataFrame) -> Iterator[UsageLine]:
