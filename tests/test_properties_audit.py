@@ -19,45 +19,11 @@ from tokenaudit.audit.reconcile.claims import Line as ClaimLine
 from tokenaudit.audit.reconcile.comparison import reconciled
 from tokenaudit.audit.reconcile.counting_methods import ways
 from tokenaudit.audit.reconcile.recount import usage_lines
-from tokenaudit.ledger.frame import TOKENS
-from tokenaudit.ledger.lineage import gather
-from tokenaudit.ledger.verdict import judge
 from tokenaudit.model.terms import Kind
 from tokenaudit.reports.cache import cache
 from tokenaudit.reports.diff import ComparedPeriod, diff
 from tokenaudit.reports.reconcile import chooser
 from tokenaudit.reports.selection import Selection, select
-
-
-@examples(60)
-@given(worlds())
-def test_every_response_is_judged_as_the_ledger_counts_it(world: World) -> None:
-    """Plain Python over single lines, and whole columns over folded records, say the same (R3 to R5, R8)."""
-    with on_disk(world) as root:
-        audited = Audited.of(root)
-        frame = audited.ledger.frame
-        lineage = gather(audited.facts, frame, frame)
-    owners = {
-        path: (session_id, agent_id)
-        for path, session_id, agent_id in audited.facts.transcripts.select(
-            "path", "session_id", "agent_id"
-        ).iter_rows()
-    }
-
-    assert (lineage.gone, lineage.changed) == ((), ())
-    for at, row in enumerate(frame.iter_rows(named=True)):
-        said = lineage.said[at]
-        verdict = judge(said)
-        best, session_id = verdict.best, owners[verdict.owner.path][0]
-
-        assert (best.path, best.line) == (row["source_path"], row["source_line"])
-        assert (session_id, verdict.owner.agent_id) == (row["session_id"], row["agent_id"])
-        assert min((each.time for each in said if each.time), default=None) == row["time"]
-        if row["kind"] == Kind.MESSAGE:
-            assert sum(len(each.lines) for each in said) == row["copies"] + 1
-            for name in TOKENS:
-                is_told = name != "output_tokens" or row["quality"] != "repaired"
-                assert not is_told or getattr(best.counts, name) == row[name], name
 
 
 @examples(30)

@@ -1,6 +1,5 @@
 """The public way in: load a ledger, ask it for reports and totals; immutable, so safe in any thread."""
 
-import dataclasses
 import os
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
@@ -27,6 +26,7 @@ from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import WEEKDAYS, Selection
 from tokenaudit.reports.session import find_session
 from tokenaudit.store import facts_without_store
+from tokenaudit.store.lazy_frame import replaced
 
 if TYPE_CHECKING:
     import polars as pl
@@ -213,7 +213,7 @@ class Ledger:
         request = Request(
             name, self._version, now or datetime.now(UTC), selection, shape or Layout()
         )
-        ledger = dataclasses.replace(self._ledger, intake=self.intake, pricing=self.pricing)
+        ledger = replaced(self._ledger, intake=self.intake, pricing=self.pricing)
         return registry.answer(ledger, request, name)
 
     def to_report(self, now: datetime | None = None) -> dict[str, Any]:

@@ -616,11 +616,11 @@ def test_what_is_known_is_not_merged_again(root: Path, folder: Path) -> None:
     appended = taken(root, folder)
 
     assert unchanged.kept is not None
-    assert unchanged.kept.facts is None
+    assert unchanged.anew is None
     assert appended.kept is not None
-    assert appended.kept.facts is not None
-    assert {str(session_file(root, OTHER))} == {*appended.kept.facts.transcripts["path"]}
-    assert {"msg_4", "msg_5"} == {*appended.kept.facts.records["message_id"]}
+    assert appended.anew is not None
+    assert {str(session_file(root, OTHER))} == {*appended.anew.transcripts["path"]}
+    assert {"msg_4", "msg_5"} == {*appended.anew.records["message_id"]}
     assert_equal(scratch(root), run(root, folder))
     assert len(names) == 1
     assert names == merged_names(folder)  # so little is new that it is merged again for now
@@ -639,13 +639,10 @@ def test_sessions_that_share_a_response_are_merged_together(root: Path, folder: 
     run(root, folder)
     with session_file(root, OTHER).open("ab") as file:
         file.write(encoded(reply("msg_5", "req_5", at=200)) + b"\n")
-    kept = taken(root, folder).kept
+    anew = taken(root, folder).anew
 
-    assert kept is not None
-    assert kept.facts is not None
-    assert {str(session_file(root, OTHER)), str(third), str(fourth)} == {
-        *kept.facts.transcripts["path"]
-    }
+    assert anew is not None
+    assert {str(session_file(root, OTHER)), str(third), str(fourth)} == {*anew.transcripts["path"]}
     assert_equal(scratch(root), run(root, folder))
 
 

@@ -35,7 +35,7 @@ class Audited:
     def explain(self, text: str | None, *, all_rules: bool = False, **chosen: Any) -> Report:
         asked = request(**chosen)
         subject = find_subject(self.ledger, asked, text)
-        lineage = gather(self.facts, self.ledger.frame, subject.rows)
+        lineage = gather(self.ledger, subject.rows)
         return explain(self.ledger, asked, subject, lineage, with_all_rules=all_rules)
 
 

@@ -83,7 +83,7 @@ def facts(history: Sequence[Copy], host: str = "") -> Facts:
     """Return the facts of *history*; *host* stands before paths, so that hosts can be put together."""
     records = [_record(copy, host) for copy in history]
     transcripts = [_transcript(number, host) for number in range(1, 5)]
-    empty = {
+    empty: dict[str, Any] = {
         name: pl.DataFrame(schema=getattr(store_facts, name.upper()))
         for name in (
             "iterations",

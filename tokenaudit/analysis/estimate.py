@@ -4,7 +4,6 @@ By weights (`output_weights`) fitted to final responses of the same model, or, w
 those that ship; how wrong either is gets measured on finals that the fit has not seen.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from tokenaudit.analysis.vendor_pricing import repriced
 from tokenaudit.ledger.frame import CALIBRATION, ESTIMATES, Ledger
 from tokenaudit.model.terms import Quality
 from tokenaudit.store.facts import Facts
+from tokenaudit.store.lazy_frame import replaced
 from tokenaudit.transcripts.text_sizes import written
 
 __all__ = [
@@ -59,7 +59,7 @@ def estimated(
     rows = sized(ledger, facts)
     calibration = calibrated(rows, shipped_weights() if shipped is None else shipped)
     found = _priced(predicted(rows, calibration), ledger)
-    return dataclasses.replace(
+    return replaced(
         ledger, frame=found.select(*ledger.frame.columns, *ESTIMATES), calibration=calibration
     )
 

@@ -18,7 +18,8 @@ from tokenaudit.model.terms import Intake, Kind, Quality, Usage
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import ADDED, COSTS, USD, price
 from tokenaudit.pricing.rates import UNBILLED
-from tokenaudit.store.facts import Facts, WhenAsked
+from tokenaudit.store.facts import Facts
+from tokenaudit.store.lazy_frame import LazyFrame
 from tokenaudit.store.rows import table_of
 
 __all__ = [
@@ -98,15 +99,15 @@ class Ledger:
     """Attempts that another model was asked after, priced apart; the same columns (R6)."""
     inferences: pl.DataFrame
     """What responses of several inferences add up from; the same columns, several rows of one id."""
-    sessions: WhenAsked = WhenAsked()
+    sessions: LazyFrame = LazyFrame()
     """One row per session, used or not; see `sessions.SESSIONS`. Its usage is that of its agents."""
-    agents: WhenAsked = WhenAsked()
+    agents: LazyFrame = LazyFrame()
     """One row per agent; see `sessions.AGENTS`."""
-    compactions: WhenAsked = WhenAsked()
+    compactions: LazyFrame = LazyFrame()
     """`session_id, agent_id, time, kind, trigger, pre_tokens, post_tokens`, each once."""
     rejects: pl.DataFrame
     """`path, line, reason` of what could not be read."""
-    uncounted: WhenAsked = WhenAsked()
+    uncounted: LazyFrame = LazyFrame()
     """Usage that stands where none is counted; see `facts.UNCOUNTED`."""
     intake: Intake
     pricing: Mapping[str, Any]
@@ -115,6 +116,8 @@ class Ledger:
     """The rates by which all was priced."""
     facts: Facts
     """What transcripts and Claude Code itself say: what the ledger was made of, and stands beside."""
+    members: LazyFrame = LazyFrame()
+    """Which record of `facts` became which response; see `Merged.members`."""
     calibration: pl.DataFrame | None = None
     """How estimates were fitted; see CALIBRATION. None where none were asked for."""
 
@@ -149,6 +152,7 @@ def build(facts: Facts, card: RateCard, columns: Collection[str] | None = None) 
         pricing=card.basis,
         card=card,
         facts=facts,
+        members=merged.members,
     )
 
 

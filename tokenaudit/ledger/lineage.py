@@ -11,10 +11,9 @@ import polars as pl
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tokenaudit.ledger.frame import TOKENS
+from tokenaudit.ledger.frame import TOKENS, Ledger
 from tokenaudit.ledger.verdict import Observation
 from tokenaudit.model.terms import Kind
-from tokenaudit.rules.identity import responses_of
 from tokenaudit.store.facts import Facts
 from tokenaudit.transcripts.usage_lines import UsageLine, read_lines, read_results
 
@@ -23,12 +22,9 @@ __all__ = ["Lineage", "gather"]
 _LINES: Final[Mapping[str, Any]] = {
     "response": pl.Int64,
     "copy": pl.Int64,  # which transcript's record of the response it belongs to
+    "is_owner": pl.Boolean,  # whether that one owns the response
     "is_progress": pl.Boolean,
-    "is_sidechain": pl.Boolean,
-    "file_time": pl.Datetime("us", "UTC"),
-    "copy_time": pl.Datetime("us", "UTC"),
     "path": pl.String,
-    "record_line": pl.Int64,
     "record": pl.Int64,
     "at": pl.Int64,
     "line": pl.Int64,
@@ -41,7 +37,7 @@ _LINES: Final[Mapping[str, Any]] = {
     "web_searches": pl.Int64,
     **dict.fromkeys(TOKENS, pl.Int64),
 }
-"""One row per line; `record_line` is the first line of its record, `at` its place among the record's."""
+"""One row per line; `at` is its place among those of its record."""
 
 _INFERENCES: Final[Mapping[str, Any]] = dict.fromkeys(
     ("response", "copy", "at", "part", *TOKENS), pl.Int64
@@ -75,14 +71,12 @@ class Lineage(Struct, frozen=True):
     """Transcripts whose lines are no longer those that were counted."""
 
 
-def gather(
-    facts: Facts, ledger: pl.DataFrame, rows: pl.DataFrame, *, with_lines: bool = True
-) -> Lineage:
+def gather(ledger: Ledger, rows: pl.DataFrame, *, with_lines: bool = True) -> Lineage:
     """Find what stands behind *rows*, which are some of *ledger*.
 
     *with_lines*, its transcripts are read again, line by line.
     """
-    records = _records(facts, ledger, rows)
+    records = _records(ledger, rows)
     places = _places(records, rows)
     if not with_lines:
         return Lineage(places)
@@ -104,8 +98,10 @@ def gather(
         if [len(each.lines) for each in full.values()] != once["lines"].to_list():
             changed.append(str(path))
         keyed = []
-        for response, record in of_path.select("response", "record").iter_rows():
-            keyed.append((response, copies[response], full[record]))
+        for response, record, is_owner in of_path.select(
+            "response", "record", "is_owner"
+        ).iter_rows():
+            keyed.append((response, copies[response], is_owner, full[record]))
             copies[response] += 1
             if rows.height <= _MOST_KEPT:
                 said[response].append(full[record])
@@ -116,22 +112,21 @@ def gather(
         said={response: tuple(each) for response, each in said.items()},
         lines=pl.concat(lines_of),
         inferences=pl.concat(inferences_of),
-        results=tuple(_results(facts, records)) if rows.height <= _MOST_KEPT else (),
+        results=tuple(_results(ledger.facts, records)) if rows.height <= _MOST_KEPT else (),
         gone=tuple(gone),
         changed=tuple(changed),
     )
 
 
-_Keyed = list[tuple[int, int, Observation]]
-"""The place of a row, the number of its copy, and what that says."""
+_Keyed = list[tuple[int, int, bool, Observation]]
+"""The place of a row, the number of its copy, whether that owns it, and what that says."""
 
 
 def _line_rows(keyed: _Keyed) -> Iterator[tuple[Any, ...]]:
-    for response, copy, each in keyed:
-        whose = (each.is_progress, each.is_sidechain, each.file_time, each.time)
-        place = (*whose, each.path, each.line)
+    for response, copy, is_owner, each in keyed:
+        place = (is_owner, each.is_progress, each.path, each.record)
         for at, line in enumerate(each.lines):
-            yield (response, copy, *place, each.record, at, *_line_values(line))
+            yield (response, copy, *place, at, *_line_values(line))
 
 
 def _line_values(line: UsageLine) -> Iterator[Any]:
@@ -144,7 +139,7 @@ def _line_values(line: UsageLine) -> Iterator[Any]:
 
 
 def _inference_rows(keyed: _Keyed) -> Iterator[tuple[Any, ...]]:
-    for response, copy, each in keyed:
+    for response, copy, _, each in keyed:
         for at, line in enumerate(each.lines):
             for part, counts in enumerate(line.inferences):
                 yield (response, copy, at, part, *(getattr(counts, name) for name in TOKENS))
@@ -167,45 +162,21 @@ def _places(records: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _records(facts: Facts, ledger: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def _records(ledger: Ledger, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the store's records of *rows*, each with the place of its `response`."""
-    is_own = pl.col("kind") == Kind.MESSAGE
-    whole = (
-        pl.when(is_own)
-        .then("response_id")
-        .otherwise(pl.col("response_id").str.replace(r"#\d+$", ""))
+    # an inference outside the top level has a number behind the id of its response
+    whole = pl.when(pl.col("kind") == Kind.MESSAGE).then("response_id")
+    of_rows = rows.select(
+        *("source_path", "source_line", "request_id"),
+        id=whole.otherwise(pl.col("response_id").str.replace(r"#\d+$", "")),
+        response=pl.int_range(pl.len()),
     )
-    wanted = rows.select("source_path", "source_line", id=whole, response=pl.int_range(pl.len()))
-    place = pl.format("{}:{}", "path", "value_line")
-    ids = wanted["id"].unique().implode()
-    records = facts.records.with_columns(id=pl.coalesce("message_id", "uuid", place)).filter(
-        pl.col("id").is_in(ids)
+    key = ["source_path", "source_line", "id", "request_id"]
+    members = ledger.members.join(of_rows, on=key, nulls_equal=True)
+    found = members.select("path", "record", "is_owner", "response")
+    return ledger.facts.records.join(found, on=["path", "record"]).sort(
+        "path", "record", "response"
     )
-    several = ledger.filter(is_own & pl.col("response_id").is_in(ids)).filter(
-        pl.len().over("response_id") > 1
-    )
-    is_several = pl.col("id").is_in(several["response_id"].unique().implode())
-    sure = records.filter(~is_several).join(wanted.select("id", "response"), on="id")
-    unsure = _told_apart(records.filter(is_several)).join(
-        wanted, left_on=["id", "of_path", "of_line"], right_on=["id", "source_path", "source_line"]
-    )
-    return pl.concat([sure, unsure.select(sure.columns)]).sort("path", "record", "response")
-
-
-def _told_apart(records: pl.DataFrame) -> pl.DataFrame:
-    """Tell records of one message id but several responses apart (R3).
-
-    Adds, once for every line that may be the source of its response, `of_path` and `of_line`.
-    """
-    schema: dict[str, Any] = {"row": pl.Int64, "of_path": pl.String, "of_line": pl.Int64}
-    places: list[tuple[int, str, int]] = []
-    indexed = records.with_row_index("row").cast({"row": pl.Int64})
-    for of_id in indexed.partition_by("id"):
-        found = [_said(row) for row in of_id.iter_rows(named=True)]
-        at, paths, lines = (of_id[name].to_list() for name in ("row", "path", "value_line"))
-        for group in responses_of(found):
-            places += [(at[one], paths[other], lines[other]) for one in group for other in group]
-    return indexed.join(pl.DataFrame(places, schema, orient="row"), on="row").drop("row")
 
 
 def _said(row: Mapping[str, Any]) -> Observation:

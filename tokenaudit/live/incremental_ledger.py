@@ -7,7 +7,6 @@ go through `ledger.build` as a whole history would; the rest stays as it is. It 
 no file and knows no watcher.
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from tokenaudit.model.fields import FIELDS
 from tokenaudit.model.terms import MAIN_AGENT, Kind, RequestEvent
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.store.facts import SESSION, facts_of
+from tokenaudit.store.lazy_frame import replaced
 from tokenaudit.store.rows import TABLES, Rows, united
 
 __all__ = ["AGENT", "COLUMNS", "Change", "Live"]
@@ -85,7 +85,7 @@ class Live:
     @property
     def ledger(self) -> Ledger:
         """The ledger, with COLUMNS alone: for reports that need no others."""
-        return dataclasses.replace(self.facts, frame=self.frame.drop(_GROUP))
+        return replaced(self.facts, frame=self.frame.drop(_GROUP))
 
     def since(self, before: "Live") -> Change:
         """Return in what this differs from what was known *before*."""
@@ -253,7 +253,7 @@ class Live:
             self._known_projects, default=None, return_dtype=pl.String
         )
         filled = facts.transcripts.with_columns(pl.coalesce("project", named).alias("project"))
-        built = ledgers.build(dataclasses.replace(facts, transcripts=filled), self._card)
+        built = ledgers.build(replaced(facts, transcripts=filled), self._card)
         is_old = self.frame[_GROUP].is_in(groups.implode())
         old, new = self.frame.filter(is_old), _lean(built)
         known = self.facts
@@ -337,12 +337,13 @@ def _lean(built: Ledger) -> pl.DataFrame:
 
 def _shell(built: Ledger) -> Ledger:
     """Return a ledger without what is not kept: responses, and what stands beside them."""
-    return dataclasses.replace(
+    return replaced(
         built,
         frame=built.frame.clear(),
         refused=built.refused.clear(),
         inferences=built.inferences.clear(),
         sessions=built.sessions.clear(),
+        members=pl.DataFrame,
     )
 
 
@@ -364,7 +365,7 @@ def _sessions(
 
 def _joined(known: Ledger, built: Ledger) -> Ledger:
     agents = pl.concat([known.agents, built.agents]).group_by(AGENT, maintain_order=True)
-    return dataclasses.replace(
+    return replaced(
         known,
         agents=agents.agg(
             pl.col("agent_type", "description").drop_nulls().last(),

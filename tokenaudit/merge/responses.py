@@ -1,6 +1,7 @@
 """From records to responses: the rules one after the other, or what was merged before and the rest."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import polars as pl
@@ -51,6 +52,9 @@ class Merged(Struct, frozen=True):
     """The inferences behind responses that took several: `response` (row of `responses`) and counts."""
     shared: pl.DataFrame
     """Sessions that hold copies of another's responses: `session_id`, `owner_id`, `responses`."""
+    members: Callable[[], pl.DataFrame]
+    """Returns which record became which response: `path` and `record` of the one, `source_path,
+    source_line, id, request_id` of the other, and whether the record is its owner's (`is_owner`)."""
 
 
 def merge(
@@ -67,27 +71,28 @@ def merge(
     schema = {name: kind for name, kind in KEPT.items() if name in columns}
     if facts.kept is None:
         return _narrowed(_merged(facts, schema), schema)
-    return _resumed(facts.kept, schema)
+    return _resumed(facts, facts.kept, schema)
 
 
 def kept_frames(facts: Facts) -> Mapping[str, pl.DataFrame]:
     """Merge *facts*, and return what is to be kept of that: frames by the names of `Merged`."""
     merged = merge(facts, KEPT)
-    return {name: getattr(merged, name) for name in Merged.__struct_fields__}
+    return {name: getattr(merged, name) for name in ("responses", "refused", "parts", "shared")}
 
 
-def _resumed(kept: MergeCache, schema: Mapping[str, Any]) -> Merged:
-    """Return what was *kept* of merging, and what has come since in the place of what that replaces."""
+def _resumed(facts: Facts, kept: MergeCache, schema: Mapping[str, Any]) -> Merged:
+    """Return what was *kept* of merging *facts*, and what is new in the place of what that replaces."""
     wanted = {**schema, "session_id": pl.String}
     old = Merged(
-        responses=kept.frame("responses", wanted if kept.facts else schema),
-        refused=kept.frame("refused", wanted if kept.facts else schema),
+        responses=kept.frame("responses", wanted if facts.anew else schema),
+        refused=kept.frame("refused", wanted if facts.anew else schema),
         parts=kept.frame("parts", _PARTS),
         shared=kept.frame("shared", _SHARED),
+        members=partial(_all_members, facts),
     )
-    if kept.facts is None:
+    if facts.anew is None:
         return old
-    new = _narrowed(_merged(kept.facts, wanted), wanted)
+    new = _narrowed(_merged(facts.anew, wanted), wanted)
     sessions = pl.Series(list(kept.sessions), dtype=pl.String).implode()
     stays = ~pl.col("session_id").is_in(sessions, nulls_equal=True)
     rows = old.responses.with_row_index("response").filter(stays)
@@ -101,6 +106,7 @@ def _resumed(kept: MergeCache, schema: Mapping[str, Any]) -> Merged:
         refused=pl.concat([old.refused.filter(stays), new.refused]),
         parts=pl.concat([parts, behind.cast(pl.Schema(_PARTS))]),
         shared=pl.concat([old.shared.filter(stays), new.shared.cast(pl.Schema(_SHARED))]),
+        members=old.members,
     )
     return _narrowed(both, schema)
 
@@ -141,27 +147,56 @@ def _merged(facts: Facts, columns: Collection[str] | None, *, is_partial: bool =
     gathered = _gathered(records, chosen, facts, columns).with_row_index("response")
     responses = judged(repaired(gathered, copied, owners, facts))
     shared = shared_of(copied, owners)
+    members = partial(_all_members, facts)
+    if columns is None:
+        members = partial(_members, records, copied, chosen, responses)
     if facts.iterations.is_empty():
-        return Merged(responses, responses.clear(), pl.DataFrame(schema=_PARTS), shared)
+        nothing = pl.DataFrame(schema=_PARTS)
+        return Merged(responses, responses.clear(), nothing, shared, members)
     iterations = Iterations(split_cache_writes(facts.iterations), responses)
     return Merged(
         responses=pl.concat([responses, *iterations.responses()]),
         refused=iterations.refused(),
         parts=iterations.parts(),
         shared=shared,
+        members=members,
+    )
+
+
+def _all_members(facts: Facts) -> pl.DataFrame:
+    return _merged(facts, None).members()
+
+
+def _members(
+    records: pl.DataFrame, copied: pl.DataFrame, chosen: pl.DataFrame, responses: pl.DataFrame
+) -> pl.DataFrame:
+    """Return for each of *records* the response that it became: those *chosen*, in their order."""
+    owners = chosen.select("key", row="owner_row", response=pl.int_range(pl.len()))
+    alone = owners.filter(pl.col("key").is_null()).with_columns(owner="row")
+    several = copied.select("row", "key").join(owners.rename({"row": "owner"}), on="key")
+    rows = pl.concat([each.select("row", "owner", "response") for each in (alone, several)])
+    said = responses.select("source_path", "source_line", "request_id", id="response_id")
+    return (
+        records.select("path", "record")[rows["row"]]
+        .hstack(said[rows["response"]])
+        .with_columns(is_owner=rows["row"] == rows["owner"])
     )
 
 
 def _chosen(
     records: pl.DataFrame, is_alone: pl.Series, copied: pl.DataFrame, owners: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return one row per response: the rows of its owner and of its best line, and what all copies say."""
+    """Return one row per response: the rows of its owner and of its best line, and what all copies say.
+
+    And the `key` of its records, null where there is one.
+    """
     alone = records.select("row", *OF_ALL).filter(is_alone)
     merged = owners.join(best_of(copied), on="key", maintain_order="left")
-    columns = ("owner_row", "best_row", *OF_ALL)
+    columns = ("key", "owner_row", "best_row", *OF_ALL)
+    no_key = pl.lit(None, pl.String)
     return pl.concat(
         [
-            alone.with_columns(owner_row="row", best_row="row").select(columns),
+            alone.with_columns(key=no_key, owner_row="row", best_row="row").select(columns),
             merged.select(columns),
         ]
     )

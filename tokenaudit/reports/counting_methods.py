@@ -120,13 +120,9 @@ def _priced(rows: pl.DataFrame, lineage: Lineage, card: RateCard) -> pl.DataFram
 
 def _ends(lines: pl.DataFrame, *, last: bool) -> pl.DataFrame:
     """Return the first or the last line that the owner of each response has of it (R5)."""
-    claim = ["is_progress", "is_sidechain", "file_time", "copy_time", "path", "record_line"]
     of_owner = ["response", "is_progress", "path"]
-    owners = lines.sort(claim, nulls_last=True).unique(
-        "response", keep="first", maintain_order=True
-    )
     return (
-        lines.join(owners.select(of_owner), on=of_owner, how="semi")
+        lines.join(lines.filter("is_owner").select(of_owner), on=of_owner, how="semi")
         .sort("line", "at", descending=last)
         .unique("response", keep="first", maintain_order=True)
     )

@@ -5,8 +5,7 @@ in this run or kept from earlier ones makes no difference here.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from tokenaudit.model.terms import CUT, Reject, RequestEvent
+from tokenaudit.store.lazy_frame import LazyFrame, is_made, replaced
 from tokenaudit.store.merge_cache import MergeCache, meeting
 from tokenaudit.store.rows import TABLES, LazyRows, Rows, written
 from tokenaudit.store.segments import Tables
@@ -33,7 +33,6 @@ __all__ = [
     "TRANSCRIPTS",
     "UNCOUNTED",
     "Facts",
-    "WhenAsked",
     "facts_of",
 ]
 
@@ -113,74 +112,50 @@ TOTALS: Final[Mapping[str, Any]] = {**_by_path("totals"), "source": _TEXT}
 """
 
 
-class WhenAsked:
-    """A field of a class: a frame that is made when it is asked for, and then once."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        """Keep the frame, or what makes it, under a name of its own."""
-        self._name = f"_{name}"
-
-    def __get__(self, holder: Any, owner: type) -> pl.DataFrame:
-        """Return the frame."""
-        if holder is None:
-            raise AttributeError(self._name)  # a field without a default
-        made: pl.DataFrame | Callable[[], pl.DataFrame] = vars(holder)[self._name]
-        if not isinstance(made, pl.DataFrame):
-            made = vars(holder)[self._name] = made()
-        return made
-
-    def __set__(self, holder: Any, frame: pl.DataFrame | Callable[[], pl.DataFrame]) -> None:
-        """Set the frame, or what makes it."""
-        vars(holder)[self._name] = frame
-
-
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """All that is known."""
 
-    records: WhenAsked = WhenAsked()
-    iterations: WhenAsked = WhenAsked()
+    records: LazyFrame = LazyFrame()
+    iterations: LazyFrame = LazyFrame()
     transcripts: pl.DataFrame
-    titles: WhenAsked = WhenAsked()
-    compactions: WhenAsked = WhenAsked()
-    rejects: WhenAsked = WhenAsked()
-    results: WhenAsked = WhenAsked()
-    totals: WhenAsked = WhenAsked()
-    requests: WhenAsked = WhenAsked()
-    uncounted: WhenAsked = WhenAsked()
-    kept: MergeCache | None = field(default=None, init=False)
+    titles: LazyFrame = LazyFrame()
+    compactions: LazyFrame = LazyFrame()
+    rejects: LazyFrame = LazyFrame()
+    results: LazyFrame = LazyFrame()
+    totals: LazyFrame = LazyFrame()
+    requests: LazyFrame = LazyFrame()
+    uncounted: LazyFrame = LazyFrame()
+    kept: MergeCache | None = None
     """What was merged of these facts before; None where nothing was, or it is of no use."""
-    some: Callable[[Collection[str]], pl.DataFrame] | None = field(default=None, init=False)
+    anew: "Facts | None" = None
+    """The facts of the sessions that are to be merged anew; None where all that is kept holds."""
+    some: Callable[[Collection[str]], pl.DataFrame] | None = None
     """Returns some columns of the records, where that takes less than to have them all."""
 
     def records_of(self, *columns: str) -> pl.DataFrame:
         """Return these *columns* of the records."""
-        if self.some is None or isinstance(vars(self)["_records"], pl.DataFrame):
+        if self.some is None or is_made(self, "records"):
             return self.records.select(columns)
         return self.some(columns)
-
-    def with_kept(self, kept: MergeCache | None) -> "Facts":
-        """Return the same facts with what was merged of them."""
-        same = copy(self)
-        vars(same)["kept"] = kept
-        return same
 
     def with_totals(self, totals: Sequence[SessionTotal]) -> "Facts":
         """Return the same facts with more that Claude Code states of sessions."""
         if not totals:
             return self
-        same = copy(self)
-        vars(same)["_totals"] = lambda: pl.concat([self.totals, _stated(totals)])
-        return same
+        return replaced(self, totals=lambda: pl.concat([self.totals, _stated(totals)]))
 
     def without(self, paths: Collection[str]) -> "Facts":
         """Return the facts of all transcripts but those at *paths*."""
         if not paths:
             return self
         left_out = pl.Series(sorted(map(written, paths)), dtype=_TEXT)
-        names = [entry.name for entry in fields(self) if entry.init]
+        names = [name for name in TABLES if name != "parts"]
         is_left_out = pl.col("path").is_in(left_out.implode())
-        return Facts(**{name: getattr(self, name).filter(~is_left_out) for name in names})
+        return Facts(
+            transcripts=self.transcripts.filter(~is_left_out),
+            **{name: getattr(self, name).filter(~is_left_out) for name in names},
+        )
 
 
 def facts_of(
@@ -212,7 +187,7 @@ def facts_of(
         told = [name for name in TABLES["records"] if name in columns]
         return _placed(rows.table("records", ["part", *told]), parts()).select(columns)
 
-    frames = {name: partial(made, name) for name in TABLES if name != "parts"}
+    frames: dict[str, Any] = {name: partial(made, name) for name in TABLES if name != "parts"}
     rejects, totals = frames.pop("rejects"), frames.pop("totals")
     transcripts = _transcripts(rows.parts, gone)
     facts = Facts(
@@ -223,10 +198,8 @@ def facts_of(
     )
     if not isinstance(rows, LazyRows):
         return facts
-    vars(facts)["some"] = some
-    if before is None:
-        return facts
-    return facts.with_kept(_kept(rows, transcripts, *before))
+    kept, anew = (None, None) if before is None else _kept(rows, transcripts, *before)
+    return replaced(facts, some=some, kept=kept, anew=anew)
 
 
 def _with_cuts(records: pl.DataFrame, cuts: pl.Series) -> pl.DataFrame:
@@ -259,18 +232,18 @@ def _cuts(rows: Rows | LazyRows) -> pl.Series:
 
 def _kept(
     rows: LazyRows, transcripts: pl.DataFrame, tables: Tables, merged: Collection[int]
-) -> MergeCache | None:
+) -> "tuple[MergeCache | None, Facts | None]":
     """Return *tables*, what was *merged* of some parts, and the facts that are to be merged anew.
 
-    None where some of these parts are not among *rows*: then all is.
+    Neither where some of these parts are not among *rows*: then all is.
     """
     parts = rows.parts
     is_old = parts["part"].is_in(pl.Series(merged, dtype=pl.Int64).implode())
     if is_old.sum() < len(merged):
-        return None
+        return None, None
     kept = MergeCache.of(tables)
     if is_old.all():
-        return kept
+        return kept, None
     touched = parts.filter(~is_old)["path"].unique().implode()
     former = _transcripts(parts.filter(is_old & parts["path"].is_in(touched)))
     now = transcripts.filter(pl.col("path").is_in(touched))
@@ -281,12 +254,12 @@ def _kept(
         rows, named, named["session"].filter(named["session_id"].is_in(changed.implode()))
     )
     inside = named.filter(pl.col("session").is_in(met.implode()))
-    return replace(
+    out_of_date = replace(
         kept,
-        facts=facts_of(rows.of(inside["part"].to_list())),
         sessions={*changed, *inside["session_id"]},
         is_stale=parts.filter(~is_old)["records"].sum() * _STALE > parts["records"].sum(),
     )
+    return out_of_date, facts_of(rows.of(inside["part"].to_list()))
 
 
 def _meeting(rows: LazyRows, named: pl.DataFrame, sessions: pl.Series) -> pl.Series:

@@ -15,21 +15,18 @@ from msgspec import Struct
 from tokenaudit.store import segments
 
 if TYPE_CHECKING:
-    from tokenaudit.store.facts import Facts
     from tokenaudit.store.segments import Tables
 
 __all__ = ["MergeCache", "meeting"]
 
 
 class MergeCache(Struct, frozen=True):
-    """Merged responses, as they were when they were kept, and what has to be merged anew."""
+    """Merged responses, as they were when they were kept, and which of them no longer hold."""
 
     frame: Callable[[str, Mapping[str, Any]], pl.DataFrame]
     """Returns what is kept under a name, with the columns of a schema."""
-    facts: "Facts | None" = None
-    """Of the sessions that are to be merged anew; None where nothing is new."""
     sessions: Collection[str | None] = ()
-    """Their ids, now and before: of what is kept theirs is out of date."""
+    """The ids of those that are to be merged anew, now and before: what is kept of them is out of date."""
     is_stale: bool = False
     """Whether so much is new that it had better be kept again."""
 

@@ -256,12 +256,14 @@ class Store:
         """
         if facts.kept is not None and not facts.kept.is_stale:
             return facts
+        from tokenaudit.store.lazy_frame import replaced
         from tokenaudit.store.merge_cache import MergeCache
 
         frames = merged(facts)
         with suppress(OSError, StoreError):  # the next run may have more luck
             self._keep_merged(frames)
-        return facts.with_kept(MergeCache(lambda name, schema: frames[name].select(schema.keys())))
+        kept = MergeCache(lambda name, schema: frames[name].select(schema.keys()))
+        return replaced(facts, kept=kept, anew=None)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

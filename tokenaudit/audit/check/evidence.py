@@ -77,9 +77,10 @@ class Evidence:
         own = self.facts.transcripts.select("path", "session_id", "root", owner_of_file="agent_id")
         records = (
             self.facts.records.filter(pl.col("message_id").is_not_null() & ~pl.col("is_progress"))
-            .select("path", "line", "message_id", "request_id", "agent_id", "is_sidechain")
+            .select("path", "record", "line", "agent_id", "is_sidechain")
             .join(own, on="path")
         )
+        response = ("message_id", "request_id", "owner_path", "owner_line")
         owners = self.rows.filter(pl.col("kind") == "message").select(
             "total_tokens",
             "cost_usd",
@@ -90,18 +91,13 @@ class Evidence:
             owner_path="source_path",
             owner_line="source_line",
         )
-        # a replay may have a request id of its own; only colliding message ids need both
-        is_alone = ~pl.col("message_id").is_duplicated()
-        alone, colliding = owners.filter(is_alone), owners.filter(~is_alone)
-        response = ("message_id", "owner_path", "owner_line")
+        members = self.ledger.members.rename(
+            {"id": "message_id", "source_path": "owner_path", "source_line": "owner_line"}
+        ).drop("is_owner")
+        owned = members.join(owners, on=response, nulls_equal=True)
         is_said_again = pl.len().over(response) > 1
         return (
-            pl.concat(
-                [
-                    records.join(alone.drop("request_id"), on="message_id"),
-                    records.join(colliding, on=["message_id", "request_id"]),
-                ]
-            )
+            records.join(owned, on=["path", "record"])
             .filter(is_said_again)
             .sort("path", "line")
             .unique([*response, "path", "agent_id"], keep="first", maintain_order=True)

@@ -75,7 +75,7 @@ def _explained(run: "Run", *, what: str | None, all_rules: bool) -> "Report":
     request, name = _narrowed(run.request, what)
     subject = find_subject(ledger, request, name)
     with_lines = subject.is_one or all_rules
-    found = lineage.gather(run.facts, ledger.frame, subject.rows, with_lines=with_lines)
+    found = lineage.gather(ledger, subject.rows, with_lines=with_lines)
     return explain(ledger, request, subject, found, with_all_rules=all_rules)
 
 
