@@ -2,18 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 from audited import Audited
 from hypothesis import given
+from hypothesis import strategies as st
+from lake_evidence import facts
 from test_properties import World, examples, on_disk, worlds
+from transcripts_builder import START
 
 from tokenaudit.ledger.frame import TOKENS, Ledger
 from tokenaudit.ledger.lineage import gather
 from tokenaudit.ledger.verdict import Observation, judge
+from tokenaudit.merge import merge
 from tokenaudit.model.terms import Kind
-from tokenaudit.rules.identity import responses_of
+from tokenaudit.rules.identity import claim_of, responses_of
+from tokenaudit.store.facts import RECORDS, TRANSCRIPTS, Facts
+from tokenaudit.store.lazy_frame import replaced
+from tokenaudit.store.rows import COUNTS
 
 Groups = set[frozenset[tuple[str, int]]]
 
@@ -48,14 +56,80 @@ def test_rules_over_lines_and_merging_of_columns_are_one_meaning(world: World) -
             ] == inferences_of(ledger, row)
 
 
+ANY_RECORDS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "at": st.integers(0, 2),
+            "is_progress": st.booleans(),
+            "is_sidechain": st.booleans(),
+            "agent_id": st.sampled_from(["main", "a1"]),
+            "message_id": st.sampled_from(["m", "m", "n", None]),
+            "request_id": st.sampled_from(["q", "r", None]),
+            "uuid": st.sampled_from(["u", "v", None]),
+            "time": st.sampled_from([START, START + timedelta(seconds=1), None]),
+        }
+    ),
+    max_size=6,
+)
+BEGINNINGS = st.lists(st.sampled_from([START, START - timedelta(1), None]), min_size=3, max_size=3)
+
+
+@examples(300)
+@given(ANY_RECORDS, BEGINNINGS)
+def test_records_of_any_ids_and_times_become_the_same_responses(
+    said: list[dict[str, Any]], begins: list[datetime | None]
+) -> None:
+    """R3, R5, R8: with few ids and times, so that nearly all that can be alike is."""
+    known = facts_of_records(said, begins)
+    found = merge(known)
+    members = found.members()
+    records = {(each.path, each.record): each for each in observations(known.records)}
+    groups = responses_by_rules(known.records)
+
+    assert groups == responses_by_merging(members)
+    assert {*owning(members).iter_rows()} == {
+        min(group, key=lambda place: claim_of(records[place])) for group in groups
+    }
+    times = [[records[place].time for place in group] for group in groups]
+    earliest = [min((time for time in each if time), default=None) for each in times]
+    assert sorted(map(str, found.responses["time"])) == sorted(map(str, earliest))
+
+
+def facts_of_records(said: list[dict[str, Any]], begins: list[datetime | None]) -> Facts:
+    rows = [
+        {
+            **{name: each[name] for name in each if name != "at"},
+            **dict.fromkeys(("record", "line", "value_line"), number),
+            "path": f"/t{each['at']}.jsonl",
+            "file_time": begins[each["at"]],
+            "value_time": each["time"],
+            "lines": 1,
+            "revision": 0,
+            **dict.fromkeys(COUNTS, 0),
+        }
+        for number, each in enumerate(said, 1)
+    ]
+    paths = [{"path": f"/t{at}.jsonl", "session_id": "s", "agent_id": "main"} for at in range(3)]
+    nothing = facts([])
+    return replaced(
+        nothing,
+        records=pl.DataFrame(rows, schema=dict(RECORDS), orient="row"),
+        transcripts=pl.DataFrame(paths, schema=dict(TRANSCRIPTS), orient="row"),
+    )
+
+
+def observations(records: pl.DataFrame) -> list[Observation]:
+    names = [name for name in Observation.__struct_fields__ if name != "lines"]
+    return [Observation(**row) for row in records.select(names).iter_rows(named=True)]
+
+
 def responses_by_rules(records: pl.DataFrame) -> Groups:
     """Group all records that may be one response, as the rules for single ones do."""
     place = pl.format("{}:{}", "path", "line")
     rows = records.with_columns(may_share=pl.coalesce("message_id", "uuid", place))
-    names = [name for name in Observation.__struct_fields__ if name != "lines"]
     found: Groups = set()
     for of_one in rows.partition_by("may_share"):
-        each = [Observation(**row) for row in of_one.select(names).iter_rows(named=True)]
+        each = observations(of_one)
         found |= {
             frozenset((each[at].path, each[at].record) for at in group)
             for group in responses_of(each)
