@@ -62,10 +62,12 @@ def compared(claim: Claim, rows: pl.DataFrame, evidence: Evidence) -> Compared:
     if not groups:
         return Compared(Candidate(rows))
     process = Process(sorted(claim.sessions), rows, evidence)
-    own = _judged(claim, Candidate(rows), process, card)
-    if not _is_of_a_process(claim) or rows.is_empty() or _is_told(own):
+    scopes = process.scopes()
+    own = _judged(claim, next(scopes), process, card)
+    is_done = rows.is_empty() or _is_told(own) or _is_settled(own)
+    if is_done or not _is_of_a_process(claim):
         return own
-    for scope in process.scopes():
+    for scope in scopes:
         found = _judged(claim, scope, process, card)
         if _is_settled(found):
             return found
