@@ -9,17 +9,18 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 import polars as pl
 import pytest
 from filelock import FileLock
+from msgspec.structs import replace
 from opened import opened_by
 from transcripts_builder import (
     FORK,
     OTHER,
     SESSION,
-    START,
     encoded,
     prompt,
     reply,
@@ -30,6 +31,8 @@ from transcripts_builder import (
 from tokenaudit.__main__ import main
 from tokenaudit.files import atomic as files
 from tokenaudit.store import Store, facts_without_store
+from tokenaudit.store import index as indexes
+from tokenaudit.store.index import FORMAT
 
 FORGET_ALL = ["store", "forget", "--root", "/"]
 FORGET_BEFORE = ["store", "forget", "--before"]
@@ -60,14 +63,18 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def root(kept: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs happen a minute after what they read was written: times of files then tell of any change."""
+    monkeypatch.setattr("tokenaudit.cli.reading.time_ns", lambda: time_ns() + 60 * 10**9)
+
+
+@pytest.fixture
+def root(kept: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], later: None) -> Path:  # noqa: ARG001
     """Three sessions that a report has read: of 2, 1 and 1 responses, on March 2nd, 3rd and 4th."""
     root = tmp_path / "claude"
     write(session_file(root), reply("msg_1", "req_1"), reply("msg_2", "req_2", at=5))
     write(session_file(root, FORK), prompt(at=DAY), reply("msg_3", "req_3", 70, at=DAY + 1))
     write(session_file(root, OTHER), reply("msg_4", "req_4", 90, at=2 * DAY))
-    for session in (SESSION, FORK, OTHER):  # or a run would look at their bytes again
-        os.utime(session_file(root, session), (START.timestamp(), START.timestamp()))
     assert 3 == report(capfd, root)["meta"]["intake"]["files"]
     assert kept.is_dir()
     return root
@@ -96,8 +103,6 @@ def test_days_that_are_known_are_not_opened(root: Path, capfd: pytest.CaptureFix
     with grown.open("ab") as file:
         file.write(encoded(reply("msg_5", "req_5", 50, at=2 * DAY + 9)) + b"\n")
     write(old, reply("msg_6", "req_6", at=-DAY))
-    for path in (grown, old):
-        os.utime(path, (START.timestamp() + 1, START.timestamp() + 1))
     assert {grown.name, old.name} == opened_by(lambda: found.append(days(*since)))
     assert set() == opened_by(lambda: found.append(days("--since", "2026-03-04")))
 
@@ -225,7 +230,7 @@ def test_status_says_what_is_kept(
     assert row.pop("segments") == len([*kept.glob("rows-*.zip")])
     assert row == {
         "folder": str(kept),
-        "format": 1,
+        "format": FORMAT,
         "transcripts": 4,
         "records": 5,
         "responses": 4,
@@ -321,7 +326,9 @@ def test_a_newer_store_is_an_error(
     """In one line with a hint; nothing of it is touched."""
     index = kept / "index.json"
     index.write_bytes(
-        index.read_bytes().replace(b'"tokenaudit_store": 1', b'"tokenaudit_store": 2')
+        index.read_bytes().replace(
+            b'"tokenaudit_store": %d' % FORMAT, b'"tokenaudit_store": %d' % (FORMAT + 1)
+        )
     )
     before = {path: path.read_bytes() for path in kept.iterdir()}
     for argv in (["store"], ["store", "verify", "--root", str(root)], [*FORGET_ALL, "--yes"]):
@@ -329,7 +336,8 @@ def test_a_newer_store_is_an_error(
         first, hint = err.splitlines()
 
         assert (2, "") == (code, out)
-        assert f"tokenaudit: error: {index}: has format 2, and this tokenaudit knows 1" == first
+        what = f"has format {FORMAT + 1}, and this tokenaudit knows {FORMAT}"
+        assert f"tokenaudit: error: {index}: {what}" == first
         assert "--store DIR" in hint
     assert before == {path: path.read_bytes() for path in kept.iterdir()}
 
@@ -439,19 +447,29 @@ def test_verify_finds_nothing_where_nothing_is_wrong(
     ]
 
 
-def changed_unseen(path: Path, old: bytes, new: bytes) -> None:
-    """Change *path* so that nothing but its bytes tells: not its size, its time or its place."""
-    stat = path.stat()
+def changed_unseen(kept: Path, path: Path, old: bytes, new: bytes) -> None:
+    """Change *path* and let the store take it for what was read: so it would be if the store were wrong."""
     data = path.read_bytes()
     assert len(old) == len(new)
     assert old in data
     path.write_bytes(data.replace(old, new))
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    stat = path.stat()
+    index = indexes.load(kept)
+    assert index is not None
+    files = [
+        replace(state, mtime_ns=stat.st_mtime_ns, ctime_ns=stat.st_ctime_ns)
+        if state.path == str(path)
+        else state
+        for state in index.files
+    ]
+    indexes.save(replace(index, files=files), kept)
 
 
-def test_verify_names_the_values_that_differ(capfd: pytest.CaptureFixture[str], root: Path) -> None:
+def test_verify_names_the_values_that_differ(
+    capfd: pytest.CaptureFixture[str], kept: Path, root: Path
+) -> None:
     """Opus 4.6 costs $25 per million tokens of output: 90 cost $0.00225, 91 cost $0.002275."""
-    changed_unseen(session_file(root, OTHER), b'"output_tokens":90', b'"output_tokens":91')
+    changed_unseen(kept, session_file(root, OTHER), b'"output_tokens":90', b'"output_tokens":91')
     code = main(["store", "verify", "--root", str(root), "--json"])
     out, _ = capfd.readouterr()
     found = json.loads(out)
@@ -481,10 +499,10 @@ def test_verify_names_the_values_that_differ(capfd: pytest.CaptureFixture[str], 
 
 
 def test_verify_names_rows_that_one_side_lacks(
-    capfd: pytest.CaptureFixture[str], root: Path
+    capfd: pytest.CaptureFixture[str], kept: Path, root: Path
 ) -> None:
     """Another response in the place of the one that was read."""
-    changed_unseen(session_file(root, OTHER), b"msg_4", b"msg_x")
+    changed_unseen(kept, session_file(root, OTHER), b"msg_4", b"msg_x")
     code = main(["store", "verify", "--root", str(root), "--json"])
     rows = json.loads(capfd.readouterr().out)["sections"]["differences"]["rows"]
 
@@ -494,10 +512,12 @@ def test_verify_names_rows_that_one_side_lacks(
     }
 
 
-def test_verify_compares_what_was_read_too(capfd: pytest.CaptureFixture[str], root: Path) -> None:
+def test_verify_compares_what_was_read_too(
+    capfd: pytest.CaptureFixture[str], kept: Path, root: Path
+) -> None:
     """What was a response of its own is now a copy of the one before."""
-    changed_unseen(session_file(root), b"msg_2", b"msg_1")
-    changed_unseen(session_file(root), b"req_2", b"req_1")
+    changed_unseen(kept, session_file(root), b"msg_2", b"msg_1")
+    changed_unseen(kept, session_file(root), b"req_2", b"req_1")
     code = main(["store", "verify", "--root", str(root), "--json"])
     rows = json.loads(capfd.readouterr().out)["sections"]["differences"]["rows"]
     intake = {row["column"]: row for row in rows if row["part"] == "intake"}
