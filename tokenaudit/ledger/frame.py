@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.ledger.sessions import agents_of, compactions_of, sessions_of, with_projects
-from tokenaudit.merge import Merged, in_order, merge
+from tokenaudit.merge import CountedResponses, Merged, in_order, merge
 from tokenaudit.model.fields import TOKENS, In
 from tokenaudit.model.terms import Intake, Kind, Quality, Usage
 from tokenaudit.pricing.card import RateCard
@@ -166,7 +166,7 @@ def _sources(wanted: Collection[str]) -> set[str]:
     return {*_PRICED_BY, *wanted}.union(*(made.get(name, ()) for name in wanted))
 
 
-def price_merged(merged: Merged, card: RateCard) -> tuple[pl.DataFrame, pl.DataFrame]:
+def price_merged(merged: CountedResponses, card: RateCard) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the responses of *merged* with their costs, and the inferences of those with several."""
     priced, inferences = _price(merged, card)
     return unbilled(priced), inferences
@@ -209,7 +209,7 @@ def _unbilled(priced: pl.DataFrame, is_refused: pl.Expr) -> pl.DataFrame:
 
 
 def _price(
-    merged: Merged, card: RateCard, columns: Collection[str] | None = None
+    merged: CountedResponses, card: RateCard, columns: Collection[str] | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Price responses; those that took several inferences by each of them, tiers and all (R6).
 

@@ -5,6 +5,23 @@ filters come after merging, or totals would depend on them.
 """
 
 from tokenaudit.merge.identity import linked
-from tokenaudit.merge.responses import KEPT, Merged, in_order, kept_frames, merge
+from tokenaudit.merge.responses import (
+    KEPT,
+    CountedResponses,
+    Merged,
+    in_order,
+    kept_frames,
+    merge,
+    with_iterations,
+)
 
-__all__ = ["KEPT", "Merged", "in_order", "kept_frames", "linked", "merge"]
+__all__ = [
+    "KEPT",
+    "CountedResponses",
+    "Merged",
+    "in_order",
+    "kept_frames",
+    "linked",
+    "merge",
+    "with_iterations",
+]

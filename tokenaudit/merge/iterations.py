@@ -13,11 +13,10 @@ class Iterations:
     """The inferences behind responses whose top level does not tell all."""
 
     def __init__(self, iterations: pl.DataFrame, responses: pl.DataFrame) -> None:
-        """Join *iterations*, whose writes are split, with the *responses* that they are of."""
+        """Join *iterations*, whose writes are split, with the *responses* whose rows they name as `response`."""
         self._responses = responses.with_row_index("response")
-        found = iterations.rename({"path": "source_path", "record": "source_record"}).join(
-            self._responses.drop(*TOKENS, "is_split_assumed"),
-            on=["source_path", "source_record"],
+        found = iterations.join(
+            self._responses.drop(*TOKENS, "is_split_assumed"), on="response", maintain_order="left"
         )
         is_served = pl.col("type") == FALLBACK
         self._found = found.with_columns(is_fallback=is_served.any().over("response"))

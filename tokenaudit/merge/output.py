@@ -1,6 +1,7 @@
 """R4: how far an output count can be trusted, and what parents were told of the last replies of subagents."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import polars as pl
 
@@ -8,13 +9,20 @@ from tokenaudit.model.terms import CUT, MAIN_AGENT, Kind, Quality
 from tokenaudit.rules.value import LARGEST_PLACEHOLDER
 from tokenaudit.store.facts import Facts
 
-__all__ = ["judged", "repaired"]
+__all__ = ["TOLD", "judged", "repaired", "told_of_last"]
+
+TOLD: Final[Mapping[str, Any]] = {
+    "owner_row": pl.UInt32,
+    "input_tokens": pl.Int64,
+    "cache_read_tokens": pl.Int64,
+    "cache_write_tokens": pl.Int64,
+    "repaired_tokens": pl.Int64,
+}
+"""What is told of a response, which is named by the row of its owner: how many tokens it took."""
 
 
-def repaired(
-    responses: pl.DataFrame, copied: pl.DataFrame, owners: pl.DataFrame, facts: Facts
-) -> pl.DataFrame:
-    """Add what parents were told of the last replies of subagents, where the counts agree (R4).
+def told_of_last(copied: pl.DataFrame, owners: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Return what parents were told of the last replies of subagents: TOLD.
 
     The last reply is the one that began last: a late line of an earlier one does not make it that.
     What stood in a transcript before it was rewritten had a last reply of its own.
@@ -27,7 +35,7 @@ def repaired(
     ).filter(pl.col("teller_id") != pl.col("agent_id"))
     answered = agents.join(told, on=["session_id", "agent_id"], how="semi")
     if answered.is_empty():
-        return responses.with_columns(repaired_tokens=pl.lit(None, dtype=pl.Int64))
+        return pl.DataFrame(schema=TOLD)
     reply = pl.coalesce("key", pl.col("row").cast(pl.String))
     last = (
         facts.records.with_row_index("row")
@@ -39,21 +47,25 @@ def repaired(
         .unique(["path", "revision"], keep="last", maintain_order=True)
         .join(answered, on="path")
     )
-    # What has no key is alone, and its own owner.
-    owner = owners.select("key", "owner_row")
-    counts = ("input_tokens", "cache_read_tokens", "cache_write_tokens")
-    writes = pl.col("cache_write_5m_tokens") + pl.col("cache_write_1h_tokens")
-    repairs = (
-        last.join(owner, on="key", how="left")
+    return (
+        last.join(owners.select("key", "owner_row"), on="key", how="left")
+        # What has no key is alone, and its own owner.
         .with_columns(pl.coalesce("owner_row", "row").alias("owner_row"))
-        .join(told, on=["session_id", "agent_id"])
-        .rename({"output_tokens": "repaired_tokens"})
-        .join(
-            responses.select(
-                "response", "owner_row", "output_tokens", *counts[:-1], cache_write_tokens=writes
-            ),
-            on=["owner_row", *counts],
-        )
+        .join(told.rename({"output_tokens": "repaired_tokens"}), on=["session_id", "agent_id"])
+        .select(TOLD.keys())
+    )
+
+
+def repaired(responses: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    """Add to *responses* what is *told* of them where the other counts agree: `repaired_tokens` (R4)."""
+    if told.is_empty():
+        return responses.with_columns(repaired_tokens=pl.lit(None, dtype=pl.Int64))
+    writes = pl.col("cache_write_5m_tokens") + pl.col("cache_write_1h_tokens")
+    same = ("owner_row", "input_tokens", "cache_read_tokens", "cache_write_tokens")
+    repairs = (
+        responses.with_columns(cache_write_tokens=writes)
+        .select("response", "output_tokens", *same)
+        .join(told, on=same)
         .filter(pl.col("repaired_tokens") >= pl.col("output_tokens"))
         .group_by("response")
         .agg(pl.col("repaired_tokens").max())
@@ -72,7 +84,15 @@ def judged(united: pl.DataFrame) -> pl.DataFrame:
     return united.select(
         *_response_id(united),
         pl.exclude(
-            *("response", "owner_row", "best_row", "repaired_tokens", "lines", "output_tokens"),
+            *(
+                "key",
+                "response",
+                "owner_row",
+                "best_row",
+                "repaired_tokens",
+                "lines",
+                "output_tokens",
+            ),
             *("path", "record", "line", "value_line", "value_time", "message_id", "uuid"),
         ),
         kind=pl.lit(Kind.MESSAGE.value),

@@ -12,13 +12,21 @@ from tokenaudit.merge.copies import OF_ALL, OF_OWNER, best_of, owners_of, shared
 from tokenaudit.merge.counts import split_cache_writes
 from tokenaudit.merge.identity import key_of
 from tokenaudit.merge.iterations import Iterations
-from tokenaudit.merge.output import judged, repaired
+from tokenaudit.merge.output import judged, repaired, told_of_last
 from tokenaudit.model.fields import TOKENS, In
 from tokenaudit.store.facts import Facts
 from tokenaudit.store.merge_cache import MergeCache
 from tokenaudit.store.rows import COUNTS, table_of
 
-__all__ = ["KEPT", "Merged", "in_order", "kept_frames", "merge"]
+__all__ = [
+    "KEPT",
+    "CountedResponses",
+    "Merged",
+    "in_order",
+    "kept_frames",
+    "merge",
+    "with_iterations",
+]
 
 _NOT_OF_BEST: Final = ("row", "revision", "file_time", *OF_OWNER, *OF_ALL)
 _IDENTIFYING: Final = (
@@ -41,8 +49,8 @@ _SHARED: Final[Mapping[str, Any]] = {
 }
 
 
-class Merged(Struct, frozen=True):
-    """Responses, each once."""
+class CountedResponses(Struct, frozen=True):
+    """Responses, each once, wherever their records come from."""
 
     responses: pl.DataFrame
     """One row per response: facts of the owner (R5), values of the best line (R4)."""
@@ -50,6 +58,11 @@ class Merged(Struct, frozen=True):
     """Attempts that another model was asked after: outside all totals (R6). Same columns."""
     parts: pl.DataFrame
     """The inferences behind responses that took several: `response` (row of `responses`) and counts."""
+
+
+class Merged(CountedResponses, frozen=True):
+    """The responses of the facts of one store."""
+
     shared: pl.DataFrame
     """Sessions that hold copies of another's responses: `session_id`, `owner_id`, `responses`."""
     members: Callable[[], pl.DataFrame]
@@ -145,21 +158,36 @@ def _merged(facts: Facts, columns: Collection[str] | None, *, is_partial: bool =
         keys = ("path", "value_line", "message_id", "uuid", "request_id")
         chosen = in_order(chosen.hstack(source), keys).select(chosen.columns)
     gathered = _gathered(records, chosen, facts, columns).with_row_index("response")
-    responses = judged(repaired(gathered, copied, owners, facts))
-    shared = shared_of(copied, owners)
+    responses = judged(repaired(gathered, told_of_last(copied, owners, facts)))
     members = partial(_all_members, facts)
     if columns is None:
         members = partial(_members, records, copied, chosen, responses)
-    if facts.iterations.is_empty():
-        nothing = pl.DataFrame(schema=_PARTS)
-        return Merged(responses, responses.clear(), nothing, shared, members)
-    iterations = Iterations(split_cache_writes(facts.iterations), responses)
+    iterations = facts.iterations
+    if not iterations.is_empty():
+        names = {"path": "source_path", "record": "source_record"}
+        places = responses.select(*names.values()).with_row_index("response")
+        iterations = iterations.rename(names).join(
+            places, on=[*names.values()], maintain_order="left"
+        )
+    found = with_iterations(responses, iterations)
     return Merged(
-        responses=pl.concat([responses, *iterations.responses()]),
-        refused=iterations.refused(),
-        parts=iterations.parts(),
-        shared=shared,
+        responses=found.responses,
+        refused=found.refused,
+        parts=found.parts,
+        shared=shared_of(copied, owners),
         members=members,
+    )
+
+
+def with_iterations(responses: pl.DataFrame, iterations: pl.DataFrame) -> CountedResponses:
+    """Return *responses* with what their *iterations* tell, which name the row of each as `response` (R6)."""
+    if iterations.is_empty():
+        return CountedResponses(responses, responses.clear(), pl.DataFrame(schema=_PARTS))
+    found = Iterations(split_cache_writes(iterations), responses)
+    return CountedResponses(
+        responses=pl.concat([responses, *found.responses()]),
+        refused=found.refused(),
+        parts=found.parts(),
     )
 
 

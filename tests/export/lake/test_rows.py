@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from lake_evidence import DAY, Copy, facts, histories, rows, told_once
 from polars.testing import assert_frame_equal
 from stories import STORIES, Story
-from transcripts_builder import agent_file, facts_of, reply, session_file, sidechain, write
+from transcripts_builder import (
+    agent_file,
+    agent_result,
+    facts_of,
+    progress,
+    reply,
+    session_file,
+    sidechain,
+    usage,
+    write,
+)
 
 from tokenaudit import transcripts
 from tokenaudit.export.lake.cross_host_merge import merged
@@ -225,3 +235,22 @@ def test_lines_without_any_id_are_never_taken_for_each_other(tmp_path: Path) -> 
     assert found.height == 2
     assert_frame_equal(unite(both(found, found)), found)
     assert unite(both(found, found.with_columns(host=pl.lit("h2")))).height == 4
+
+
+def test_a_reply_whose_copy_counts_is_repaired_in_a_lake_too(tmp_path: Path) -> None:
+    """The subagent's line says 2 tokens, its parent's copy 8, the parent's total 850: that counts (R4)."""
+    own = reply("msg_1", "req_1", 2, stop=None)
+    copy = reply("msg_1", "req_1", 8, stop=None)
+    write(agent_file(tmp_path, "a1b2c3d"), sidechain(own, "a1b2c3d"))
+    write(
+        session_file(tmp_path),
+        progress(copy, "a1b2c3d", at=1),
+        agent_result(usage(850), "a1b2c3d", at=2),
+    )
+    read_facts = read(tmp_path)
+
+    for responses in (
+        merge(read_facts).responses,
+        merged(rows_of(read_facts, host="h", label=None)).responses,
+    ):
+        assert responses.select("output_tokens", "quality").rows() == [(850, "repaired")]
