@@ -75,12 +75,17 @@ class Live:
         self._known_projects = _projects_of(rows.parts)
         facts = facts_of(rows)
         built = ledgers.build(facts, card)
-        self.frame = _lean(built)
-        """All responses: COLUMNS, and the group of each."""
+        self._settled = _lean(built)
+        self._late = self._settled.clear()
         self.sessions = _sessions(built)
         """By id, the title and project of each session."""
         self.facts = _shell(built)
         """The ledger without its responses: agents, compactions, rejects."""
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """All responses: COLUMNS, and the group of each."""
+        return pl.concat([self._settled, self._late])
 
     @property
     def ledger(self) -> Ledger:
@@ -127,9 +132,28 @@ class Live:
     def _add(self, rows: Rows) -> None:
         self._recent = united([self._recent, rows])
         if self._recent.parts.n_chunks() > _MANY_CHUNKS:
-            self._recent = Rows(
-                **{name: frame.rechunk() for name, frame in self._recent.frames().items()}
+            self._settle()
+
+    def _settle(self) -> None:
+        """Put what was read lately to what was read before, in one piece.
+
+        What then is small for each line stays so, however much was seen before.
+        """
+        recent = Rows(**{name: _rebuilt(frame) for name, frame in self._recent.frames().items()})
+        self._base_groups = pl.concat([self._base_groups, _groups(recent)])
+        self._base, self._recent = united([self._base, _packed(recent)]), united([])
+        if self._base.parts.n_chunks() > _MANY_CHUNKS:
+            self._base_groups = self._base_groups.rechunk()
+            self._base = Rows(
+                **{name: frame.rechunk() for name, frame in self._base.frames().items()}
             )
+        known = self.facts
+        self.facts = replaced(
+            known,
+            agents=_rebuilt(known.agents),
+            compactions=_rebuilt(known.compactions),
+            rejects=_rebuilt(known.rejects),
+        )
 
     def _both(self) -> tuple[tuple[Rows, pl.Series], tuple[Rows, pl.Series]]:
         return (self._base, self._base_groups), (self._recent, _groups(self._recent))
@@ -254,15 +278,27 @@ class Live:
         )
         filled = facts.transcripts.with_columns(pl.coalesce("project", named).alias("project"))
         built = ledgers.build(replaced(facts, transcripts=filled), self._card)
-        is_old = self.frame[_GROUP].is_in(groups.implode())
-        old, new = self.frame.filter(is_old), _lean(built)
+        old, new = self._replaced(groups, _rebuilt(_lean(built)))
         known = self.facts
-        self.frame = pl.concat([self.frame.filter(~is_old) if len(old) else self.frame, new])
-        if self.frame.n_chunks() > _MANY_CHUNKS:
-            self.frame = self.frame.rechunk()
         self.sessions = {**self.sessions, **_sessions(built, self.sessions)}
         self.facts = _joined(known, built)
         return _change((old, new), (known, built))
+
+    def _replaced(self, groups: pl.Series, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Put *new* responses in the place of those of *groups*; return these, and *new*."""
+        is_of_groups = pl.col(_GROUP).is_in(groups.implode())
+        settled, late = self._settled.filter(is_of_groups), self._late.filter(is_of_groups)
+        if settled.height:
+            self._settled = self._settled.filter(~is_of_groups)
+        if late.height:
+            self._late = self._late.filter(~is_of_groups)
+        self._late = pl.concat([self._late, new])
+        if self._late.n_chunks() > _MANY_CHUNKS:
+            self._settled = pl.concat([self._settled, _rebuilt(self._late)])
+            self._late = self._late.clear()
+            if self._settled.n_chunks() > _MANY_CHUNKS:
+                self._settled = self._settled.rechunk()
+        return _rebuilt(pl.concat([settled, late])), new
 
     def _subset(self, groups: pl.Series, touched: set[str]) -> Rows:
         """Return the rows of *groups*, with what else is told of the transcripts that they are in."""
@@ -305,6 +341,15 @@ class Live:
         )
 
 
+def _rebuilt(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return *frame*, a small one, made anew from its values.
+
+    Texts that were filtered out of a large frame, or put together from many small ones, refer to all
+    memory that any of them ever stood in: that would grow with each line.
+    """
+    return pl.DataFrame(frame.to_dict(as_series=False), frame.schema)
+
+
 def _packed(rows: Rows) -> Rows:
     return replace(rows, records=rows.records.with_columns(pl.col(_REPEATED).cast(pl.Categorical)))
 
@@ -343,6 +388,8 @@ def _shell(built: Ledger) -> Ledger:
         refused=built.refused.clear(),
         inferences=built.inferences.clear(),
         sessions=built.sessions.clear(),
+        uncounted=built.uncounted.clear(),
+        facts=facts_of(united([])),
         members=pl.DataFrame,
     )
 
