@@ -20,6 +20,7 @@ from tokenaudit.export.database.write import add, shown
 from tokenaudit.ledger import frame as ledgers
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.model.errors import OutputError, UsageError
+from tokenaudit.model.terms import CUT
 from tokenaudit.pricing.card import shipped_card
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "lake.md"
@@ -116,6 +117,19 @@ def test_a_better_count_replaces_a_worse_and_never_the_reverse(ledger: Ledger, p
 
     assert dump(place) == after
     assert total(place, "daily") == ledgers.totals(ledger.frame).cost_usd
+
+
+@pytest.mark.parametrize("knowing_first", [True, False])
+def test_what_one_host_knows_to_be_cut_no_other_makes_final(
+    ledger: Ledger, place: str, *, knowing_first: bool
+) -> None:
+    """In either order (R4): the stop reason of a cut response is an invention, wherever it stands."""
+    final = ledger.frame.filter(pl.col("quality") == "final").head(3)
+    cut = final.with_columns(stop_reason=pl.lit(CUT), quality=pl.lit("lower_bound"))
+    for frame in (cut, final) if knowing_first else (final, cut):
+        add(ledger, frame, place, "h")
+
+    assert rows(place, "SELECT quality, quality_rank FROM responses") == [("lower_bound", 4)] * 3
 
 
 def test_nothing_is_written_where_the_tables_are_of_another_version(

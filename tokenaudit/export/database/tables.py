@@ -41,7 +41,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, Any]]] = {
         "request_key": pl.String,  # the request id, else the time: one of them tells responses apart
         "ordinal": pl.Int64,  # 0, but where neither does
         "host": pl.String,  # that last said something better of it
-        RANK: pl.Int64,  # 3 final, 2 repaired, 1 lower bound, 0 placeholder
+        RANK: pl.Int64,  # 4 known to be cut, 3 final, 2 repaired, 1 other lower bound, 0 placeholder
         **{name: dtype for name, dtype in SCHEMA.items() if name != "response_id"},
     },
     "sessions": {

@@ -31,12 +31,15 @@ from tokenaudit.export.database.tables import COLUMNS, KEYS, RANK, TABLES, VERSI
 from tokenaudit.files import atomic as files
 from tokenaudit.ledger.frame import Ledger, measures
 from tokenaudit.model.errors import OutputError, UsageError
+from tokenaudit.model.terms import CUT
 
 if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement
 
 __all__ = ["Added", "add", "shown"]
 
+_CUT: Final = 4
+"""What one host knows to be cut no other knows to be whole (R4)."""
 _RANKS: Final = {"final": 3, "repaired": 2, "lower_bound": 1, "placeholder": 0}
 _BATCH: Final = 5000
 _OF_CONNECTIONS: Final = {
@@ -133,7 +136,9 @@ def _responses(frame: pl.DataFrame, host: str) -> pl.DataFrame:
     keyed = frame.with_columns(
         request_key=pl.coalesce("request_id", moment, pl.lit("")),
         host=pl.lit(host),
-        quality_rank=pl.col("quality").replace_strict(_RANKS, return_dtype=pl.Int64),
+        quality_rank=pl.when(pl.col("stop_reason") == CUT)
+        .then(_CUT)
+        .otherwise(pl.col("quality").replace_strict(_RANKS, return_dtype=pl.Int64)),
     )
     ordinal = pl.int_range(pl.len()).over("response_id", "request_key")
     return keyed.with_columns(ordinal=ordinal).select(COLUMNS["responses"].keys())
