@@ -4,8 +4,8 @@ from typing import Final
 
 import polars as pl
 
+from tokenaudit.merge.value import IS_CUT, IS_FINAL, LATER, SAID
 from tokenaudit.model.fields import In, Origin, names
-from tokenaudit.model.terms import CUT
 
 __all__ = ["BY_OWNER", "OF_ALL", "OF_OWNER", "best_of", "owners_of", "shared_of"]
 
@@ -40,18 +40,17 @@ def owners_of(copied: pl.DataFrame) -> pl.DataFrame:
 def best_of(copied: pl.DataFrame) -> pl.DataFrame:
     """Return for each key the row of the best line (R4).
 
-    What one transcript knows to be cut no other knows to be whole. Of equally good lines the later one counts: within a transcript by its place, for times there go
-    back and forth; among transcripts by its time.
+    What one transcript knows to be cut no other knows to be whole. Of equally good lines the later one
+    counts: within a transcript by its place, for times there go back and forth; among transcripts by
+    its time.
     """
-    is_cut = (pl.col("stop_reason") == CUT).fill_null(value=False)
-    is_final = pl.col("stop_reason").is_not_null()
     return (
         copied.select(
             *("key", "value_line", "record", *_NEAREST),
-            is_cut=is_cut,
-            is_final=is_final,
-            said=pl.when(~is_final).then("output_tokens").otherwise(0),
-            later=pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC")),
+            is_cut=IS_CUT,
+            is_final=IS_FINAL,
+            said=SAID,
+            later=LATER,
             best_row="row",
         )
         .sort("is_cut", "is_final", "said", "value_line", "record", descending=True)

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.model.terms import CUT, MAIN_AGENT, Kind, Quality
+from tokenaudit.merge.value import IS_CUT, IS_FINAL
+from tokenaudit.model.terms import MAIN_AGENT, Kind, Quality
 from tokenaudit.rules.value import LARGEST_PLACEHOLDER
 from tokenaudit.store.facts import Facts
 
@@ -78,9 +79,7 @@ def repaired(responses: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
 
 def judged(united: pl.DataFrame) -> pl.DataFrame:
     """Say how far each output count can be trusted, and put repaired ones in place (R4)."""
-    is_final = pl.col("stop_reason").is_not_null()
-    is_cut = (pl.col("stop_reason") == CUT).fill_null(value=False)
-    is_repaired = ~is_final & pl.col("repaired_tokens").is_not_null()
+    is_repaired = ~IS_FINAL & pl.col("repaired_tokens").is_not_null()
     return united.select(
         *_response_id(united),
         pl.exclude(
@@ -98,9 +97,9 @@ def judged(united: pl.DataFrame) -> pl.DataFrame:
         kind=pl.lit(Kind.MESSAGE.value),
         copies=pl.col("lines") - 1,
         output_tokens=pl.when(is_repaired).then("repaired_tokens").otherwise("output_tokens"),
-        quality=pl.when(is_cut)
+        quality=pl.when(IS_CUT)
         .then(pl.lit(Quality.LOWER_BOUND.value))
-        .when(is_final)
+        .when(IS_FINAL)
         .then(pl.lit(Quality.FINAL.value))
         .when(is_repaired)
         .then(pl.lit(Quality.REPAIRED.value))

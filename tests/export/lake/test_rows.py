@@ -28,7 +28,9 @@ from tokenaudit.export.lake.dedupe import unite
 from tokenaudit.export.lake.rows import rows_of
 from tokenaudit.export.lake.schema import SCHEMA
 from tokenaudit.merge import merge
+from tokenaudit.model.terms import CUT
 from tokenaudit.store.facts import Facts
+from tokenaudit.store.lazy_frame import replaced
 
 LAWS = settings(max_examples=40, deadline=None)
 RANK = {"final": 3, "repaired": 2, "lower_bound": 1, "placeholder": 0}
@@ -254,3 +256,27 @@ def test_a_reply_whose_copy_counts_is_repaired_in_a_lake_too(tmp_path: Path) -> 
         merged(rows_of(read_facts, host="h", label=None)).responses,
     ):
         assert responses.select("output_tokens", "quality").rows() == [(850, "repaired")]
+
+
+def test_of_lines_that_are_known_to_be_cut_the_later_one_counts() -> None:
+    """Their stop reasons are inventions, so that counts are not compared: on all hosts as on one (R4)."""
+    early = Copy(1, transcript=1, output=400, is_final=True, later=0)
+    late = Copy(1, transcript=2, output=300, is_final=True, later=3)
+    first, second = _all_cut(early, "a"), _all_cut(late, "b")
+    together = replaced(
+        first,
+        records=both(first.records, second.records),
+        transcripts=both(first.transcripts, second.transcripts),
+    )
+    apart = both(
+        rows_of(first, host="h1", label=None),
+        rows_of(second, host="h2", label=None),
+    )
+
+    for responses in (merge(together).responses, merged(apart).responses):
+        assert responses.select("output_tokens", "quality").rows() == [(300, "lower_bound")]
+
+
+def _all_cut(copy: Copy, host: str) -> Facts:
+    whole = facts([copy], host)
+    return replaced(whole, records=whole.records.with_columns(stop_reason=pl.lit(CUT)))

@@ -8,7 +8,8 @@ import polars as pl
 from tokenaudit.analysis.versions import up_to
 from tokenaudit.audit.check.evidence import Evidence, dollars, place_of, whole
 from tokenaudit.audit.check.finding import Finding, Severity, counted
-from tokenaudit.model.terms import CUT, MAIN_AGENT, Quality
+from tokenaudit.merge.value import IS_CUT
+from tokenaudit.model.terms import MAIN_AGENT, Quality
 from tokenaudit.rules.value import LARGEST_PLACEHOLDER
 
 __all__ = ["output"]
@@ -66,10 +67,9 @@ def output(evidence: Evidence) -> Iterator[Finding]:
     is_old = up_to(pl.col("version"), _LAST_UNFINISHED).fill_null(value=True)
     is_subagent = pl.when(~is_old).then(pl.col("agent_id") != MAIN_AGENT)
     rows = evidence.rows.with_columns(is_subagent=is_subagent)
-    is_cut = (pl.col("stop_reason") == CUT).fill_null(value=False)
-    yield from _cut(rows.filter(is_cut))
+    yield from _cut(rows.filter(IS_CUT))
     for quality in _MEANING:
-        unsure = rows.filter(pl.col("quality") == quality.value, ~is_cut)
+        unsure = rows.filter(pl.col("quality") == quality.value, ~IS_CUT)
         groups = unsure.group_by(_Group._fields).len()
         order = groups.sort("len", *_Group._fields, descending=[True, False, False])
         for version, is_of_subagents in order.select(_Group._fields).head(_MOST_NAMED).iter_rows():

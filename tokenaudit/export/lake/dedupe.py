@@ -6,7 +6,8 @@ from typing import Final
 import polars as pl
 
 from tokenaudit.export.lake.schema import IDS, OF_SOURCE, SCHEMA, conform, own_left_out
-from tokenaudit.model.terms import CUT, Quality
+from tokenaudit.merge.value import IS_CUT, IS_FINAL, LATER, SAID
+from tokenaudit.model.terms import Quality
 
 __all__ = ["may_have_copies", "unite", "united"]
 
@@ -96,16 +97,14 @@ def _stands_for() -> pl.Expr:
 
 def _by_value(names: Collection[str]) -> list[pl.Expr]:
     """Return what the better of two values of a response is told by (R4), the most telling first."""
-    quality = pl.col("quality")
-    is_final, is_repaired = (quality == each.value for each in (Quality.FINAL, Quality.REPAIRED))
-    is_cut = pl.col("stop_reason") == CUT if "stop_reason" in names else pl.lit(value=False)
+    is_repaired = pl.col("quality") == Quality.REPAIRED.value
     telling = [*OF_SOURCE, "source_path", "source_line", "source_record"]
     rest = [name for name in _present(_OF_VALUE, names) if name not in telling]
-    rank = pl.when(is_cut).then(3).when(is_final).then(2).when(is_repaired).then(1).otherwise(0)
+    rank = pl.when(IS_CUT).then(3).when(IS_FINAL).then(2).when(is_repaired).then(1).otherwise(0)
     return [
         rank.alias("rank"),
-        pl.when(~is_final).then("output_tokens").otherwise(0).alias("said"),
-        pl.col("value_time").fill_null(pl.datetime(1, 1, 1, time_zone="UTC")).alias("later"),
+        SAID.alias("said"),
+        LATER.alias("later"),
         *(pl.col(name) for name in (*telling, *rest)),
     ]
 
