@@ -162,14 +162,7 @@ def _merged(facts: Facts, columns: Collection[str] | None, *, is_partial: bool =
     members = partial(_all_members, facts)
     if columns is None:
         members = partial(_members, records, copied, chosen, responses)
-    iterations = facts.iterations
-    if not iterations.is_empty():
-        names = {"path": "source_path", "record": "source_record"}
-        places = responses.select(*names.values()).with_row_index("response")
-        iterations = iterations.rename(names).join(
-            places, on=[*names.values()], maintain_order="left"
-        )
-    found = with_iterations(responses, iterations)
+    found = with_iterations(responses, _placed(facts.iterations, responses))
     return Merged(
         responses=found.responses,
         refused=found.refused,
@@ -177,6 +170,15 @@ def _merged(facts: Facts, columns: Collection[str] | None, *, is_partial: bool =
         shared=shared_of(copied, owners),
         members=members,
     )
+
+
+def _placed(iterations: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
+    """Return the *iterations* of the records that count, with the row of their response."""
+    if iterations.is_empty():
+        return iterations
+    names = {"path": "source_path", "record": "source_record"}
+    places = responses.select(*names.values()).with_row_index("response")
+    return iterations.rename(names).join(places, on=[*names.values()], maintain_order="left")
 
 
 def with_iterations(responses: pl.DataFrame, iterations: pl.DataFrame) -> CountedResponses:

@@ -91,28 +91,10 @@ def gauges(
     cannot be known: all figures of an agent without responses, the use of a window that may be one
     of two.
     """
-    rows = prompts(ledger.frame, ledger.compactions).with_columns(
-        longest_prompt=pl.col("prompt_tokens").max().over("session_id", "model")
-    )
-    last = rows.group_by(AGENT, maintain_order=True).agg(
-        pl.col("model", "prompt_tokens", "output_tokens", "longest_prompt").last(),
-        last_time=pl.col("time").max(),
-        responses=pl.len().cast(pl.Int64),
-    )
-    done = (
-        ledger.compactions.filter(pl.col("kind") == "compact")
-        .sort("time", nulls_last=False)
-        .group_by(AGENT)
-        .agg(
-            compactions=pl.len().cast(pl.Int64),
-            last_compaction=pl.col("time").last(),
-            post_tokens=pl.col("post_tokens").last(),
-        )
-    )
     known = (
         ledger.agents.select(*AGENT, "agent_type", "end")
-        .join(last, on=AGENT, how="left", nulls_equal=True)
-        .join(done, on=AGENT, how="left", nulls_equal=True)
+        .join(_last_prompts(ledger), on=AGENT, how="left", nulls_equal=True)
+        .join(_last_compactions(ledger), on=AGENT, how="left", nulls_equal=True)
     )
     is_compacted = pl.col("last_compaction") > pl.col("last_time")
     return (
@@ -135,6 +117,32 @@ def gauges(
         )
         .select(column.name for column in _COLUMNS)
         .sort("last_time", *AGENT, descending=[True, False, False], nulls_last=True)
+    )
+
+
+def _last_prompts(ledger: Ledger) -> pl.DataFrame:
+    """Return what each agent's last response says, and how many it had."""
+    rows = prompts(ledger.frame, ledger.compactions).with_columns(
+        longest_prompt=pl.col("prompt_tokens").max().over("session_id", "model")
+    )
+    return rows.group_by(AGENT, maintain_order=True).agg(
+        pl.col("model", "prompt_tokens", "output_tokens", "longest_prompt").last(),
+        last_time=pl.col("time").max(),
+        responses=pl.len().cast(pl.Int64),
+    )
+
+
+def _last_compactions(ledger: Ledger) -> pl.DataFrame:
+    """Return when each agent's context was last compacted, what that left, and how often it was."""
+    return (
+        ledger.compactions.filter(pl.col("kind") == "compact")
+        .sort("time", nulls_last=False)
+        .group_by(AGENT)
+        .agg(
+            compactions=pl.len().cast(pl.Int64),
+            last_compaction=pl.col("time").last(),
+            post_tokens=pl.col("post_tokens").last(),
+        )
     )
 
 

@@ -215,14 +215,21 @@ class Tally:
             self._is_partial = True
             return True
         self._has_news = True
+        self._record(place, identity, offset, mark(real, offset), found.st_mtime)
+        return clock.monotonic() < deadline or offset == found.st_size
+
+    def _record(
+        self, place: Place, identity: str, offset: int, marked: int | None, modified: float
+    ) -> None:
+        """Say how far the transcript at *place* has been read."""
         self._db.execute(
             "insert or replace into file values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                path,
+                place.path,
                 identity,
                 offset,
-                mark(real, offset),
-                found.st_mtime,
+                marked,
+                modified,
                 place.session,
                 place.agent,
                 place.is_whole,
@@ -230,7 +237,6 @@ class Tally:
             ),
         )
         self._db.commit()
-        return clock.monotonic() < deadline or offset == found.st_size
 
     def _forget(self) -> None:
         """Start again: a transcript was rewritten, and any other may repeat what it said."""

@@ -230,19 +230,17 @@ def _usage(of: Circumstances) -> Iterator[Diagnosis]:
             "Drop a filter. Projects, models and branches are globs: '*shop*'.",
         )
     else:
-        hidden = intake.responses - rows.height
-        yield Diagnosis(
-            "usage",
-            State.NOTE if hidden else State.OK,
-            f"{counted(rows.height, 'response')}"
-            + (
-                f"; {hidden:,} more are outside of this selection: {_said(of.filters)}"
-                if hidden
-                else ""
-            )
-            + ".",
-        )
+        yield _selected(of, rows.height, intake.responses - rows.height)
         yield from _trust(rows)
+
+
+def _selected(of: Circumstances, count: int, hidden: int) -> Diagnosis:
+    outside = f"; {hidden:,} more are outside of this selection: {_said(of.filters)}"
+    return Diagnosis(
+        "usage",
+        State.NOTE if hidden else State.OK,
+        f"{counted(count, 'response')}{outside if hidden else ''}.",
+    )
 
 
 def _uncounted(ledger: Ledger) -> Iterator[Diagnosis]:
