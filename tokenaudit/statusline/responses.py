@@ -1,6 +1,6 @@
 """Each response once, by the rules of `merge` as far as lines read one by one tell them, and its cost.
 
-The twin of `merge` that needs no frames: R3 to R6 for the transcripts of a day, kept in tables.
+What `merge` does with frames: R3 to R8 by `rules`, for the transcripts of a day, kept in tables.
 """
 
 from __future__ import annotations
