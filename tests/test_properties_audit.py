@@ -13,9 +13,8 @@ from test_properties import World, examples, on_disk, worlds
 
 from tokenaudit.analysis.cache_rebuilds import studied
 from tokenaudit.audit.check.evidence import Evidence
-from tokenaudit.audit.reconcile.bridge import Basis
-from tokenaudit.audit.reconcile.claims import Claim, ClaimKind, Counts
-from tokenaudit.audit.reconcile.claims import Line as ClaimLine
+from tokenaudit.audit.reconcile.bridge import StepBasis
+from tokenaudit.audit.reconcile.claims import Claim, ClaimCounts, ClaimKind, ClaimLine
 from tokenaudit.audit.reconcile.comparison import reconciled
 from tokenaudit.audit.reconcile.counting_methods import ways
 from tokenaudit.audit.reconcile.recount import usage_lines
@@ -82,7 +81,7 @@ def test_differences_and_caches_add_up(world: World) -> None:
         assert total(row["change_usd"] for row in effects) == other - one
 
 
-counts = st.builds(Counts, *([st.integers(0, 10**6)] * 4))
+counts = st.builds(ClaimCounts, *([st.integers(0, 10**6)] * 4))
 money = st.integers(0, 10**9).map(lambda micro: Decimal(micro).scaleb(-6))
 claimed = st.builds(
     Claim,
@@ -125,7 +124,7 @@ def test_every_bridge_to_any_history_sums_exactly(world: World, claim: Claim) ->
     for step in found.steps:
         figure = figure + step.change
     assert figure == found.ours
-    assert found.steps[-1].basis is Basis.UNEXPLAINED
+    assert found.steps[-1].basis is StepBasis.UNEXPLAINED
     if not claim.sessions and claim.cost_usd is not None:
         assert found.ours.cost_usd == cost(held.rows)
 
@@ -145,7 +144,7 @@ def test_a_known_way_of_counting_leaves_nothing_unexplained(
         found = reconciled(claim, held, chooser(held.ledger))
 
     assert found.unexplained.is_nothing
-    assert {step.basis for step in found.steps[:-1]} <= {Basis.MEASURED, Basis.STATED}
+    assert {step.basis for step in found.steps[:-1]} <= {StepBasis.MEASURED, StepBasis.STATED}
 
 
 def evidence_of(root: Path) -> Evidence:

@@ -18,7 +18,7 @@ from evidence import evidence
 
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.reconcile.bridge import Cause, Coverage, Figure
-from tokenaudit.audit.reconcile.claims import Counts, read_claims
+from tokenaudit.audit.reconcile.claims import ClaimCounts, read_claims
 from tokenaudit.audit.reconcile.session_claims import SessionBridge, session_bridges
 from tokenaudit.ledger.frame import TOKENS
 
@@ -83,7 +83,7 @@ def test_whole_calls_have_the_tokens_that_the_server_gave(scenario: Path) -> Non
 
 
 def total(figures: Iterable[Figure]) -> Figure:
-    return reduce(add, figures, Figure(Counts(), Decimal(0)))
+    return reduce(add, figures, Figure(ClaimCounts(), Decimal(0)))
 
 
 def test_claims_are_about_what_was_answered(scenario: Path) -> None:
@@ -92,8 +92,8 @@ def test_claims_are_about_what_was_answered(scenario: Path) -> None:
     Of what was cut off, and of what a killed process had asked, the client tells less.
     """
     theirs = total(one.bridge.theirs for one in bridges(scenario)).counts
-    calls = [Counts(*_classes(call["usage"])) for call in answered(scenario)]
-    everything = reduce(add, calls, Counts())
+    calls = [ClaimCounts(*_classes(call["usage"])) for call in answered(scenario)]
+    everything = reduce(add, calls, ClaimCounts())
     assert theirs is not None
     rest = everything - theirs
 
@@ -128,11 +128,11 @@ def test_nothing_is_unexplained_but_calls_on_no_line(scenario: Path) -> None:
         return
     counted = set(held(scenario).ledger.frame["response_id"])
     hidden = [call for call in answered(scenario) if call["id"] not in counted]
-    used = reduce(add, (Counts(*_classes(call["usage"])) for call in hidden), Counts())
+    used = reduce(add, (ClaimCounts(*_classes(call["usage"])) for call in hidden), ClaimCounts())
     missing = [figure.counts for figure in found.values() if figure.counts is not None]
 
-    assert -reduce(add, missing, Counts()) == used
-    if unexplained.counts == Counts():
+    assert -reduce(add, missing, ClaimCounts()) == used
+    if unexplained.counts == ClaimCounts():
         assert unexplained.cost_usd == -LONG_PROMPTS.get(scenario.name, Decimal(0))
 
 

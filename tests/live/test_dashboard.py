@@ -56,7 +56,7 @@ def agent(number: int, percent: float | None = 15.4, **more: object) -> ev.Agent
 
 
 def snapshot(*agents: ev.AgentState, budgets: tuple[ev.BudgetState, ...] = ()) -> ev.Snapshot:
-    block = ev.Block(
+    block = ev.BlockState(
         NOW - timedelta(hours=2, minutes=30),
         NOW + timedelta(hours=2, minutes=30),
         9000,

@@ -25,7 +25,7 @@ from writer import Writer
 
 from tokenaudit import transcripts
 from tokenaudit.ledger import frame as ledger
-from tokenaudit.live.incremental_ledger import COLUMNS, Live
+from tokenaudit.live.incremental_ledger import COLUMNS, IncrementalLedger
 from tokenaudit.live.sources import Sources
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.store import gather_without_store
@@ -38,14 +38,16 @@ NOW = 10**18
 ORDER = ["time", "source_path", "source_line", "response_id", "request_id"]
 
 
-def started(root: Path) -> tuple[Sources, Live]:
+def started(root: Path) -> tuple[Sources, IncrementalLedger]:
     def find() -> transcripts.Discovery:
         return transcripts.discover([root])
 
     discovery = transcripts.discover([root])
     made = plan(Index(), discovery)
     known = gather_without_store(made, transcripts.read(made.extents), now_ns=NOW)
-    return Sources(find, discovery, known, with_former=False), Live(known.rows, shipped_card())
+    return Sources(find, discovery, known, with_former=False), IncrementalLedger(
+        known.rows, shipped_card()
+    )
 
 
 def from_scratch(root: Path) -> pl.DataFrame:
@@ -65,7 +67,7 @@ CLOCKS: dict[str, Clock] = {
 """In the first no time is taken for settled; in the second all are, and nothing is read in vain."""
 
 
-def same(live: Live, root: Path) -> tuple[list[Any], list[Any]]:
+def same(live: IncrementalLedger, root: Path) -> tuple[list[Any], list[Any]]:
     """The rows of both, agents' types apart: those need whole agents."""
     shown = live.frame.select(COLUMNS).sort(ORDER)
     return shown.drop("agent_type").rows(), from_scratch(root).drop("agent_type").rows()

@@ -19,8 +19,8 @@ from transcripts_builder import (
 )
 
 from tokenaudit.live import events as ev
-from tokenaudit.live.event_builder import Teller, tokens_by_minute
-from tokenaudit.live.incremental_ledger import Live
+from tokenaudit.live.event_builder import EventBuilder, tokens_by_minute
+from tokenaudit.live.incremental_ledger import IncrementalLedger
 from tokenaudit.live.sources import Sources
 from tokenaudit.model.budgets import parse
 from tokenaudit.reports.request import Request
@@ -30,16 +30,18 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
-def teller(
+def builder(
     *budgets: str,
     near_limit: float = 80,
     selection: Selection = Selection(),  # noqa: B008 - frozen
-) -> Teller:
+) -> EventBuilder:
     request = Request("watch", "0", NOON, selection, budgets=tuple(map(parse, budgets)))
-    return Teller(request, near_limit=near_limit, watching="events")
+    return EventBuilder(request, near_limit=near_limit, watching="events")
 
 
-def more(path: Path, sources: Sources, live: Live, told: Teller, *lines: Line) -> list[ev.Event]:
+def more(
+    path: Path, sources: Sources, live: IncrementalLedger, told: EventBuilder, *lines: Line
+) -> list[ev.Event]:
     """The events of *lines* appended to *path*."""
     with path.open("ab") as file:
         file.write(b"".join(encoded(line) + b"\n" for line in lines))
@@ -57,7 +59,7 @@ def haiku(number: int, prompt: int) -> Line:
 def test_a_full_context_is_told_once_until_it_was_less_full(tmp_path: Path) -> None:
     """170,000 of 200,000 tokens, 180,000, then 20,000, then 165,000: two crossings."""
     path = write(session_file(tmp_path), haiku(1, 1000))
-    (sources, live), told = started(tmp_path), teller()
+    (sources, live), told = started(tmp_path), builder()
     crossings = []
     for number, prompt in enumerate((170_000, 180_000, 20_000, 165_000), 2):
         found = more(path, sources, live, told, haiku(number, prompt))
@@ -69,7 +71,7 @@ def test_a_full_context_is_told_once_until_it_was_less_full(tmp_path: Path) -> N
 def test_a_budget_is_told_near_and_over_and_again_on_another_day(tmp_path: Path) -> None:
     """Each response costs 25 cents and 50 microdollars: of 30 cents one is near, two are over."""
     path = write(session_file(tmp_path), reply(output=10_000))
-    (sources, live), told = started(tmp_path), teller("0.30/day")
+    (sources, live), told = started(tmp_path), builder("0.30/day")
 
     def states(now: datetime) -> list[str]:
         found = told.budget_events(live, now)
@@ -86,7 +88,7 @@ def test_a_budget_is_told_near_and_over_and_again_on_another_day(tmp_path: Path)
 def test_a_clock_that_goes_backwards_changes_no_total(tmp_path: Path) -> None:
     """A day earlier nothing was used; the whole is the same."""
     write(session_file(tmp_path), reply())
-    (sources, live), told = started(tmp_path), teller("1/day")
+    (sources, live), told = started(tmp_path), builder("1/day")
     now, before = (
         told.snapshot(live, moment, transcripts=sources.transcripts)
         for moment in (NOON, NOON - timedelta(days=1))
@@ -130,7 +132,7 @@ def test_a_snapshot_since_a_day_has_what_was_used_from_then_on(tmp_path: Path) -
     """Of three responses of 110 tokens one; a budget of a month is of all three, $0.00255 each."""
     write(session_file(tmp_path), dated(1, BEFORE), dated(2, AFTER))
     write(session_file(tmp_path, FORK), dated(3, BEFORE, FORK))
-    (sources, live), told = started(tmp_path), teller("1/month", selection=BERLIN)
+    (sources, live), told = started(tmp_path), builder("1/month", selection=BERLIN)
     now = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
     shot = told.snapshot(live, now, transcripts=sources.transcripts)
 
@@ -151,7 +153,7 @@ def test_a_snapshot_since_a_day_has_what_was_used_from_then_on(tmp_path: Path) -
 def test_what_was_before_the_day_asked_for_is_not_told(tmp_path: Path) -> None:
     """Copies of old sessions appear, and old lines in a running one: only what is new is an event."""
     path = write(session_file(tmp_path), dated(1, BEFORE))
-    (sources, live), told = started(tmp_path), teller(selection=BERLIN)
+    (sources, live), told = started(tmp_path), builder(selection=BERLIN)
     old = write(session_file(tmp_path, FORK), dated(2, BEFORE, FORK))
     found = more(old, sources, live, told, dated(5, BEFORE, FORK))
     new = write(session_file(tmp_path, OTHER), dated(3, BEFORE, OTHER), dated(4, AFTER, OTHER))
@@ -164,5 +166,5 @@ def test_what_was_before_the_day_asked_for_is_not_told(tmp_path: Path) -> None:
     assert [220, 220, 110] == [event.agent.total_tokens for event in used]
     starts = [event.session_id for event in found if isinstance(event, ev.AgentStarted)]
     assert [OTHER] == starts
-    times = [event.time for event in found if isinstance(event, ev.Compaction)]
+    times = [event.time for event in found if isinstance(event, ev.CompactionEvent)]
     assert [datetime(2026, 3, 2, 23, 1, tzinfo=UTC)] == times

@@ -12,9 +12,9 @@ from transcripts_builder import encoded, reply, session_file, write
 
 from tokenaudit import transcripts
 from tokenaudit.live import watcher
-from tokenaudit.live.event_builder import Teller
+from tokenaudit.live.event_builder import EventBuilder
 from tokenaudit.live.events import Event, Snapshot, Used
-from tokenaudit.live.incremental_ledger import Live
+from tokenaudit.live.incremental_ledger import IncrementalLedger
 from tokenaudit.live.sources import Sources
 from tokenaudit.live.watch.loop import Allowance, Beginning, Clock, Loop
 from tokenaudit.live.watcher import ALL, Ending, Watcher, _mounts, _remote, places
@@ -126,10 +126,15 @@ class Recorder:
         self.events: list[Event] = []
         self.last: Snapshot | None = None
 
-    def show(self, events: Sequence[Event], snapshot: Callable[[], Snapshot], live: Live) -> None:  # noqa: ARG002
+    def show(
+        self,
+        events: Sequence[Event],
+        snapshot: Callable[[], Snapshot],  # noqa: ARG002
+        live: IncrementalLedger,  # noqa: ARG002
+    ) -> None:
         self.events.extend(events)
 
-    def end(self, snapshot: Snapshot, live: Live) -> None:  # noqa: ARG002
+    def end(self, snapshot: Snapshot, live: IncrementalLedger) -> None:  # noqa: ARG002
         self.last = snapshot
 
     def close(self) -> None:
@@ -144,12 +149,12 @@ def looped(root: Path, clock: Clock, *, watching: str = "events") -> tuple[Loop,
         made = plan(Index(), discovery)
         known = gather_without_store(made, transcripts.read(made.extents), now_ns=clock.now_ns())
         sources = Sources(lambda: transcripts.discover([root]), discovery, known, with_former=False)
-        return Beginning(sources, Live(known.rows, shipped_card()), is_kept=False)
+        return Beginning(sources, IncrementalLedger(known.rows, shipped_card()), is_kept=False)
 
     request = Request("watch", "0", clock.now(), Selection(timezone="UTC"))
     screen = Recorder()
-    teller = Teller(request, near_limit=80, watching=watching)
-    return Loop(begin(), begin, teller, screen, clock=clock, alert=lambda _: None), screen
+    builder = EventBuilder(request, near_limit=80, watching=watching)
+    return Loop(begin(), begin, builder, screen, clock=clock, alert=lambda _: None), screen
 
 
 REAL = Clock(lambda: datetime.now(UTC), time.time_ns)

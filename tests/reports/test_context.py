@@ -31,7 +31,14 @@ from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.context import context, contexts, find_subject, gauges
 from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import Selection
-from tokenaudit.transcripts import Cause, Content, Piece, ReportedContext, micros, read_content
+from tokenaudit.transcripts import (
+    Content,
+    ContentCause,
+    Piece,
+    ReportedContext,
+    micros,
+    read_content,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MODEL = "claude-sonnet-5-5"  # has one window only: a million tokens
@@ -128,17 +135,17 @@ def test_a_prompt_is_shared_out_by_characters_within_each_step(root: Path) -> No
 @given(
     st.lists(st.integers(0, 2**40), min_size=1, max_size=8),
     st.lists(st.lists(st.integers(0, 2**40), max_size=4), max_size=8),
-    st.lists(st.tuples(st.sampled_from(Cause), st.integers(0, 2**40)), max_size=6),
+    st.lists(st.tuples(st.sampled_from(ContentCause), st.integers(0, 2**40)), max_size=6),
 )
 def test_parts_sum_exactly_to_the_last_prompt(
-    sizes: list[int], texts: list[list[int]], before: list[tuple[Cause, int]]
+    sizes: list[int], texts: list[list[int]], before: list[tuple[ContentCause, int]]
 ) -> None:
     """Whatever the prompts, the characters and what came first are, not one token is lost or made."""
     content = Content(SESSION, "main", [Piece(*each) for each in before])
     for number in range(len(sizes)):
-        content.pieces.append(Piece(Cause.RESPONSE, 0, f"m{number}", f"r{number}"))
+        content.pieces.append(Piece(ContentCause.RESPONSE, 0, f"m{number}", f"r{number}"))
         lengths = texts[number] if number < len(texts) else []
-        content.pieces += [Piece(Cause.RESULT, each, tool="Bash") for each in lengths]
+        content.pieces += [Piece(ContentCause.RESULT, each, tool="Bash") for each in lengths]
     count = len(sizes)
     frame = pl.DataFrame(
         {

@@ -33,10 +33,10 @@ from tokenaudit.ledger import frame as ledgers
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.reports.blocks import active_pace, with_blocks
-from tokenaudit.statusline.line_reader import LineUsage, glance
+from tokenaudit.statusline.line_reader import LineUsage, read_usage
 from tokenaudit.statusline.settings_cache import tariffs
 from tokenaudit.statusline.state import is_damage
-from tokenaudit.statusline.usage_cache import Tally
+from tokenaudit.statusline.usage_cache import UsageCache
 
 Figures = tuple[int, int, int, int]
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -63,7 +63,7 @@ def expected(root: Path) -> Figures:
     )
 
 
-OPENED: list[Tally] = []
+OPENED: list[UsageCache] = []
 
 
 @pytest.fixture(autouse=True)
@@ -74,14 +74,14 @@ def closed() -> Iterator[None]:
         OPENED.pop().close()
 
 
-def tally(folder: Path, basis: str = "basis") -> Tally:
-    OPENED.append(Tally(str(folder / "state" / "statusline.db"), basis, tariffs))
+def cache(folder: Path, basis: str = "basis") -> UsageCache:
+    OPENED.append(UsageCache(str(folder / "state" / "statusline.db"), basis, tariffs))
     return OPENED[-1]
 
 
 def refreshed(
-    state: Tally, root: Path, own: Path | None = None, *, now: datetime | None = None
-) -> Tally:
+    state: UsageCache, root: Path, own: Path | None = None, *, now: datetime | None = None
+) -> UsageCache:
     """Read everything that is there, however old: today began in 1970."""
     moment = micros(now or datetime.now(UTC))
     assert state.refresh(
@@ -94,7 +94,7 @@ def refreshed(
     return state
 
 
-def figures(state: Tally) -> Figures:
+def figures(state: UsageCache) -> Figures:
     total = state.since(0, FAR)
     return (total.responses, total.tokens, total.cost, total.unpriced)
 
@@ -102,7 +102,7 @@ def figures(state: Tally) -> Figures:
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_every_story_sums_to_the_ledger(story: Story, tmp_path: Path) -> None:
     """Forks, sidechains, gateways, iterations, repairs, damage: the same responses and dollars."""
-    state = refreshed(tally(tmp_path), story.root)
+    state = refreshed(cache(tmp_path), story.root)
 
     assert figures(state) == expected(story.root)
 
@@ -111,7 +111,7 @@ def test_real_histories_sum_to_the_ledger_session_by_session(tmp_path: Path) -> 
     """Fifteen thousand responses of 226 sessions, where these are at hand."""
     if not REAL.is_dir():
         pytest.skip("the real sessions are not here")
-    state = refreshed(tally(tmp_path), REAL)
+    state = refreshed(cache(tmp_path), REAL)
     sessions = loaded(REAL).frame.group_by("session_id").agg(pl.col("cost_usd").sum())
 
     assert figures(state) == expected(REAL)
@@ -134,7 +134,7 @@ def test_appending_in_any_pieces_gives_the_same(seed: int, tmp_path: Path) -> No
     ]
     data = b"".join(encoded(line) + b"\n" for line in lines)
     path = write(session_file(root))
-    state = tally(tmp_path)
+    state = cache(tmp_path)
     while data:
         cut = min(chance.randrange(1, 3000), len(data))
         with path.open("ab") as file:
@@ -150,7 +150,7 @@ def test_a_rewritten_transcript_is_read_again(tmp_path: Path) -> None:
     root = tmp_path / "root"
     path = write(session_file(root), reply("msg_1", "req_1"), reply("msg_2", "req_2"))
     write(session_file(root, FORK), reply("msg_2", "req_2"), reply("msg_3", "req_3"))
-    state = refreshed(tally(tmp_path), root)
+    state = refreshed(cache(tmp_path), root)
     write(path, reply("msg_9", "req_9"))
 
     assert figures(refreshed(state, root, path)) == expected(root)
@@ -163,14 +163,14 @@ def test_only_appended_bytes_are_read(tmp_path: Path, monkeypatch: pytest.Monkey
     """The second look at a transcript begins where the first one ended."""
     root = tmp_path / "root"
     path = write(session_file(root), *(reply(f"msg_{n}", f"req_{n}") for n in range(50)))
-    state = refreshed(tally(tmp_path), root, path)
+    state = refreshed(cache(tmp_path), root, path)
     seen: list[int] = []
 
     def watched(data: bytes) -> Iterator[LineUsage]:
         seen.append(len(data))
-        return glance(data)
+        return read_usage(data)
 
-    monkeypatch.setattr("tokenaudit.statusline.responses.glance", watched)
+    monkeypatch.setattr("tokenaudit.statusline.responses.read_usage", watched)
     line = encoded(reply("msg_new", "req_new")) + b"\n"
     with path.open("ab") as file:
         file.write(line)
@@ -189,7 +189,7 @@ def test_the_block_is_that_of_the_report(tmp_path: Path) -> None:
         *(reply(f"msg_{at}", f"req_{at}", at=at * 3600) for at in hours),
     )
     frame = with_blocks(loaded(root).frame)
-    state = refreshed(tally(tmp_path), root, path)
+    state = refreshed(cache(tmp_path), root, path)
     open_ones = 0
     for hour in range(40):
         now = START + timedelta(hours=hour, minutes=30)
@@ -213,7 +213,7 @@ def test_old_responses_of_others_are_left_out_and_those_of_the_own_session_are_n
     agent = write(agent_file(root), reply("msg_2", "req_2", isSidechain=True, agentId="a1b2c3d"))
     other = write(session_file(root, FORK), reply("msg_3", "req_3", sessionId=FORK))
     today = micros(datetime.now(UTC))
-    state = tally(tmp_path)
+    state = cache(tmp_path)
     deadline = math.inf
     state.refresh([str(root)], str(own), day_start=today, now=today, deadline=deadline)
 
@@ -233,7 +233,7 @@ def test_the_prompt_is_that_of_the_sessions_own_last_response(tmp_path: Path) ->
         reply("msg_2", "req_2", at=5, counts={"input_tokens": 77, "output_tokens": 1}),
         reply("msg_3", "req_3", at=9, isSidechain=True, agentId="a1b2c3d"),
     )
-    state = refreshed(tally(tmp_path), root, path)
+    state = refreshed(cache(tmp_path), root, path)
 
     assert state.prompt(path.stem) == 77
     assert state.prompt("nobody") is None
@@ -244,7 +244,7 @@ def test_time_that_is_up_leaves_the_rest_for_the_next_call(tmp_path: Path) -> No
     root = tmp_path / "root"
     path = write(session_file(root), reply("msg_1", "req_1"))
     write(session_file(root, FORK), reply("msg_2", "req_2"))
-    state = tally(tmp_path)
+    state = cache(tmp_path)
     now = micros(datetime.now(UTC))
 
     for _ in range(3):
@@ -256,8 +256,8 @@ def test_another_basis_begins_anew(tmp_path: Path) -> None:
     """Other rates price all again."""
     root = tmp_path / "root"
     write(session_file(root), reply(at=0, model=MODEL))
-    refreshed(tally(tmp_path), root).close()
-    other = tally(tmp_path, "other rates")
+    refreshed(cache(tmp_path), root).close()
+    other = cache(tmp_path, "other rates")
     assert figures(other)[0] == 0
 
     assert figures(refreshed(other, root)) == expected(root)
@@ -269,11 +269,11 @@ def test_damage_is_told_from_what_another_call_may_do_better(tmp_path: Path) -> 
     path.parent.mkdir()
     path.write_bytes(b"this is no database" * 100)
     with pytest.raises(sqlite3.DatabaseError) as damaged:
-        tally(tmp_path)
+        cache(tmp_path)
     path.unlink()
     path.mkdir()
     with pytest.raises(sqlite3.OperationalError) as absent:
-        tally(tmp_path)
+        cache(tmp_path)
 
     assert is_damage(damaged.value)
     assert is_damage(KeyError("value"))
@@ -285,7 +285,7 @@ def test_two_at_once_do_not_spoil_each_other(tmp_path: Path) -> None:
     """While one writes, the other tells what it knows, and that this is not all."""
     root = tmp_path / "root"
     write(session_file(root), reply())
-    first = refreshed(tally(tmp_path), root)
+    first = refreshed(cache(tmp_path), root)
     second = sqlite3.connect(tmp_path / "state" / "statusline.db", timeout=0)
     second.execute("begin immediate")
     write(session_file(root, FORK), reply("msg_2", "req_2"))
@@ -303,13 +303,13 @@ def test_a_state_of_another_version_is_damage(tmp_path: Path) -> None:
     """Its tables may have other columns."""
     root = tmp_path / "root"
     write(session_file(root), reply())
-    refreshed(tally(tmp_path), root).close()
+    refreshed(cache(tmp_path), root).close()
     other = sqlite3.connect(tmp_path / "state" / "statusline.db")
     other.execute("pragma user_version = 99")
     other.close()
 
     with pytest.raises(sqlite3.DatabaseError) as error:
-        tally(tmp_path)
+        cache(tmp_path)
     assert is_damage(error.value)
 
 
@@ -319,14 +319,14 @@ def test_a_pipe_with_the_name_of_a_transcript_is_not_waited_for(tmp_path: Path) 
     path = write(session_file(root), reply())
     os.mkfifo(path.with_name("pipe.jsonl"))
 
-    assert figures(refreshed(tally(tmp_path), root))[0] == 1
+    assert figures(refreshed(cache(tmp_path), root))[0] == 1
 
 
 def test_a_transcript_that_is_written_anew_and_is_longer_is_read_anew(tmp_path: Path) -> None:
     """The same file, by the name of which nothing tells that another text stands in it."""
     root = tmp_path / "root"
     path = write(session_file(root), reply("msg_1", "req_1"))
-    state = refreshed(tally(tmp_path), root, path)
+    state = refreshed(cache(tmp_path), root, path)
     assert figures(state) == expected(root)
     lines = [reply(f"msg_{n}", f"req_{n}", 77) for n in range(2, 6)]
     with path.open("r+b") as file:
@@ -343,5 +343,5 @@ def test_r3_lines_without_any_id_are_responses_of_their_own(tmp_path: Path) -> N
         lines = [reply(None, None, 40 + at, at=at, uuid=None) for at in range(2)]
         write(session_file(root, session), *lines)
 
-    assert figures(refreshed(tally(tmp_path), root)) == expected(root)
+    assert figures(refreshed(cache(tmp_path), root)) == expected(root)
     assert expected(root)[0] == 4

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from transcripts_builder import Line, encoded, prompt, reply, sidechain, write
 
-from tokenaudit.transcripts import Cause, Follower, Piece, read_content
+from tokenaudit.transcripts import ContentCause, Follower, Piece, read_content
 
 
 def said(*blocks: Line, message: str = "msg_1", at: float = 0) -> Line:
@@ -50,14 +50,14 @@ def test_pieces_have_causes_tools_and_sizes(tmp_path: Path) -> None:
     )
 
     assert pieces(path) == [
-        Piece(Cause.USER, 5),
-        Piece(Cause.RESPONSE, 0, *KEY),
-        Piece(Cause.ASSISTANT, 5, *KEY),  # 2 of thoughts, 3 of text; a signature is no text
-        Piece(Cause.ASSISTANT, 16, *KEY),  # {"command":"ls"}
-        Piece(Cause.RESULT, 3, tool="Bash", is_error=True),
-        Piece(Cause.RESULT, 6004, tool="unknown"),
-        Piece(Cause.ADDED, 8),
-        Piece(Cause.COMPACTED, 12),
+        Piece(ContentCause.USER, 5),
+        Piece(ContentCause.RESPONSE, 0, *KEY),
+        Piece(ContentCause.ASSISTANT, 5, *KEY),  # 2 of thoughts, 3 of text; a signature is no text
+        Piece(ContentCause.ASSISTANT, 16, *KEY),  # {"command":"ls"}
+        Piece(ContentCause.RESULT, 3, tool="Bash", is_error=True),
+        Piece(ContentCause.RESULT, 6004, tool="unknown"),
+        Piece(ContentCause.ADDED, 8),
+        Piece(ContentCause.COMPACTED, 12),
     ]
 
 
@@ -67,7 +67,7 @@ def attachment(held: Line, rendered: object = None, *, at: float = 0) -> Line:
     return {**line, "attachment": held} | ({} if rendered is None else {"rendered": rendered})
 
 
-def causes(path: Path) -> list[tuple[Cause, int]]:
+def causes(path: Path) -> list[tuple[ContentCause, int]]:
     return [(piece.cause, piece.characters) for piece in pieces(path)]
 
 
@@ -84,10 +84,10 @@ def test_of_an_attachment_counts_what_was_rendered(tmp_path: Path) -> None:
     )
 
     assert causes(path) == [
-        (Cause.ADDED, 9),
-        (Cause.ADDED, 5),
-        (Cause.MEMORY, 6),
-        (Cause.USER, 6),
+        (ContentCause.ADDED, 9),
+        (ContentCause.ADDED, 5),
+        (ContentCause.MEMORY, 6),
+        (ContentCause.USER, 6),
     ]
 
 
@@ -115,13 +115,13 @@ def test_of_versions_that_say_nothing_of_rendering_an_attachments_texts_count(
     )
 
     assert causes(path) == [
-        (Cause.MEMORY, 4),
-        (Cause.ADDED, 3),
-        (Cause.ADDED, 3),
-        (Cause.ADDED, 2),
-        (Cause.ADDED, 6000),
-        (Cause.ADDED, 2),
-        (Cause.USER, 4),
+        (ContentCause.MEMORY, 4),
+        (ContentCause.ADDED, 3),
+        (ContentCause.ADDED, 3),
+        (ContentCause.ADDED, 2),
+        (ContentCause.ADDED, 6000),
+        (ContentCause.ADDED, 2),
+        (ContentCause.USER, 4),
     ]
 
 
@@ -153,7 +153,7 @@ def test_outputs_of_commands_are_sent_and_what_context_said_is_kept(tmp_path: Pa
     content = read_content("s", "main", [str(path)])
     (said,) = content.reported
 
-    assert causes(path) == [(Cause.ADDED, 4), (Cause.COMPACTED, 0)]
+    assert causes(path) == [(ContentCause.ADDED, 4), (ContentCause.COMPACTED, 0)]
     assert (said.model, said.total_tokens, said.window_tokens) == ("claude-opus-5-5", 30, 1000)
     assert said.categories == [("Messages", "used", 30), ("Free space", "free", None)]
     assert content.unread == 1
@@ -173,7 +173,7 @@ def test_inline_sidechains_are_not_the_main_agent(tmp_path: Path) -> None:
     """In a session of Claude Code 1.0 subagents speak in the same file."""
     path = write(tmp_path / "a.jsonl", prompt("Hello"), sidechain(prompt("Task for you", at=1)))
 
-    assert pieces(path) == [Piece(Cause.USER, 5)]
+    assert pieces(path) == [Piece(ContentCause.USER, 5)]
     assert [piece.characters for piece in pieces(path, "a1b2")] == [5, 12]
 
 

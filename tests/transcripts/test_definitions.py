@@ -4,7 +4,7 @@ from pathlib import Path
 
 from transcripts_builder import Line, prompt, reply, write
 
-from tokenaudit.transcripts import DEFINED, Cause, Piece, read_content
+from tokenaudit.transcripts import DEFINED, ContentCause, Piece, read_content
 
 PLAIN = {"name": "Bash", "description": "run"}
 MCP = {"name": "mcp__maps__find", "description": "find"}
@@ -46,7 +46,7 @@ def read(tmp_path: Path, *lines: Line) -> list[Piece]:
     return read_content("s", "main", [str(write(tmp_path / "a.jsonl", *lines))]).pieces
 
 
-def defined(pieces: list[Piece]) -> list[tuple[Cause, int, str | None]]:
+def defined(pieces: list[Piece]) -> list[tuple[ContentCause, int, str | None]]:
     return [(each.cause, each.characters, each.tool) for each in pieces if each.cause in DEFINED]
 
 
@@ -62,11 +62,11 @@ def test_a_response_names_its_request_and_that_its_shape(tmp_path: Path) -> None
     )
 
     assert defined(found) == [
-        (Cause.SYSTEM, 20, None),
-        (Cause.TOOLS, BASH, None),
-        (Cause.MCP, FIND, "maps"),
+        (ContentCause.SYSTEM, 20, None),
+        (ContentCause.TOOLS, BASH, None),
+        (ContentCause.MCP, FIND, "maps"),
     ]
-    assert [each.cause for each in found[-2:]] == [Cause.RESPONSE, Cause.ASSISTANT]
+    assert [each.cause for each in found[-2:]] == [ContentCause.RESPONSE, ContentCause.ASSISTANT]
     assert found[0].time == 1_796_029_201_000_000  # when the request was sent
 
 
@@ -82,10 +82,10 @@ def test_a_later_request_adds_what_it_defines_anew(tmp_path: Path) -> None:
     before = [
         [cause for cause, *_ in defined(found[:at])]
         for at, piece in enumerate(found)
-        if piece.cause is Cause.RESPONSE
+        if piece.cause is ContentCause.RESPONSE
     ]
 
-    assert defined(found)[2:] == [(Cause.SYSTEM, 5, None), (Cause.MCP, FIND, "maps")]
+    assert defined(found)[2:] == [(ContentCause.SYSTEM, 5, None), (ContentCause.MCP, FIND, "maps")]
     assert [len(causes) for causes in before] == [2, 2, 4, 4]
 
 
@@ -94,9 +94,12 @@ def test_requests_may_stand_behind_their_responses(tmp_path: Path) -> None:
     lines = (answer(1, "r1"), shape("a", "x" * 20), sent("r1", "a"))
     late = (answer(0), *lines[:1], shape("a", "x" * 20), sent("r1", "a"))
 
-    assert [each.cause for each in read(tmp_path, *lines)][:2] == [Cause.SYSTEM, Cause.RESPONSE]
-    assert defined(read(tmp_path, *late)) == [(Cause.SYSTEM, 20, None)]
-    assert read(tmp_path, *late)[0].cause is Cause.SYSTEM
+    assert [each.cause for each in read(tmp_path, *lines)][:2] == [
+        ContentCause.SYSTEM,
+        ContentCause.RESPONSE,
+    ]
+    assert defined(read(tmp_path, *late)) == [(ContentCause.SYSTEM, 20, None)]
+    assert read(tmp_path, *late)[0].cause is ContentCause.SYSTEM
 
 
 def test_a_snapshot_stands_first_where_no_request_is_written(tmp_path: Path) -> None:
@@ -104,12 +107,12 @@ def test_a_snapshot_stands_first_where_no_request_is_written(tmp_path: Path) -> 
     late = snapshot(["x" * 8, {"type": "text", "text": "y"}], PLAIN, DEFERRED, at=9)
 
     assert defined(read(tmp_path, answer(1), late)) == [
-        (Cause.SYSTEM, 9, None),
-        (Cause.TOOLS, BASH, None),
+        (ContentCause.SYSTEM, 9, None),
+        (ContentCause.TOOLS, BASH, None),
     ]
-    assert read(tmp_path, answer(1), late)[0].cause is Cause.SYSTEM
+    assert read(tmp_path, answer(1), late)[0].cause is ContentCause.SYSTEM
     assert defined(read(tmp_path, answer(1), late, shape("a", "x" * 20))) == [
-        (Cause.SYSTEM, 20, None)
+        (ContentCause.SYSTEM, 20, None)
     ]
 
 
@@ -117,7 +120,7 @@ def test_a_snapshot_without_tools_is_no_measure_once_there_is_a_response(tmp_pat
     """Before one it says how long the system prompt is; after one it would take the share of the tools."""
     alone = snapshot(["x" * 8], with_tools=False)
 
-    assert defined(read(tmp_path, alone)) == [(Cause.SYSTEM, 8, None)]
+    assert defined(read(tmp_path, alone)) == [(ContentCause.SYSTEM, 8, None)]
     assert defined(read(tmp_path, alone, answer(1))) == []
 
 
@@ -134,4 +137,7 @@ def test_odd_requests_are_counted_and_cost_nothing_else(tmp_path: Path) -> None:
 
     assert content.unread == 2
     assert defined(content.pieces) == []
-    assert [each.cause for each in content.pieces] == [Cause.RESPONSE, Cause.ASSISTANT]
+    assert [each.cause for each in content.pieces] == [
+        ContentCause.RESPONSE,
+        ContentCause.ASSISTANT,
+    ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tokenaudit.transcripts import visitor
-from tokenaudit.transcripts.visitor import Line, lines_in, lines_of, understood
+from tokenaudit.transcripts.visitor import VisitedLine, lines_in, lines_of, understood
 
 CONTENT = b"\xef\xbb\xbf{1}\n\n{22}\r\n{333}"
 
@@ -17,10 +17,10 @@ def test_lines_have_numbers_and_places(tmp_path: Path) -> None:
     path.write_bytes(CONTENT)
 
     assert list(lines_of(str(path))) == [
-        Line(1, 0, b"{1}\n"),
-        Line(2, 7, b"\n"),
-        Line(3, 8, b"{22}\r\n"),
-        Line(4, 14, b"{333}"),
+        VisitedLine(1, 0, b"{1}\n"),
+        VisitedLine(2, 7, b"\n"),
+        VisitedLine(3, 8, b"{22}\r\n"),
+        VisitedLine(4, 14, b"{333}"),
     ]
     assert [line.number for line in lines_of(str(path), lambda data: b"3" in data)] == [4]
     assert [line.offset for line in lines_in(io.BytesIO(CONTENT), 8)] == [8, 14]
@@ -34,9 +34,9 @@ def test_lines_too_long_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None
     content = b"1\n" + b"2" * 20 + b"\n33333\n" + b"4" * 6 + b"\n5\n" + b"6" * 7
 
     assert list(lines_in(io.BytesIO(content))) == [
-        Line(1, 0, b"1\n"),
-        Line(3, 23, b"33333\n"),
-        Line(5, 36, b"5\n"),
+        VisitedLine(1, 0, b"1\n"),
+        VisitedLine(3, 23, b"33333\n"),
+        VisitedLine(5, 36, b"5\n"),
     ]
 
 

@@ -62,7 +62,7 @@ class Line(Struct, rename="camel"): ...
 
 def test_keys_are_those_that_are_decoded() -> None:
     """Names and keys come from the types themselves."""
-    assert keys_of(wire.ForkedFrom, wire.Settings) == {
+    assert keys_of(wire.ForkedFrom, wire.ClaudeSettings) == {
         "session_id": "sessionId",
         "cleanup_period_days": "cleanupPeriodDays",
         "status_line": "statusLine",

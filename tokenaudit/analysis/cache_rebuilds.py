@@ -34,7 +34,7 @@ from tokenaudit.model.terms import MAIN_AGENT, Kind
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import USD, unit_prices
 
-__all__ = ["FIVE_MINUTES_S", "HOUR_S", "SMALLEST", "Cause", "studied", "write_costs"]
+__all__ = ["FIVE_MINUTES_S", "HOUR_S", "SMALLEST", "RebuildCause", "studied", "write_costs"]
 
 SMALLEST: Final = 1024
 """Tokens: the shortest prompt that the API caches; fewer are no rebuild."""
@@ -46,7 +46,7 @@ _WRITES: Final = pl.col("cache_write_5m_tokens") + pl.col("cache_write_1h_tokens
 _WHOLE: Final = pl.Decimal(38, 0)
 
 
-class Cause(StrEnum):
+class RebuildCause(StrEnum):
     """Why a cache had to be built again, likely."""
 
     NEW_SESSION = "new_session"
@@ -128,16 +128,16 @@ def _cause() -> pl.Expr:
     is_updated = pl.col("version").ne_missing(pl.col("version_before"))
     return (
         pl.when("is_first")
-        .then(pl.lit(Cause.NEW_SESSION.value))
+        .then(pl.lit(RebuildCause.NEW_SESSION.value))
         .when(pl.col("gap_s") > pl.col("ttl_s").fill_null(HOUR_S))
-        .then(pl.lit(Cause.IDLE.value))
+        .then(pl.lit(RebuildCause.IDLE.value))
         .when(is_switched)
-        .then(pl.lit(Cause.MODEL_SWITCH.value))
+        .then(pl.lit(RebuildCause.MODEL_SWITCH.value))
         .when("is_compacted")
-        .then(pl.lit(Cause.COMPACTION.value))
+        .then(pl.lit(RebuildCause.COMPACTION.value))
         .when(broke_in_front | is_updated)
-        .then(pl.lit(Cause.TOOLS_OR_SYSTEM.value))
-        .otherwise(pl.lit(Cause.UNKNOWN.value))
+        .then(pl.lit(RebuildCause.TOOLS_OR_SYSTEM.value))
+        .otherwise(pl.lit(RebuildCause.UNKNOWN.value))
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from tokenaudit.model.terms import Kind
-from tokenaudit.transcripts import DEFINED, Cause, Content
+from tokenaudit.transcripts import DEFINED, Content, ContentCause
 
 __all__ = [
     "AGENT",
@@ -201,16 +201,16 @@ def _based(responses: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
     before = _standing(
         pieces.join(first, on=AGENT, nulls_equal=True).filter(pl.col("position") < pl.col("begin"))
     )
-    is_known = (pl.col("cause") == Cause.SYSTEM).any().over(AGENT)
+    is_known = (pl.col("cause") == ContentCause.SYSTEM).any().over(AGENT)
     return before.filter(is_known).with_columns(number=pl.lit(1, pl.Int64)).select(_PIECE)
 
 
 def _standing(pieces: pl.DataFrame) -> pl.DataFrame:
     """Return those of *pieces* that no compaction has taken out again."""
-    is_compaction = pl.col("cause") == Cause.COMPACTED
+    is_compaction = pl.col("cause") == ContentCause.COMPACTED
     is_later = pl.col("position") >= pl.col("position").filter(is_compaction).max().over(AGENT)
     return pieces.filter(
-        (pl.col("cause") != Cause.RESPONSE)
+        (pl.col("cause") != ContentCause.RESPONSE)
         & (
             is_later.fill_null(value=True)
             | pl.col("cause").is_in([cause.value for cause in DEFINED])
@@ -233,7 +233,7 @@ def placed(responses: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
             maintain_order="left",
         )
         .with_columns(number=pl.col("number").forward_fill().over(AGENT) + 1)
-        .filter(pl.col("number").is_not_null() & (pl.col("cause") != Cause.RESPONSE))
+        .filter(pl.col("number").is_not_null() & (pl.col("cause") != ContentCause.RESPONSE))
         .select(_PIECE)
     )
 
@@ -241,7 +241,7 @@ def placed(responses: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
 def _begins(responses: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
     """Return where in the order of *pieces* each of *responses* begins, by its number."""
     return (
-        pieces.filter(pl.col("cause") == Cause.RESPONSE)
+        pieces.filter(pl.col("cause") == ContentCause.RESPONSE)
         .join(
             responses.select(*AGENT, "response_id", "request_id", "number"),
             on=[*AGENT, "response_id", "request_id"],

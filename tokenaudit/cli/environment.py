@@ -14,7 +14,7 @@ from tokenaudit.model.errors import StoreError
 from tokenaudit.transcripts.survey import other_places, survey
 
 if TYPE_CHECKING:
-    from tokenaudit.audit.doctor.diagnosis import Circumstances
+    from tokenaudit.audit.doctor.diagnosis import Environment
     from tokenaudit.cli.options import Options
     from tokenaudit.ledger.frame import Ledger
     from tokenaudit.reports.request import Request
@@ -34,9 +34,9 @@ _PACKAGES: Final = ("polars", "msgspec", "typer", "rich")
 
 def gathered(
     options: "Options", settings: Settings, request: "Request", ledger: "Ledger | None"
-) -> "Circumstances":
+) -> "Environment":
     """Return the circumstances of a run with these *options* and *settings*."""
-    from tokenaudit.audit.doctor.diagnosis import Circumstances
+    from tokenaudit.audit.doctor.diagnosis import Environment
     from tokenaudit.reports.selection import select
 
     roots, chosen_by = _roots(options, settings)
@@ -47,7 +47,7 @@ def gathered(
         if settings.timezone
         else "the system"
     )
-    return Circumstances(
+    return Environment(
         chosen_by=chosen_by,
         surveys=[survey(root) for root in roots],
         elsewhere=[] if options.source.demo else _elsewhere(roots),

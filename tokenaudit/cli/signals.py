@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-__all__ = ["Told", "until_told"]
+__all__ = ["Signalled", "until_signalled"]
 
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 """Not all systems have all of them."""
 
 
-class Told:
+class Signalled:
     """Whether a signal has come."""
 
     def __init__(self) -> None:
@@ -31,9 +31,9 @@ class Told:
 
 
 @contextmanager
-def until_told() -> Iterator[Told]:
+def until_signalled() -> Iterator[Signalled]:
     """Let signals that ask to end be remembered, not raised; afterwards all is as before."""
-    told = Told()
+    told = Signalled()
     numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
     before = {number: signal.signal(number, told.take) for number in numbers}
     try:

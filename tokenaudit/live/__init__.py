@@ -5,7 +5,7 @@ watchfiles, or by looking every second; it says which paths may have changed. `s
 new there, by the same plan as every report, from states kept in memory: appended bytes alone, unless a
 transcript was rewritten. `live` holds all rows and all responses, and merges and prices anew only the
 responses that the new rows touch. `underway` estimates what contexts hold beyond their last measured
-prompt. `teller` makes events of what changed, with the figures of the reports; `events` is their
+prompt. `builder` makes events of what changed, with the figures of the reports; `events` is their
 schema. `stream` writes them, `dashboard` shows them (`picture` is what it shows), `alerts` runs the
 user's command. `loop` is the order of all this, and how often; it rests four times as long as it works.
 

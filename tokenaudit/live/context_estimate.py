@@ -12,12 +12,12 @@ from typing import Final
 import polars as pl
 from msgspec import Struct, field
 
-from tokenaudit.live.incremental_ledger import AGENT, Live
-from tokenaudit.live.sources import Step
+from tokenaudit.live.incremental_ledger import AGENT, IncrementalLedger
+from tokenaudit.live.sources import SourceStep
 from tokenaudit.store.facts import SESSION
-from tokenaudit.transcripts import Cause, Follower, Piece
+from tokenaudit.transcripts import ContentCause, Follower, Piece
 
-__all__ = ["Steps", "Underway"]
+__all__ = ["ContextEstimates", "Steps"]
 
 _Key = tuple[str | None, str | None]
 _STEPS: Final = 50
@@ -41,16 +41,16 @@ class Steps(Struct):
     def add(self, pieces: Iterable[Piece]) -> None:
         """Take in what came into the context next."""
         for piece in pieces:
-            if piece.cause is Cause.RESPONSE:
+            if piece.cause is ContentCause.RESPONSE:
                 key = (piece.message_id, piece.request_id)
                 if self.begun is not None and self.characters:
                     self.done.append((self.begun, key, self.characters))
                 self.begun, self.characters, self.given = key, 0, 0
-            elif piece.cause is Cause.COMPACTED:
+            elif piece.cause is ContentCause.COMPACTED:
                 self.begun = None  # what the last prompt held is gone
             elif self.begun is not None:
                 self.characters += piece.characters
-                if piece.cause is not Cause.ASSISTANT:
+                if piece.cause is not ContentCause.ASSISTANT:
                     self.given += piece.characters
 
     def estimate(self, prompts: dict[_Key, int]) -> int | None:
@@ -71,7 +71,7 @@ class Steps(Struct):
         return prompts[self.begun] + tokens * self.characters // all_of_it
 
 
-class Underway:
+class ContextEstimates:
     """The estimates of all agents that write."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Underway:
         """By the ids of session and agent."""
         self._agents: dict[_Key, tuple[Follower, Steps]] = {}
 
-    def follow(self, step: Step, live: Live) -> list[_Key]:
+    def follow(self, step: SourceStep, live: IncrementalLedger) -> list[_Key]:
         """Take in what transcripts of *step* say; return the agents whose estimate has changed."""
         written = step.rows.parts.filter(pl.col("bytes") > 0)
         paths = written.select(pl.coalesce(SESSION), "agent_id", "path").unique(maintain_order=True)
@@ -113,7 +113,7 @@ class _Prompts(dict[_Key, dict[_Key, int]]):
         return {}
 
 
-def _prompts(live: Live, sessions: set[str | None]) -> _Prompts:
+def _prompts(live: IncrementalLedger, sessions: set[str | None]) -> _Prompts:
     found = _Prompts()
     wanted = pl.Series([*sessions], dtype=pl.String)
     rows = live.frame.filter(pl.col("session_id").is_in(wanted.implode(), nulls_equal=True))

@@ -19,15 +19,15 @@ from tokenaudit.ledger import frame as ledgers
 from tokenaudit.ledger.frame import TOKENS
 from tokenaudit.live import events as ev
 from tokenaudit.live.events import Event, Figures
-from tokenaudit.live.incremental_ledger import AGENT, Change, Live
-from tokenaudit.live.sources import Step
+from tokenaudit.live.incremental_ledger import AGENT, IncrementalLedger, LedgerChange
+from tokenaudit.live.sources import SourceStep
 from tokenaudit.reports.blocks import active_pace, with_blocks
 from tokenaudit.reports.budgets import standing
 from tokenaudit.reports.context import NEAR_LIMIT, gauges
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 
-__all__ = ["Estimates", "Key", "Teller", "tokens_by_minute"]
+__all__ = ["Estimates", "EventBuilder", "Key", "tokens_by_minute"]
 
 Key = tuple[str | None, str | None]
 """The ids of a session and of an agent of it."""
@@ -40,7 +40,7 @@ _WITHIN: Final = "within"
 _MINUTE_US: Final = 60 * 10**6
 
 
-class Teller:
+class EventBuilder:
     """What is asked of a watch, and what of it has been said."""
 
     def __init__(self, request: Request, *, near_limit: float, watching: str) -> None:
@@ -54,7 +54,12 @@ class Teller:
     # all that is shown
 
     def snapshot(
-        self, live: Live, now: datetime, *, transcripts: int, estimates: Estimates | None = None
+        self,
+        live: IncrementalLedger,
+        now: datetime,
+        *,
+        transcripts: int,
+        estimates: Estimates | None = None,
     ) -> ev.Snapshot:
         """Return all that is shown at *now*."""
         selection = self._question.selection
@@ -76,12 +81,12 @@ class Teller:
             budgets=[*self._standing(live, now)],
         )
 
-    def _block(self, live: Live, now: datetime) -> ev.Block | None:
+    def _block(self, live: IncrementalLedger, now: datetime) -> ev.BlockState | None:
         recent = with_blocks(live.frame).filter(pl.col("block") > now - timedelta(hours=5))
         pace = active_pace(select(recent, self._question.selection).collect(), now)
         if pace is None:
             return None
-        return ev.Block(
+        return ev.BlockState(
             start=pace.start,
             end=pace.end,
             remaining_s=pace.remaining_s,
@@ -92,7 +97,7 @@ class Teller:
             projected_cost_usd=pace.projected_cost_usd,
         )
 
-    def _latest(self, live: Live, estimates: Estimates) -> list[ev.AgentState]:
+    def _latest(self, live: IncrementalLedger, estimates: Estimates) -> list[ev.AgentState]:
         """Return the agents that were active last, the latest first."""
         chosen = select(live.frame, self._question.selection).select(*AGENT, "time")
         latest = (
@@ -105,7 +110,7 @@ class Teller:
         states = self._agents(live, latest.select(AGENT), estimates)
         return [states[key] for key in latest.select(AGENT).iter_rows() if key in states]
 
-    def _standing(self, live: Live, now: datetime) -> Iterator[ev.BudgetState]:
+    def _standing(self, live: IncrementalLedger, now: datetime) -> Iterator[ev.BudgetState]:
         section = standing(live.ledger, replace(self._question, now=now))
         if section is not None:
             names = [each.name for each in fields(ev.BudgetState)]
@@ -116,9 +121,9 @@ class Teller:
 
     def events(
         self,
-        live: Live,
-        change: Change,
-        step: Step | None,
+        live: IncrementalLedger,
+        change: LedgerChange,
+        step: SourceStep | None,
         now: datetime,
         *,
         estimates: Estimates | None = None,
@@ -137,7 +142,7 @@ class Teller:
         ]
 
     def estimated(
-        self, live: Live, keys: Sequence[Key], estimates: Estimates
+        self, live: IncrementalLedger, keys: Sequence[Key], estimates: Estimates
     ) -> Iterator[ev.Estimated]:
         """Yield the *estimates* of the agents *keys*, as far as the filters leave them."""
         schema = {"session_id": pl.String, "agent_id": pl.String}
@@ -145,7 +150,7 @@ class Teller:
         for key, state in self._agents(live, frame, estimates).items():
             yield ev.Estimated(*key, context=state.context)
 
-    def budget_events(self, live: Live, now: datetime) -> list[Event]:
+    def budget_events(self, live: IncrementalLedger, now: datetime) -> list[Event]:
         """Return the budgets that have come near their end, or beyond, since they were looked at last."""
         return self._crossed(self._standing(live, now), now)
 
@@ -165,7 +170,7 @@ class Teller:
             self._states[name] = each.state
         return told
 
-    def _started(self, live: Live, agents: pl.DataFrame) -> Iterator[ev.AgentStarted]:
+    def _started(self, live: IncrementalLedger, agents: pl.DataFrame) -> Iterator[ev.AgentStarted]:
         for row in self._chosen(live, agents).iter_rows(named=True):
             title, project = live.sessions.get(row["session_id"], (None, None))
             yield ev.AgentStarted(
@@ -178,7 +183,7 @@ class Teller:
                 project=project,
             )
 
-    def _chosen(self, live: Live, rows: pl.DataFrame) -> pl.DataFrame:
+    def _chosen(self, live: IncrementalLedger, rows: pl.DataFrame) -> pl.DataFrame:
         """Return those of *rows*, each about an agent, that the filters on these leave.
 
         A model or a branch they do not have. Their time is their own, or when the agent was seen last.
@@ -207,7 +212,7 @@ class Teller:
     # agents
 
     def _agents(
-        self, live: Live, keys: pl.DataFrame, estimates: Estimates
+        self, live: IncrementalLedger, keys: pl.DataFrame, estimates: Estimates
     ) -> dict[Key, ev.AgentState]:
         """Return what is told of the agents *keys*."""
         if keys.is_empty():
@@ -240,7 +245,7 @@ class Teller:
 
 
 def _state(
-    row: Mapping[str, Any], totals: dict[str, Any], live: Live, estimated: int | None
+    row: Mapping[str, Any], totals: dict[str, Any], live: IncrementalLedger, estimated: int | None
 ) -> ev.AgentState:
     title, of_session = live.sessions.get(row["session_id"], (None, None))
     project = totals.pop("project")
@@ -279,16 +284,18 @@ def _used(row: Mapping[str, Any], states: Mapping[Key, ev.AgentState]) -> ev.Use
     )
 
 
-def _compacted(rows: pl.DataFrame) -> Iterator[ev.Compaction]:
+def _compacted(rows: pl.DataFrame) -> Iterator[ev.CompactionEvent]:
     for row in rows.iter_rows(named=True):
-        yield ev.Compaction(**row)
+        yield ev.CompactionEvent(**row)
 
 
 def _summed(rows: pl.LazyFrame) -> Figures:
     return Figures(**rows.select(*ledgers.measures()).collect().row(0, named=True))
 
 
-def tokens_by_minute(live: Live, request: Request, now: datetime, *, minutes: int) -> Sequence[int]:
+def tokens_by_minute(
+    live: IncrementalLedger, request: Request, now: datetime, *, minutes: int
+) -> Sequence[int]:
     """Return how many tokens were used in each of the last *minutes*, the last one being *now*'s."""
     first = now - timedelta(minutes=minutes)
     recent = live.frame.filter((pl.col("time") > first) & (pl.col("time") <= now))

@@ -22,10 +22,10 @@ __all__ = [
     "FORMAT",
     "AgentStarted",
     "AgentState",
-    "Block",
+    "BlockState",
     "BudgetEvent",
     "BudgetState",
-    "Compaction",
+    "CompactionEvent",
     "Estimated",
     "Event",
     "Figures",
@@ -86,7 +86,7 @@ class AgentState(Struct, frozen=True):
     context: Gauge
 
 
-class Block(Struct, frozen=True):
+class BlockState(Struct, frozen=True):
     """The five-hour block that is open."""
 
     start: datetime
@@ -129,7 +129,7 @@ class Snapshot(Struct, frozen=True):
     """Of all that the filters leave: those of `daily`."""
     day: date
     today: Figures
-    block: Block | None
+    block: BlockState | None
     agents: list[AgentState]
     """Those that were active last, the latest first."""
     budgets: list[BudgetState]
@@ -169,7 +169,7 @@ class AgentStarted(Struct, frozen=True):
     project: str | None
 
 
-class Compaction(Struct, frozen=True):
+class CompactionEvent(Struct, frozen=True):
     """A context was replaced by its summary."""
 
     time: datetime | None
@@ -226,7 +226,7 @@ Event = (
     Snapshot
     | Used
     | AgentStarted
-    | Compaction
+    | CompactionEvent
     | Estimated
     | NearLimit
     | BudgetEvent
@@ -244,7 +244,7 @@ _NAMES: Final[Mapping[type, str]] = {
     Snapshot: "snapshot",
     Used: "usage",
     AgentStarted: "agent_started",
-    Compaction: "compaction",
+    CompactionEvent: "compaction",
     Estimated: "context",
     NearLimit: "near_limit",
     BudgetEvent: "budget",

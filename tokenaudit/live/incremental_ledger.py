@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from tokenaudit.ledger import frame as ledgers
 from tokenaudit.ledger.frame import TOKENS, Ledger
-from tokenaudit.live.sources import Step
+from tokenaudit.live.sources import SourceStep
 from tokenaudit.model.fields import FIELDS
 from tokenaudit.model.terms import MAIN_AGENT, Kind, RequestEvent
 from tokenaudit.pricing.card import RateCard
@@ -24,7 +24,7 @@ from tokenaudit.store.facts import SESSION, facts_of
 from tokenaudit.store.lazy_frame import replaced
 from tokenaudit.store.rows import TABLES, Rows, united
 
-__all__ = ["AGENT", "COLUMNS", "Change", "Live"]
+__all__ = ["AGENT", "COLUMNS", "IncrementalLedger", "LedgerChange"]
 
 AGENT: Final = ("session_id", "agent_id")
 
@@ -42,7 +42,7 @@ _REPEATED: Final = tuple(field.name for field in FIELDS if field.repeats)
 """Texts that repeat from record to record: as categories they take a quarter of the memory."""
 
 
-class Change(Struct, frozen=True):
+class LedgerChange(Struct, frozen=True):
     """What a step changed."""
 
     responses: pl.DataFrame
@@ -63,7 +63,7 @@ class Change(Struct, frozen=True):
         return not self.has_losses and all(frame.is_empty() for frame in frames)
 
 
-class Live:
+class IncrementalLedger:
     """All responses of what has been read so far, and the rows that they were merged from."""
 
     def __init__(self, rows: Rows, card: RateCard) -> None:
@@ -92,11 +92,11 @@ class Live:
         """The ledger, with COLUMNS alone: for reports that need no others."""
         return replaced(self.facts, frame=self.frame.drop(_GROUP))
 
-    def since(self, before: "Live") -> Change:
+    def since(self, before: "IncrementalLedger") -> LedgerChange:
         """Return in what this differs from what was known *before*."""
         return _change((before.frame, self.frame), (before.facts, self.facts))
 
-    def apply(self, step: Step) -> Change:
+    def apply(self, step: SourceStep) -> LedgerChange:
         """Take in *step*, and return what it changed."""
         taken = _of_parts(self._base, step.removed), _of_parts(self._recent, step.removed)
         old_origins = self._origins(step)
@@ -163,7 +163,7 @@ class Live:
 
     # which responses may have changed
 
-    def _origins(self, step: Step) -> pl.DataFrame:
+    def _origins(self, step: SourceStep) -> pl.DataFrame:
         return _origins(self._all_parts(), step.rows.parts["path"])
 
     def _moved(self, touched: set[str], before: pl.DataFrame) -> pl.Series:
@@ -271,7 +271,7 @@ class Live:
 
     # merging them anew
 
-    def _rebuild(self, groups: pl.Series, touched: set[str]) -> Change:
+    def _rebuild(self, groups: pl.Series, touched: set[str]) -> LedgerChange:
         facts = facts_of(self._subset(groups, touched))
         named = pl.col("project_folder").replace_strict(
             self._known_projects, default=None, return_dtype=pl.String
@@ -428,7 +428,7 @@ def _joined(known: Ledger, built: Ledger) -> Ledger:
 def _change(
     frames: tuple[pl.DataFrame, pl.DataFrame],
     facts: tuple[Ledger, Ledger],
-) -> Change:
+) -> LedgerChange:
     (old, new), (before, after) = frames, facts
     key = ["response_id", "request_id", "kind"]
     figures = [*key, *AGENT, "time", *TOKENS, "cost_usd", "quality"]
@@ -436,7 +436,7 @@ def _change(
     seen = old.select(key).unique().with_columns(is_new=pl.lit(value=False))
     told = changed.join(seen, on=key, how="left", nulls_equal=True, maintain_order="left")
     lost = old.select(key).join(new.select(key), on=key, how="anti", nulls_equal=True)
-    return Change(
+    return LedgerChange(
         responses=told.with_columns(pl.col("is_new").fill_null(value=True))
         .drop(_GROUP)
         .sort("time"),

@@ -22,7 +22,7 @@ from tokenaudit.store.plan import Plan, plan
 from tokenaudit.store.rows import Rows
 from tokenaudit.transcripts import Discovery
 
-__all__ = ["Fate", "Sources", "Step"]
+__all__ = ["Fate", "SourceStep", "Sources"]
 
 _GONE: Final = "gone"
 _MOMENT_NS: Final = 2 * 10**9
@@ -38,7 +38,7 @@ class Fate(Struct, frozen=True):
     fate: str
 
 
-class Step(Struct, frozen=True):
+class SourceStep(Struct, frozen=True):
     """What one look at the transcripts found."""
 
     rows: Rows
@@ -81,7 +81,7 @@ class Sources:
         """How many there are."""
         return len(self._transcripts)
 
-    def look(self, paths: Iterable[str], *, now_ns: int) -> Step | None:
+    def look(self, paths: Iterable[str], *, now_ns: int) -> SourceStep | None:
         """Read what is new in the transcripts at *paths*, which have changed; None if nothing is.
 
         Where anything but known transcripts that grew is among them, all are looked at.
@@ -102,7 +102,7 @@ class Sources:
         self._transcripts.update((one.path, one) for one in grown)
         return self._step(made, now_ns)
 
-    def look_at_all(self, *, now_ns: int) -> Step | None:
+    def look_at_all(self, *, now_ns: int) -> SourceStep | None:
         """Read what is new in any transcript; None if nothing is."""
         if self._is_all_as_it_was(now_ns):
             return None
@@ -153,7 +153,7 @@ class Sources:
             return None
         return _stamped(known, found)
 
-    def _step(self, made: Plan, now_ns: int) -> Step | None:
+    def _step(self, made: Plan, now_ns: int) -> SourceStep | None:
         if not made.changes and not made.discovery.rejects:
             return None
         found = gather_without_store(
@@ -169,7 +169,7 @@ class Sources:
         removed = frozenset(
             part for path in made.changes for part in self._drop_dead(path, found.rows)
         )
-        return Step(found.rows, removed, fates, tuple(made.discovery.rejects))
+        return SourceStep(found.rows, removed, fates, tuple(made.discovery.rejects))
 
     def _forget_former(self, path: str, *, is_gone: bool) -> None:
         state = self._states.get(path)

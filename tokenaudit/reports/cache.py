@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.analysis.cache_rebuilds import FIVE_MINUTES_S, HOUR_S, Cause, studied
+from tokenaudit.analysis.cache_rebuilds import FIVE_MINUTES_S, HOUR_S, RebuildCause, studied
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.request import Request
@@ -20,12 +20,12 @@ __all__ = ["cache"]
 _MOST_SHOWN: Final = 10
 
 _WHY: Final = {
-    Cause.NEW_SESSION: "a new session found nothing of the last one cached",
-    Cause.COMPACTION: "the context was compacted, or old results cleared",
-    Cause.MODEL_SWITCH: "another model or speed, which has a cache of its own",
-    Cause.IDLE: "a break longer than the cache lives",
-    Cause.TOOLS_OR_SYSTEM: "tools, system prompt or version changed, in front of all messages",
-    Cause.UNKNOWN: "messages changed, or the cache was gone early",
+    RebuildCause.NEW_SESSION: "a new session found nothing of the last one cached",
+    RebuildCause.COMPACTION: "the context was compacted, or old results cleared",
+    RebuildCause.MODEL_SWITCH: "another model or speed, which has a cache of its own",
+    RebuildCause.IDLE: "a break longer than the cache lives",
+    RebuildCause.TOOLS_OR_SYSTEM: "tools, system prompt or version changed, in front of all messages",
+    RebuildCause.UNKNOWN: "messages changed, or the cache was gone early",
 }
 _MEASURES: Final = (
     Column("responses", Unit.COUNT, "Resp."),
@@ -182,7 +182,7 @@ def _lives(rows: pl.DataFrame) -> Section:
     gap = pl.col("gap_s")
     is_break = ((gap > FIVE_MINUTES_S) & (gap <= HOUR_S)).fill_null(value=False)
     short, long = (pl.col("ttl_s") == seconds for seconds in (FIVE_MINUTES_S, HOUR_S))
-    is_idle = (pl.col("cause") == Cause.IDLE).fill_null(value=False)
+    is_idle = (pl.col("cause") == RebuildCause.IDLE).fill_null(value=False)
     is_kept, is_lost = is_break & long & ~_is_rebuild(), is_break & short & is_idle
     frame = pl.concat(
         [

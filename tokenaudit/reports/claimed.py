@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.reconcile.bridge import Cause, Coverage
-from tokenaudit.audit.reconcile.claims import Counts
+from tokenaudit.audit.reconcile.claims import ClaimCounts
 from tokenaudit.audit.reconcile.session_claims import SessionBridge, session_bridges
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.cost import USD
@@ -160,7 +160,7 @@ def _percent(part: Decimal | None, whole: Decimal | None) -> float | None:
     return None if part is None or not whole else float(100 * part / whole)
 
 
-def _tokens(counts: Counts | None, sign: int = 1) -> int | None:
+def _tokens(counts: ClaimCounts | None, sign: int = 1) -> int | None:
     if counts is None:
         return None
     return sign * (counts.input + counts.output + counts.cache_read + counts.cache_write)

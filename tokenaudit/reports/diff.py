@@ -185,7 +185,7 @@ def _largest(
 
 def _periods(*periods: tuple[ComparedPeriod, pl.DataFrame]) -> Section:
     columns = (
-        Column("period", Unit.TEXT, "ComparedPeriod"),
+        Column("period", Unit.TEXT, "Period"),
         Column("since", Unit.DATE, "From", essential=False),
         Column("until", Unit.DATE, "To", essential=False),
         Column("sessions", Unit.COUNT, "Sessions", essential=False),

@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from tokenaudit.audit.doctor.diagnosis import Circumstances, State, symptoms
+from tokenaudit.audit.doctor.diagnosis import Environment, State, diagnoses
 from tokenaudit.model.terms import Intake, Quality
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.reports.report import Column, Meta, Outcome, Report, Section, Selected, Unit
@@ -23,13 +23,13 @@ _WELL: Final = "No problem; notes say what may be less than you expect. `tokenau
 _ILL: Final = "What is marked as a problem explains why nothing, or less than there is, is seen."
 
 
-def doctor(circumstances: Circumstances, card: RateCard, request: Request) -> Report:
-    """Return what *circumstances* say of why there is nothing, or less than expected."""
-    found = symptoms(circumstances)
+def doctor(environment: Environment, card: RateCard, request: Request) -> Report:
+    """Return what *environment* say of why there is nothing, or less than expected."""
+    found = diagnoses(environment)
     rows = [(each.topic, each.state.value, each.found, each.next_step) for each in found]
     is_ill = any(each.state is State.PROBLEM for each in found)
     frame = pl.DataFrame(rows, {column.name: pl.String for column in _COLUMNS}, orient="row")
-    ledger, chosen = circumstances.ledger, circumstances.rows
+    ledger, chosen = environment.ledger, environment.rows
     meta = Meta(
         command=request.command,
         version=request.version,

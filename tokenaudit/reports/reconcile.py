@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.check.finding import counted
-from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Cause, Figure, Step, bridged
+from tokenaudit.audit.reconcile.bridge import Bridge, Cause, Figure, Step, StepBasis, bridged
 from tokenaudit.audit.reconcile.claims import Claim, ClaimError, ClaimKind
 from tokenaudit.audit.reconcile.comparison import reconciled
 from tokenaudit.audit.reconcile.export_diff import Choose
@@ -110,7 +110,7 @@ def _joined(bridges: Sequence[Bridge]) -> Bridge:
     theirs, ours = (
         reduce(add, (getattr(bridge, name) for bridge in bridges)) for name in ("theirs", "ours")
     )
-    steps: dict[tuple[str, Cause, Basis], Step] = {}
+    steps: dict[tuple[str, Cause, StepBasis], Step] = {}
     for step in (step for bridge in bridges for step in _unmixed(bridge)):
         key = step.name, step.cause, step.basis
         known = steps.get(key)
@@ -162,7 +162,7 @@ def chooser(ledger: Ledger) -> Choose:
 def _rows(bridge: Bridge) -> Iterator[tuple[Any, ...]]:
     claim = bridge.claim
     named = (PurePath(claim.source).name, claim.shape.value)
-    yield (*named, "theirs", None, Basis.STATED.value, *_figure(bridge.theirs), _scope(claim))
+    yield (*named, "theirs", None, StepBasis.STATED.value, *_figure(bridge.theirs), _scope(claim))
     for step in bridge.steps:
         told = (step.name, step.cause.value, step.basis.value)
         yield (*named, *told, *_figure(step.change), step.note)
@@ -170,7 +170,7 @@ def _rows(bridge: Bridge) -> Iterator[tuple[Any, ...]]:
         *named,
         "ours",
         None,
-        Basis.OURS.value,
+        StepBasis.OURS.value,
         *_figure(bridge.ours),
         "The ledger, over the same scope.",
     )

@@ -19,7 +19,7 @@ from tokenaudit.reports.report import Column, Report, Section, Unit
 from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble, column_named
-from tokenaudit.transcripts import Cause
+from tokenaudit.transcripts import ContentCause
 
 __all__ = ["carried", "tools"]
 
@@ -95,7 +95,7 @@ def carried(ledger: Ledger, pieces: pl.DataFrame) -> pl.DataFrame:
     (whether a prompt that held it has no price).
     """
     responses = _epochs(prompts(ledger.frame, ledger.compactions))
-    is_result = pl.col("cause") == Cause.RESULT
+    is_result = pl.col("cause") == ContentCause.RESULT
     tokens_of = growth(responses, pieces).filter(is_result).select(*AGENT, "position", "tokens")
     key = [*AGENT, "number"]
     called_by = responses.select(

@@ -14,7 +14,7 @@ __all__ = ["verified"]
 
 _COLUMNS: Final = (
     Column("part", Unit.TEXT, "Part"),
-    Column("verdict", Unit.TEXT, "ChangeVerdict"),
+    Column("verdict", Unit.TEXT, "Verdict"),
     Column("said", Unit.TEXT, "What was compared"),
 )
 _IDENTICAL: Final = (

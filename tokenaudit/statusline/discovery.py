@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Place", "agent_of", "mark", "session_of", "storable", "transcripts"]
+__all__ = ["TranscriptPlace", "agent_of", "mark", "session_of", "storable", "transcripts"]
 
 _MARKED = 256
 """So many bytes tell, before where reading ended, whether a transcript is still the one that was read."""
@@ -19,7 +19,7 @@ _NOT_TRANSCRIPTS = ("journal.jsonl", "audit.jsonl", "history.jsonl")
 _UUID = 36
 
 
-class Place:
+class TranscriptPlace:
     """The transcript that is being read, and what its place on disk says."""
 
     def __init__(

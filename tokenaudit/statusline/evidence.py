@@ -29,17 +29,17 @@ _MOST_FILES = 200
 """How many are gathered at once, in some 30 milliseconds; the rest another day."""
 
 
-def record(told: Mapping[str, Any]) -> None:
+def record(given: Mapping[str, Any]) -> None:
     """Keep what Claude Code says of limits and of its own total, where that has changed."""
-    session, limits = part(told, "session_id"), part(told, "rate_limits")
-    total = number(part(told, "cost", "total_cost_usd"))
+    session, limits = part(given, "session_id"), part(given, "rate_limits")
+    total = number(part(given, "cost", "total_cost_usd"))
     if not isinstance(session, str) or (total is None and not isinstance(limits, dict)):
         return
     evidence = {
         "format": FORMAT,
         "session_id": session[:200],
-        "model": plain(part(told, "model", "id")),
-        "version": plain(part(told, "version")),
+        "model": plain(part(given, "model", "id")),
+        "version": plain(part(given, "version")),
         "total_cost_usd": None if total is None else repr(total),
         "rate_limits": limits if isinstance(limits, dict) else {},
     }
@@ -88,13 +88,13 @@ def settle(folder: str, now: int) -> None:
         os.close(number)
 
 
-def _gather(number: int, told: Mapping[str, Mapping[str, Any]]) -> None:
-    """Append what was *told* to an open file, and remove the files that it stands in."""
+def _gather(number: int, given: Mapping[str, Mapping[str, Any]]) -> None:
+    """Append what was *given* to an open file, and remove the files that it stands in."""
     # the first line may follow one that a full disk cut off
-    data = "\n".join(["", *map(json.dumps, told.values())]).encode() + b"\n"
+    data = "\n".join(["", *map(json.dumps, given.values())]).encode() + b"\n"
     if os.write(number, data) == len(data):
         os.fsync(number)
-        for path in told:
+        for path in given:
             remove(path)
 
 

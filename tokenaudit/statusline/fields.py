@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-    from tokenaudit.statusline.usage_cache import Tally
+    from tokenaudit.statusline.usage_cache import UsageCache
 
 __all__ = ["fields_of", "fields_of_sample", "official"]
 
@@ -34,45 +34,45 @@ def fields_of_sample() -> dict[str, tuple[Any, ...]]:
 
     from tokenaudit.statusline.sample import sample
 
-    told, now, root = sample()
+    given, now, root = sample()
     with tempfile.TemporaryDirectory() as folder:
-        return fields_of(told, folder, now, [root])
+        return fields_of(given, folder, now, [root])
 
 
 def fields_of(
-    told: Mapping[str, Any], folder: str, now: int, roots: Sequence[str] | None = None
+    given: Mapping[str, Any], folder: str, now: int, roots: Sequence[str] | None = None
 ) -> dict[str, tuple[Any, ...]]:
     """Return each field as its text and, where it has one, the percentage that colours it.
 
     What is kept stands in *folder*; *roots*: other ones than the settings say.
     """
     fields: dict[str, tuple[Any, ...]] = {
-        "model": (plain(part(told, "model", "display_name") or part(told, "model", "id")),),
-        "claude": (_claude(told),),
+        "model": (plain(part(given, "model", "display_name") or part(given, "model", "id")),),
+        "claude": (_claude(given),),
         "today": (_UNKNOWN,),
-        "limits": official(part(told, "rate_limits"), now, ()),
+        "limits": official(part(given, "rate_limits"), now, ()),
     }
     prompt = None
-    if session_id(told) is not None:
-        fields["session"] = (_of_claude(told),)
+    if session_id(given) is not None:
+        fields["session"] = (_of_claude(given),)
     try:
-        figures, prompt = _figures(told, folder, now, roots) if folder else ({}, None)
+        figures, prompt = _figures(given, folder, now, roots) if folder else ({}, None)
         fields |= figures
     except Exception:  # noqa: BLE001, S110 - without our state, what Claude Code says is still worth a line
         pass
-    fields["context"] = _context(told, prompt)
+    fields["context"] = _context(given, prompt)
     return fields
 
 
 def _figures(
-    told: Mapping[str, Any],
+    given: Mapping[str, Any],
     folder: str,
     now: int,
     roots: Sequence[str] | None,
 ) -> tuple[dict[str, tuple[Any, ...]], int | None]:
     """Return what our state tells; one that is damaged is thrown away, and made again."""
     try:
-        return _counted(told, folder, now, roots)
+        return _counted(given, folder, now, roots)
     except Exception as error:
         from tokenaudit.statusline.state import is_damage
 
@@ -80,11 +80,11 @@ def _figures(
             raise
         for name in (BASIS, STATE, f"{STATE}-journal"):
             remove(os.path.join(folder, name))  # noqa: PTH118 - no pathlib here
-        return _counted(told, folder, now, roots)
+        return _counted(given, folder, now, roots)
 
 
 def _counted(
-    told: Mapping[str, Any],
+    given: Mapping[str, Any],
     folder: str,
     now: int,
     roots: Sequence[str] | None,
@@ -92,39 +92,39 @@ def _counted(
     basis = basis_of(folder, now)
     if roots is not None:
         basis = {**basis, "roots": roots}
-    session = session_id(told)
-    tally = _tally(folder, basis)
+    session = session_id(given)
+    cache = _tally(folder, basis)
     try:
-        is_all = tally.refresh(
+        is_all = cache.refresh(
             basis["roots"],
-            path_of(part(told, "transcript_path")),
+            path_of(part(given, "transcript_path")),
             day_start=basis["since"],
             now=now,
             deadline=time.monotonic() + _READ_S,
         )
-        has_transcripts = tally.has_transcripts
+        has_transcripts = cache.has_transcripts
         fields: dict[str, tuple[Any, ...]] = {
-            "limits": official(part(told, "rate_limits"), now, basis["offsets"])
+            "limits": official(part(given, "rate_limits"), now, basis["offsets"])
         }
         if has_transcripts:
-            fields["today"] = (usd(tally.since(*basis["day"]), is_all=is_all),)
+            fields["today"] = (usd(cache.since(*basis["day"]), is_all=is_all),)
         own = None
         if session is not None:
-            if tally.knows(session):
-                own = tally.session(session)
-            fields["session"] = (_of_claude(told) if own is None else usd(own, is_all=is_all),)
-        block = tally.block(now)
+            if cache.knows(session):
+                own = cache.session(session)
+            fields["session"] = (_of_claude(given) if own is None else usd(own, is_all=is_all),)
+        block = cache.block(now)
         if block is not None:
-            fields |= _block(tally, block, now, is_all=is_all)
+            fields |= _block(cache, block, now, is_all=is_all)
         known = {"session": own, "block": block} if has_transcripts else None
-        fields["budget"] = _budgets(basis["budgets"], tally, now, known, is_all=is_all)
-        return fields, tally.prompt(session) if session else None
+        fields["budget"] = _budgets(basis["budgets"], cache, now, known, is_all=is_all)
+        return fields, cache.prompt(session) if session else None
     finally:
-        tally.close()
+        cache.close()
 
 
-def _tally(folder: str, basis: Mapping[str, Any]) -> Tally:
-    from tokenaudit.statusline.usage_cache import Tally
+def _tally(folder: str, basis: Mapping[str, Any]) -> UsageCache:
+    from tokenaudit.statusline.usage_cache import UsageCache
 
     def tariffs(kinds: Iterable[tuple[Any, ...]]) -> Iterable[Mapping[str, Any]]:
         from tokenaudit.statusline.settings_cache import tariffs as looked_up
@@ -132,13 +132,13 @@ def _tally(folder: str, basis: Mapping[str, Any]) -> Tally:
         return looked_up(kinds)
 
     path = os.path.join(folder, STATE)  # noqa: PTH118 - no pathlib here
-    return Tally(path, json.dumps([basis["stamp"], basis["roots"]]), tariffs)
+    return UsageCache(path, json.dumps([basis["stamp"], basis["roots"]]), tariffs)
 
 
-def _block(tally: Tally, start: int, now: int, *, is_all: bool) -> dict[str, tuple[Any, ...]]:
+def _block(cache: UsageCache, start: int, now: int, *, is_all: bool) -> dict[str, tuple[Any, ...]]:
     from tokenaudit.model.blocks import per
 
-    used = tally.since(start, now + 1)
+    used = cache.since(start, now + 1)
     left = (start + _BLOCK_S * _SECOND - now) // _SECOND
     elapsed = (now - (used.first or now)) // _SECOND
     hourly = per(used.cost, elapsed, _HOUR_S)
@@ -152,7 +152,7 @@ def _block(tally: Tally, start: int, now: int, *, is_all: bool) -> dict[str, tup
 
 def _budgets(
     budgets: Sequence[Sequence[Any]],
-    tally: Tally,
+    cache: UsageCache,
     now: int,
     known: Mapping[str, Any] | None,
     *,
@@ -167,7 +167,7 @@ def _budgets(
         start = known["block"] if period == "block" else since
         used = known["session"] if period == "session" else None
         if start is not None:
-            used = tally.since(start, now + 1)
+            used = cache.since(start, now + 1)
         if used is not None:
             percent = 100 * used.cost / amount
             worst = max(worst, percent)
@@ -176,20 +176,20 @@ def _budgets(
     return (", ".join(texts), worst)
 
 
-def _claude(told: Mapping[str, Any]) -> str:
-    total = number(part(told, "cost", "total_cost_usd"))
+def _claude(given: Mapping[str, Any]) -> str:
+    total = number(part(given, "cost", "total_cost_usd"))
     return "" if total is None else money(round(total * _PICO))
 
 
-def _of_claude(told: Mapping[str, Any]) -> str:
+def _of_claude(given: Mapping[str, Any]) -> str:
     """Write Claude Code's own total of the session, said to be that, where ours is not known."""
-    own = _claude(told)
+    own = _claude(given)
     return f"Claude's {own}" if own else _UNKNOWN
 
 
-def _context(told: Mapping[str, Any], prompt: int | None) -> tuple[Any, ...]:
+def _context(given: Mapping[str, Any], prompt: int | None) -> tuple[Any, ...]:
     """Return the gauge: what Claude Code says of the context, else the last prompt that is known."""
-    window = part(told, "context_window")
+    window = part(given, "context_window")
     current = part(window or {}, "current_usage")
     names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
     counts = [number(part(current or {}, name)) for name in names]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["number", "part", "path_of", "plain", "read_stdin", "session_id", "told_by"]
+__all__ = ["given_by", "number", "part", "path_of", "plain", "read_stdin", "session_id"]
 
 _WAIT_S = 1.0
 _MOST_BYTES = 1 << 20
@@ -38,7 +38,7 @@ def read_stdin() -> bytes:
     return b"".join(parts)
 
 
-def told_by(data: bytes) -> dict[str, Any]:
+def given_by(data: bytes) -> dict[str, Any]:
     """Return what Claude Code says; nothing where that is no JSON object."""
     try:
         found = json.loads(data)
@@ -47,9 +47,9 @@ def told_by(data: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def part(told: Mapping[str, Any], *names: str) -> Any:
+def part(given: Mapping[str, Any], *names: str) -> Any:
     """Return the value at the end of *names*; None where there is none."""
-    found: Any = told
+    found: Any = given
     for name in names:
         if not isinstance(found, dict):
             return None
@@ -57,9 +57,9 @@ def part(told: Mapping[str, Any], *names: str) -> Any:
     return found
 
 
-def session_id(told: Mapping[str, Any]) -> str | None:
+def session_id(given: Mapping[str, Any]) -> str | None:
     """Return the id of the session as text that any file can hold; None where there is none."""
-    found = part(told, "session_id")
+    found = part(given, "session_id")
     if not isinstance(found, str) or not found:
         return None
     return found.encode("utf-8", "replace").decode().replace("\n", " ")

@@ -61,11 +61,11 @@ def write() -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path.parent}: cannot be made: {error.strerror}") from None
-    told = f"Wrote the status line into {path}.\n"
+    given = f"Wrote the status line into {path}.\n"
     if former is not None:
         backup = path.with_name(f"{path.name}.before-tokenaudit-{datetime.now(UTC):%Y%m%d%H%M%S%f}")
         target.write(former, str(backup))
-        told += f"The former settings are in {backup}.\n"
+        given += f"The former settings are in {backup}.\n"
     document = json.dumps({**known, **setting()}, indent=2, ensure_ascii=False)
     target.write(f"{document}\n".encode(), str(path))
-    return told
+    return given

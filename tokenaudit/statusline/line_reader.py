@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-__all__ = ["LineUsage", "first_time", "glance"]
+__all__ = ["LineUsage", "first_time", "read_usage"]
 
 _LARGEST = 2**53 - 1
 _SYNTHETIC = "<synthetic>"
@@ -72,7 +72,7 @@ class LineUsage:
     uuid: str | None
 
 
-def glance(data: bytes) -> Iterator[LineUsage]:
+def read_usage(data: bytes) -> Iterator[LineUsage]:
     """Yield what the whole lines of *data* say of responses, in their order."""
     for line in data.split(b"\n"):
         if b'"usage"' not in line:

@@ -8,7 +8,7 @@ import time
 from tokenaudit.statusline.evidence import record
 from tokenaudit.statusline.fields import fields_of, fields_of_sample
 from tokenaudit.statusline.files import folders, keep_line, last_line, made
-from tokenaudit.statusline.input import read_stdin, session_id, told_by
+from tokenaudit.statusline.input import given_by, read_stdin, session_id
 from tokenaudit.statusline.line import DEFAULT_FORMAT, NAME, filled, painted
 
 TYPE_CHECKING = False
@@ -24,21 +24,21 @@ _ALARM_S = 4
 def main(argv: Sequence[str]) -> int:
     """Print the line; *argv* may hold `--format TEMPLATE`, `--no-color` and `--demo`. Returns 0."""
     folder = session = ""
-    told: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     is_sample = "--demo" in argv
     try:
         _occupy_channels()
         folder = made(folders()[0])
-        _set_alarm(lambda: _at_worst(argv, told, folder, session))
+        _set_alarm(lambda: _at_worst(argv, given, folder, session))
         if not is_sample:
-            told = told_by(read_stdin())
-            session = session_id(told) or ""
-            record(told)
-        line = _line(argv, told, folder)
+            given = given_by(read_stdin())
+            session = session_id(given) or ""
+            record(given)
+        line = _line(argv, given, folder)
         if folder and not is_sample:
             keep_line(folder, session, line)
     except BaseException:  # noqa: BLE001 - whatever it is, a status bar has no use for it
-        line = _at_worst(argv, told, folder, session)
+        line = _at_worst(argv, given, folder, session)
     _clear_alarm()
     _print(line)
     return 0
@@ -81,21 +81,21 @@ def _print(line: str) -> None:
         return
 
 
-def _at_worst(argv: Sequence[str], told: Mapping[str, Any], folder: str, session: str) -> str:
+def _at_worst(argv: Sequence[str], given: Mapping[str, Any], folder: str, session: str) -> str:
     """Return the session's last line, else what Claude Code says, else the name of this."""
     try:
-        return last_line(folder, session) or (_line(argv, told, "") if told else NAME)
+        return last_line(folder, session) or (_line(argv, given, "") if given else NAME)
     except Exception:  # noqa: BLE001 - as above
         return NAME
 
 
-def _line(argv: Sequence[str], told: Mapping[str, Any], folder: str) -> str:
+def _line(argv: Sequence[str], given: Mapping[str, Any], folder: str) -> str:
     """Return the line; without a *folder* in which to keep anything what Claude Code says alone."""
     template, color = _options(argv)
     fields = (
         fields_of_sample()
         if "--demo" in argv
-        else fields_of(told, folder, int(time.time() * 10**6))
+        else fields_of(given, folder, int(time.time() * 10**6))
     )
     written = {name: painted(*value) if color else value[0] for name, value in fields.items()}
     return filled(template, written)

@@ -13,7 +13,7 @@ from tokenaudit.rules.iterations import APART, inferences_of
 from tokenaudit.rules.owner import claim
 from tokenaudit.rules.time import earlier
 from tokenaudit.rules.value import prompt_of, worth
-from tokenaudit.statusline.line_reader import glance
+from tokenaudit.statusline.line_reader import read_usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from tokenaudit.statusline.discovery import Place
+    from tokenaudit.statusline.discovery import TranscriptPlace
     from tokenaudit.statusline.line_reader import LineUsage
 
     Tariffs = Callable[[Iterable[tuple[Any, ...]]], Iterable[Mapping[str, Any]]]
@@ -40,9 +40,9 @@ class Responses:
         self._tariffs = tariffs
         self._rates: dict[str, list[tuple[int, int, Mapping[str, Any] | None]]] = {}
 
-    def take(self, data: bytes, place: Place) -> None:
+    def take(self, data: bytes, place: TranscriptPlace) -> None:
         """Take in what whole lines of a transcript say."""
-        for said in glance(data):
+        for said in read_usage(data):
             if said.is_result:
                 fresh, output, read, short, long = said.counts
                 same = json.dumps(prompt_of(fresh, read, short, long))
@@ -50,7 +50,7 @@ class Responses:
             else:
                 self._add(said, place)
 
-    def _add(self, said: LineUsage, place: Place) -> None:
+    def _add(self, said: LineUsage, place: TranscriptPlace) -> None:
         place.session = place.session or said.session
         if not place.keeps_all and said.time is not None and said.time < place.horizon:
             place.is_whole = False
@@ -140,7 +140,7 @@ class Responses:
         self._db.execute("delete from response where base = ?", (key,))
 
     def _put(
-        self, key: str, said: LineUsage, place: Place, owner: _Owner, time: int | None
+        self, key: str, said: LineUsage, place: TranscriptPlace, owner: _Owner, time: int | None
     ) -> None:
         """Write the best line of a response in, and what of its iterations stands for itself (R6)."""
         self._remove(key)
@@ -175,7 +175,7 @@ class Responses:
         self,
         base: str,
         said: LineUsage,
-        place: Place,
+        place: TranscriptPlace,
         owner: _Owner,
         model: str | None,
         *,
@@ -226,12 +226,12 @@ class Responses:
         ).fetchall()
         for key, agent, text, kind, time, searches in open_ones:
             fresh, output, read, short, long = json.loads(text)
-            told = self._db.execute(
+            given = self._db.execute(
                 "select max(output) from result where agent = ? and counts = ?",
                 (agent, json.dumps(prompt_of(fresh, read, short, long))),
             ).fetchone()[0]
-            if told is not None and told > output:
-                counts = [fresh, told, read, short, long]
+            if given is not None and given > output:
+                counts = [fresh, given, read, short, long]
                 amount = self._cost(kind, time, [counts], searches, is_free=False)
                 self._db.execute(
                     "update response set counts = ?, iterations = ?, tokens = ?, cost = ?"
@@ -266,13 +266,13 @@ class Responses:
         for first, until, value in self._rates[kind]:
             if first <= day < until:
                 return value
-        for told in self._tariffs([(*json.loads(kind), day)]):
-            self._rates[kind].append((told["first"], told["until"], told["tariff"]))
+        for given in self._tariffs([(*json.loads(kind), day)]):
+            self._rates[kind].append((given["first"], given["until"], given["tariff"]))
             self._db.execute(
                 "insert into tariff values (?, ?, ?, ?)",
-                (kind, told["first"], told["until"], json.dumps(told["tariff"])),
+                (kind, given["first"], given["until"], json.dumps(given["tariff"])),
             )
-            tariff: Mapping[str, Any] | None = told["tariff"]
+            tariff: Mapping[str, Any] | None = given["tariff"]
             return tariff
         return None
 
@@ -302,7 +302,7 @@ class _Owner:
         self.uuid: str | None = row[7]
 
     @classmethod
-    def of(cls, said: LineUsage, place: Place) -> _Owner:
+    def of(cls, said: LineUsage, place: TranscriptPlace) -> _Owner:
         """Return who is the owner if this line says it."""
         facts = (place.first, place.path, place.session, _speaker(said, place))
         return cls((said.is_progress, said.is_sidechain, *facts, said.time, said.uuid))
@@ -345,14 +345,14 @@ class _Known:
         self.owner = _Owner(row[5:])
 
 
-def _speaker(said: LineUsage, place: Place) -> str:
+def _speaker(said: LineUsage, place: TranscriptPlace) -> str:
     """Return the agent that a line is of: in a session's own transcript, perhaps a subagent."""
     if place.agent == "main" and said.is_sidechain:
         return said.agent or "sidechain"
     return place.agent
 
 
-def _key(said: LineUsage, place: Place) -> str:
+def _key(said: LineUsage, place: TranscriptPlace) -> str:
     """Return what is equal for all lines of one response (R3), as far as one line can tell."""
     of_line = key_of(
         said.message,

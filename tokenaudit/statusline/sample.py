@@ -24,7 +24,7 @@ def sample() -> tuple[dict[str, Any], int, str]:
         "current_usage": {"input_tokens": 3, "cache_read_input_tokens": 137_216}
         | {"cache_creation_input_tokens": 4245},
     }
-    told = {
+    given = {
         "session_id": _SESSION,
         "transcript_path": str(folder / f"{_SESSION}.jsonl"),
         "model": {"id": "claude-fable-5-2", "display_name": "Fable 5.2"},
@@ -35,4 +35,4 @@ def sample() -> tuple[dict[str, Any], int, str]:
             "seven_day": {"used_percentage": 41.2, "resets_at": _epoch(_NOW, hours=108.5)},
         },
     }
-    return told, int(_NOW.timestamp()) * 10**6, str(transcripts.DEMO)
+    return given, int(_NOW.timestamp()) * 10**6, str(transcripts.DEMO)

@@ -14,7 +14,14 @@ import time as clock
 
 from tokenaudit.files import inputs
 from tokenaudit.model.blocks import HOURS, starts
-from tokenaudit.statusline.discovery import Place, agent_of, mark, session_of, storable, transcripts
+from tokenaudit.statusline.discovery import (
+    TranscriptPlace,
+    agent_of,
+    mark,
+    session_of,
+    storable,
+    transcripts,
+)
 from tokenaudit.statusline.line_reader import first_time
 from tokenaudit.statusline.responses import Responses
 from tokenaudit.statusline.state import OF_TRANSCRIPTS, TABLES, get, is_locked, opened, put
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 
     from tokenaudit.statusline.responses import Tariffs
 
-__all__ = ["Sum", "Tally"]
+__all__ = ["Sum", "UsageCache"]
 
 _SECOND = 10**6
 _DAY = 86400 * _SECOND
@@ -54,7 +61,7 @@ class Sum:
         self.first: int | None = row[4]
 
 
-class Tally:
+class UsageCache:
     """Reads what is new, and sums up."""
 
     def __init__(self, path: str, basis: str, tariffs: Tariffs) -> None:
@@ -204,7 +211,7 @@ class Tally:
             return True
         session = row[2] if row else session_of(path)
         keeps_all = own is not None and (real == own or session == session_of(own))
-        place = Place(path, session, agent_of(path), horizon, keeps_all=keeps_all)
+        place = TranscriptPlace(path, session, agent_of(path), horizon, keeps_all=keeps_all)
         place.is_whole = bool(row[3]) if row else True
         place.first = row[4] if row else None
         try:
@@ -219,7 +226,12 @@ class Tally:
         return clock.monotonic() < deadline or offset == found.st_size
 
     def _record(
-        self, place: Place, identity: str, offset: int, marked: int | None, modified: float
+        self,
+        place: TranscriptPlace,
+        identity: str,
+        offset: int,
+        marked: int | None,
+        modified: float,
     ) -> None:
         """Say how far the transcript at *place* has been read."""
         self._db.execute(
@@ -245,7 +257,7 @@ class Tally:
         put(self._db, "scanned", 0)
         self._is_restarted = True
 
-    def _read_lines(self, path: str, place: Place, offset: int, deadline: float) -> int:
+    def _read_lines(self, path: str, place: TranscriptPlace, offset: int, deadline: float) -> int:
         """Take in the whole lines at *path* from *offset* on; return where the last of them ends."""
         with inputs.opened(path) as file:
             file.seek(offset)

@@ -204,7 +204,7 @@ class Rows(Struct, frozen=True):
         )
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """Where rows are taken from."""
 
     def __call__(
@@ -218,7 +218,7 @@ class LazyRows:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[RowSource],
         live: Collection[int],
         parts: pl.DataFrame | None = None,
     ) -> None:

@@ -4,8 +4,8 @@ from tokenaudit.rules.time import micros
 from tokenaudit.transcripts.columns import Columns, Reading
 from tokenaudit.transcripts.content import (
     DEFINED,
-    Cause,
     Content,
+    ContentCause,
     Follower,
     Piece,
     ReportedContext,
@@ -36,9 +36,9 @@ __all__ = [
     "READ_BY",
     "REWRITTEN",
     "SHRANK",
-    "Cause",
     "Columns",
     "Content",
+    "ContentCause",
     "Digests",
     "Discovery",
     "Extent",

@@ -16,16 +16,24 @@ from tokenaudit.rules.time import micros
 from tokenaudit.transcripts import attachments, wire
 from tokenaudit.transcripts.definitions import Definition, Definitions
 from tokenaudit.transcripts.visitor import blocks_of, lines_in, lines_of, understood
-from tokenaudit.transcripts.wire import AnyLine, Block, MessageContent
+from tokenaudit.transcripts.wire import AnyLine, ContentBlock, MessageContent
 
-__all__ = ["DEFINED", "Cause", "Content", "Follower", "Piece", "ReportedContext", "read_content"]
+__all__ = [
+    "DEFINED",
+    "Content",
+    "ContentCause",
+    "Follower",
+    "Piece",
+    "ReportedContext",
+    "read_content",
+]
 
 _UNKNOWN_TOOL: Final = "unknown"
 _REQUESTS: Final = ("api-request", "api-request-shape")
 _REQUEST: Final = b'"api-request'
 
 
-class Cause(StrEnum):
+class ContentCause(StrEnum):
     """Why something came into a context."""
 
     RESPONSE = "response"
@@ -46,14 +54,14 @@ class Cause(StrEnum):
     """Definitions of tools that MCP servers offer."""
 
 
-DEFINED: Final = frozenset((Cause.SYSTEM, Cause.TOOLS, Cause.MCP))
+DEFINED: Final = frozenset((ContentCause.SYSTEM, ContentCause.TOOLS, ContentCause.MCP))
 """What stands before all messages, and is there after a compaction too."""
 
 
 class Piece(NamedTuple):
     """Something that came into a context, in the order of the transcript."""
 
-    cause: Cause
+    cause: ContentCause
     characters: int = 0
     message_id: str | None = None
     """Of a response, and of what the assistant wrote."""
@@ -190,7 +198,7 @@ class _Reading:
             recorded = self._definitions.recorded(with_less=not self._responses)
             pieces.extend(map(_defined, recorded))
         for piece in self.content.pieces:
-            if piece.cause is Cause.RESPONSE:
+            if piece.cause is ContentCause.RESPONSE:
                 request_id = self._responses[piece.message_id, piece.request_id]
                 pieces.extend(map(_defined, self._definitions.grown(request_id)))
             pieces.append(piece)
@@ -223,32 +231,38 @@ class _Reading:
         key = (message.id, line.request_id)
         if key not in self._responses:
             self._responses[key] = line.request_ref
-            yield Piece(Cause.RESPONSE, 0, *key, time=time)
+            yield Piece(ContentCause.RESPONSE, 0, *key, time=time)
         blocks = blocks_of(message)
         self._tools.update((each.id, each.name) for each in blocks if each.id and each.name)
-        yield Piece(Cause.ASSISTANT, sum(map(_written, blocks)), *key, time=time)
+        yield Piece(ContentCause.ASSISTANT, sum(map(_written, blocks)), *key, time=time)
 
     def _of_user(self, line: AnyLine, message: MessageContent, time: int | None) -> Iterator[Piece]:
         if line.is_compact_summary:
-            yield Piece(Cause.COMPACTED, sum(map(_size, blocks_of(message))), time=time)
+            yield Piece(ContentCause.COMPACTED, sum(map(_size, blocks_of(message))), time=time)
             return
         for block in blocks_of(message):
             if block.type == "tool_result":
                 tool = self._tools.get(block.tool_use_id or "", _UNKNOWN_TOOL)
                 is_error = block.is_error is True
-                yield Piece(Cause.RESULT, _size(block), tool=tool, is_error=is_error, time=time)
+                yield Piece(
+                    ContentCause.RESULT, _size(block), tool=tool, is_error=is_error, time=time
+                )
             else:
-                yield Piece(Cause.ADDED if line.is_meta else Cause.USER, _size(block), time=time)
+                yield Piece(
+                    ContentCause.ADDED if line.is_meta else ContentCause.USER,
+                    _size(block),
+                    time=time,
+                )
 
     def _of_system(self, line: AnyLine, time: int | None) -> Iterator[Piece]:
         if line.subtype == "compact_boundary":
-            yield Piece(Cause.COMPACTED, time=time)
+            yield Piece(ContentCause.COMPACTED, time=time)
         elif line.subtype == "local_command":
             if bytes(line.context_usage):
                 self.content.reported.append(_reported(bytes(line.context_usage), time))
             said = msgspec.json.decode(line.content) if bytes(line.content) else None
             if isinstance(said, str) and not line.is_display_only:
-                yield Piece(Cause.ADDED, len(said), time=time)
+                yield Piece(ContentCause.ADDED, len(said), time=time)
 
     def _of_attachment(self, line: AnyLine, time: int | None) -> Iterator[Piece]:
         raw = bytes(line.attachment)
@@ -265,15 +279,18 @@ class _Reading:
             yield Piece(_cause(attachment), size, time=time)
 
 
-def _cause(attachment: wire.Attachment) -> Cause:
+def _cause(attachment: wire.Attachment) -> ContentCause:
     if attachments.is_of_user(attachment):
-        return Cause.USER
-    return Cause.MEMORY if attachments.is_memory(attachment) else Cause.ADDED
+        return ContentCause.USER
+    return ContentCause.MEMORY if attachments.is_memory(attachment) else ContentCause.ADDED
 
 
 def _defined(definition: Definition) -> Piece:
     return Piece(
-        Cause(definition.part), definition.characters, tool=definition.server, time=definition.time
+        ContentCause(definition.part),
+        definition.characters,
+        tool=definition.server,
+        time=definition.time,
     )
 
 
@@ -285,12 +302,12 @@ def _reported(raw: bytes, time: int | None) -> ReportedContext:
     return ReportedContext(time, usage.model, usage.total_tokens, usage.raw_max_tokens, categories)
 
 
-def _written(block: Block) -> int:
+def _written(block: ContentBlock) -> int:
     """Return the characters of what the assistant wrote: text, thoughts, the input of a tool."""
     return len(block.text or "") + len(block.thinking or "") + len(bytes(block.input))
 
 
-def _size(block: Block) -> int:
+def _size(block: ContentBlock) -> int:
     """Return the characters of what was given to the assistant."""
     if block.type == "image":
         return attachments.IMAGE_CHARACTERS

@@ -13,12 +13,12 @@ import msgspec
 from tokenaudit.rules.time import micros
 from tokenaudit.transcripts.wire import decode_definition_line, decode_snapshot, decode_tool
 
-__all__ = ["Definition", "Definitions", "Part"]
+__all__ = ["Definition", "DefinitionPart", "Definitions"]
 
 _MCP: Final = "mcp__"
 
 
-class Part(StrEnum):
+class DefinitionPart(StrEnum):
     """The parts of a request before its messages."""
 
     SYSTEM = "system prompt"
@@ -29,7 +29,7 @@ class Part(StrEnum):
 class Definition(NamedTuple):
     """The system prompt, or one tool: how many characters it adds to the request."""
 
-    part: Part
+    part: DefinitionPart
     characters: int
     server: str | None = None
     """Of a tool that an MCP server offers."""
@@ -37,7 +37,7 @@ class Definition(NamedTuple):
     """When the request was sent, or the snapshot taken: microseconds in UTC."""
 
 
-_Sizes = dict[tuple[Part, str], int]
+_Sizes = dict[tuple[DefinitionPart, str], int]
 """The characters of each definition, by its part and name."""
 
 
@@ -105,7 +105,7 @@ class Definitions:
 
 def _sizes(system: Iterable[str], tools: Iterable[msgspec.Raw]) -> _Sizes:
     """Return the characters of each definition: of a tool those of its JSON; none of a deferred one."""
-    sizes: _Sizes = {(Part.SYSTEM, ""): sum(map(len, system))}
+    sizes: _Sizes = {(DefinitionPart.SYSTEM, ""): sum(map(len, system))}
     for raw in tools:
         tool, sent = decode_tool(raw), raw
         if bytes(tool.schema):
@@ -113,11 +113,11 @@ def _sizes(system: Iterable[str], tools: Iterable[msgspec.Raw]) -> _Sizes:
             tool = decode_tool(sent)
         if not tool.defer_loading:
             name = tool.name or ""
-            part = Part.MCP if name.startswith(_MCP) else Part.TOOLS
+            part = DefinitionPart.MCP if name.startswith(_MCP) else DefinitionPart.TOOLS
             size = len(bytes(sent).decode(errors="replace"))
             sizes[part, name] = sizes.get((part, name), 0) + size
     return sizes
 
 
-def _server(part: Part, name: str) -> str | None:
-    return name.removeprefix(_MCP).partition("__")[0] if part is Part.MCP else None
+def _server(part: DefinitionPart, name: str) -> str | None:
+    return name.removeprefix(_MCP).partition("__")[0] if part is DefinitionPart.MCP else None

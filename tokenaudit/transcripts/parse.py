@@ -36,7 +36,7 @@ from tokenaudit.transcripts.wire import (
     decode_top_level,
 )
 
-__all__ = ["READ_BY", "Compaction", "Extent", "Parsed", "Record", "Title", "Uncounted", "parse"]
+__all__ = ["READ_BY", "CompactionLine", "Extent", "Parsed", "Record", "Title", "Uncounted", "parse"]
 
 READ_BY: Final = 4
 """The version of reading: raised when more, or something else, is found in the same bytes than before.
@@ -76,7 +76,7 @@ class Title(NamedTuple):
     """Of a summary: the line whose session it sums up, which may stand in another transcript."""
 
 
-class Compaction(NamedTuple):
+class CompactionLine(NamedTuple):
     """A place where Claude Code replaced a context by its summary."""
 
     line: int
@@ -140,7 +140,7 @@ class Parsed(Struct):
     extent: Extent
     records: list[Record] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
-    compactions: list[Compaction] = field(default_factory=list)
+    compactions: list[CompactionLine] = field(default_factory=list)
     titles: list[Title] = field(default_factory=list)
     results: list[AgentResult] = field(default_factory=list)
     totals: list[SessionTotal] = field(default_factory=list)
@@ -416,7 +416,7 @@ class _Parsing:
         }:
             metadata = note.compact_metadata
             self.parsed.compactions.append(
-                Compaction(
+                CompactionLine(
                     line=number,
                     time=micros(note.timestamp),
                     kind="compact" if note.subtype == "compact_boundary" else "microcompact",

@@ -26,6 +26,7 @@ from tokenaudit.transcripts.wire import (
     ForkedFrom,
     Iteration,
     Message,
+    MessageUsage,
     OutputDetails,
     ProgressLine,
     RequestError,
@@ -33,7 +34,6 @@ from tokenaudit.transcripts.wire import (
     RequestParams,
     ServerToolUse,
     SessionLine,
-    Usage,
 )
 
 __all__ = ["Unread", "UnreadableError", "has_usage", "is_cut_note", "note", "objects", "understand"]
@@ -214,7 +214,9 @@ def _assistant(value: Object) -> Assistant | None:
     odd: list[str] = []
     is_synthetic = message.get("model") == "<synthetic>"
     usage = (
-        Usage(input_tokens=0, output_tokens=0) if is_synthetic else _usage(message["usage"], odd)
+        MessageUsage(input_tokens=0, output_tokens=0)
+        if is_synthetic
+        else _usage(message["usage"], odd)
     )
     return Assistant(
         type="assistant",
@@ -241,10 +243,10 @@ _TEXTS: Final = {
 """The texts of a line of usage that no rule reads in a way of its own: by name, what lines call them."""
 
 
-def _usage(value: Object, odd: list[str]) -> Usage:
+def _usage(value: Object, odd: list[str]) -> MessageUsage:
     server = value.get("server_tool_use")
     details = value.get("output_tokens_details")
-    return Usage(
+    return MessageUsage(
         input_tokens=_count(value, "input_tokens", odd),
         output_tokens=_count(value, "output_tokens", odd),
         cache_read_input_tokens=_optional_count(value, "cache_read_input_tokens", odd),

@@ -26,13 +26,13 @@ from tokenaudit.transcripts.wire import (
     Assistant,
     CacheCreation,
     Iteration,
+    MessageUsage,
     ProgressLine,
-    Usage,
     decode_assistant,
     decode_progress,
 )
 
-__all__ = ["Counts", "LineOrigin", "UsageLine", "as_columns", "read_lines", "read_results"]
+__all__ = ["LineCounts", "LineOrigin", "UsageLine", "as_columns", "read_lines", "read_results"]
 
 _SYNTHETIC: Final = "<synthetic>"
 _CUT_NOTE: Final = CUT_NOTE.encode()
@@ -55,7 +55,7 @@ class LineOrigin(StrEnum):
     """The result of a tool, by which a parent is told of its subagent's last response."""
 
 
-class Place(NamedTuple):
+class LinePlace(NamedTuple):
     """Where a line stands."""
 
     path: str
@@ -63,7 +63,7 @@ class Place(NamedTuple):
     byte_offset: int
 
 
-class Counts(Struct, frozen=True):
+class LineCounts(Struct, frozen=True):
     """Tokens by class, the cache writes resolved (R7)."""
 
     input_tokens: int
@@ -92,7 +92,7 @@ class UsageLine(Struct, frozen=True):
     """Microseconds since 1970 in UTC."""
     model: str | None
     stop_reason: str | None
-    counts: Counts
+    counts: LineCounts
     flat_write_tokens: int
     """Cache writes as the flat field says them, before R7."""
     web_searches: int
@@ -101,7 +101,7 @@ class UsageLine(Struct, frozen=True):
     inference_geo: str | None
     is_cut: bool = False
     """Whether the stream of the response was cut: then its stop reason is Claude Code's own invention."""
-    inferences: tuple[Counts, ...] = ()
+    inferences: tuple[LineCounts, ...] = ()
     """The inferences that the counts add up from, where they are several and do add up (R6)."""
 
 
@@ -147,7 +147,7 @@ def _said_in(path: str, needles: Collection[bytes]) -> Iterator[UsageLine | Mark
             yield Mark.OTHER
         else:
             for said in _understood(data):
-                line = _line(Place(path, number, offset), said)
+                line = _line(LinePlace(path, number, offset), said)
                 if line is not None:
                     yield line
                 elif isinstance(said, Assistant) and said.stream_cut_cause:
@@ -171,7 +171,7 @@ def read_results(path: str, agent_id: str) -> Iterator[UsageLine]:
         for line in understood(data)[0]:
             said = _result(bytes(line.tool_use_result), agent_id)
             if said is not None:
-                place = Place(path, number, offset)
+                place = LinePlace(path, number, offset)
                 yield _evidence(place, said, LineOrigin.RESULT, agent_id)
 
 
@@ -181,7 +181,7 @@ def as_columns(paths: Iterable[str]) -> Columns:
     `is_progress` marks those by which a parent repeats its subagent. Transcripts that cannot be read
     are passed over: what the store knows of them is in the ledger, their lines are not to be had.
     """
-    columns: Columns = {name: [] for name in (*_SAID, *Counts.__struct_fields__, "is_progress")}
+    columns: Columns = {name: [] for name in (*_SAID, *LineCounts.__struct_fields__, "is_progress")}
     for path in paths:
         try:
             for line in read_lines(path):
@@ -194,7 +194,7 @@ def as_columns(paths: Iterable[str]) -> Columns:
 def _append(columns: Columns, line: UsageLine) -> None:
     for name in _SAID:
         columns[name].append(getattr(line, name))
-    for name in Counts.__struct_fields__:
+    for name in LineCounts.__struct_fields__:
         columns[name].append(getattr(line.counts, name))
     columns["is_progress"].append(line.voice is LineOrigin.PROGRESS)
 
@@ -228,7 +228,7 @@ def _understood(data: bytes) -> Iterator[Assistant | ProgressLine]:
             yield said
 
 
-def _line(place: Place, said: Assistant | ProgressLine) -> UsageLine | None:
+def _line(place: LinePlace, said: Assistant | ProgressLine) -> UsageLine | None:
     """Return what *said* tells of a response; None where it is about none (R2)."""
     if isinstance(said, Assistant):
         if said.message.model == _SYNTHETIC:
@@ -245,7 +245,9 @@ def _line(place: Place, said: Assistant | ProgressLine) -> UsageLine | None:
     return _evidence(place, repeated, LineOrigin.PROGRESS, agent_id)
 
 
-def _evidence(place: Place, said: Assistant, voice: LineOrigin, agent_id: str | None) -> UsageLine:
+def _evidence(
+    place: LinePlace, said: Assistant, voice: LineOrigin, agent_id: str | None
+) -> UsageLine:
     usage = said.message.usage
     counts = _counts(usage)
     tools = usage.server_tool_use
@@ -272,9 +274,9 @@ def _evidence(place: Place, said: Assistant, voice: LineOrigin, agent_id: str | 
     )
 
 
-def _counts(usage: Usage | Iteration) -> Counts:
+def _counts(usage: MessageUsage | Iteration) -> LineCounts:
     given = usage.cache_creation or _NO_SPLIT
-    return Counts(
+    return LineCounts(
         usage.input_tokens or 0,
         usage.output_tokens or 0,
         usage.cache_read_input_tokens or 0,
@@ -286,9 +288,9 @@ def _counts(usage: Usage | Iteration) -> Counts:
     )
 
 
-def _inferences(iterations: Iterable[Iteration], whole: Counts) -> tuple[Counts, ...]:
+def _inferences(iterations: Iterable[Iteration], whole: LineCounts) -> tuple[LineCounts, ...]:
     counted = [(each.type, astuple(_counts(each))) for each in iterations]
-    return tuple(Counts(*part) for part in inferences_of(counted, astuple(whole)))
+    return tuple(LineCounts(*part) for part in inferences_of(counted, astuple(whole)))
 
 
 def _result(raw: bytes, agent_id: str) -> Assistant | None:

@@ -15,20 +15,20 @@ from tokenaudit.transcripts import tolerant
 from tokenaudit.transcripts.lines import BLOCK, LONGEST_LINE
 from tokenaudit.transcripts.wire import (
     AnyLine,
-    Block,
+    ContentBlock,
     MessageContent,
     decode_any_line,
     decode_repeated,
     keys_of,
 )
 
-__all__ = ["Line", "blocks_of", "lines_in", "lines_of", "said_by", "understood"]
+__all__ = ["VisitedLine", "blocks_of", "lines_in", "lines_of", "said_by", "understood"]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _KEYS: Final = keys_of(AnyLine)
 
 
-class Line(NamedTuple):
+class VisitedLine(NamedTuple):
     """A line of a transcript."""
 
     number: int
@@ -39,7 +39,7 @@ class Line(NamedTuple):
     """With its line end, if it has one; without the mark that an editor may have put before the first."""
 
 
-def lines_of(path: str, is_wanted: Callable[[bytes], bool] | None = None) -> Iterator[Line]:
+def lines_of(path: str, is_wanted: Callable[[bytes], bool] | None = None) -> Iterator[VisitedLine]:
     """Yield the lines of the transcript at *path*, or those that are wanted, by their bytes.
 
     Lines too long to be read are passed over. Raises OSError where the transcript cannot be read.
@@ -50,7 +50,7 @@ def lines_of(path: str, is_wanted: Callable[[bytes], bool] | None = None) -> Ite
 
 def lines_in(
     file: BinaryIO, start: int = 0, *, is_wanted: Callable[[bytes], bool] | None = None
-) -> Iterator[Line]:
+) -> Iterator[VisitedLine]:
     """Yield the lines of *file* from *start* on, where one begins, or those that are wanted."""
     number, offset = 0, start
     file.seek(start)
@@ -61,7 +61,7 @@ def lines_in(
         if size > LONGEST_LINE:
             offset += _passed(file, data)
         elif is_wanted is None or is_wanted(data):
-            yield Line(number, begin, data if begin else data.removeprefix(_BOM))
+            yield VisitedLine(number, begin, data if begin else data.removeprefix(_BOM))
 
 
 def _passed(file: BinaryIO, data: bytes) -> int:
@@ -98,10 +98,10 @@ def said_by(line: AnyLine) -> AnyLine:
         return line
 
 
-def blocks_of(message: MessageContent) -> list[Block]:
+def blocks_of(message: MessageContent) -> list[ContentBlock]:
     """Return the blocks of *message*, a text alone as one."""
     if isinstance(message.content, str):
-        return [Block("text", text=message.content)]
+        return [ContentBlock("text", text=message.content)]
     return message.content or []
 
 

@@ -30,8 +30,9 @@ __all__ = [
     "AnyLine",
     "Assistant",
     "Attachment",
-    "Block",
     "CacheCreation",
+    "ClaudeSettings",
+    "ContentBlock",
     "ContextCategory",
     "ContextUsage",
     "Count",
@@ -40,7 +41,7 @@ __all__ = [
     "Iteration",
     "Message",
     "MessageContent",
-    "Origin",
+    "MessageUsage",
     "OutputDetails",
     "ProgressLine",
     "ProjectTotal",
@@ -48,17 +49,16 @@ __all__ = [
     "RenderedMessage",
     "RepeatedLine",
     "RequestLine",
+    "RequestOrigin",
     "RequestShape",
     "ResultLine",
     "ServerToolUse",
     "SessionLine",
-    "Settings",
     "StatedTotal",
     "StatedUsage",
     "ToolDefinition",
     "ToolResult",
     "TopLevel",
-    "Usage",
     "decode_agent_facts",
     "decode_any_line",
     "decode_assistant",
@@ -115,7 +115,7 @@ class Iteration(Struct, gc=False):
     cache_creation: CacheCreation | None = None
 
 
-class Usage(Struct, gc=False, kw_only=True):
+class MessageUsage(Struct, gc=False, kw_only=True):
     """`message.usage`: the counts of one response."""
 
     input_tokens: Count
@@ -137,7 +137,7 @@ class Message(Struct, gc=False, kw_only=True):
     model: str | None = None
     id: str | None = None
     stop_reason: str | None = None
-    usage: Usage
+    usage: MessageUsage
 
 
 class ForkedFrom(Struct, gc=False, rename="camel"):
@@ -291,7 +291,7 @@ class InnerBlock(Struct, gc=False):
     text: str | None = None
 
 
-class Block(Struct, gc=False):
+class ContentBlock(Struct, gc=False):
     """A block of a message."""
 
     type: str | None = None
@@ -311,7 +311,7 @@ class MessageContent(Struct, gc=False):
     """A message, as far as it says what came into a context."""
 
     id: str | None = None
-    content: str | list[Block] | None = None
+    content: str | list[ContentBlock] | None = None
 
 
 class AnyLine(Struct, gc=False, rename="camel"):
@@ -395,7 +395,7 @@ class AgentFacts(Struct, gc=False, rename="camel"):
     description: str | None = None
 
 
-class Settings(Struct, gc=False, rename="camel"):
+class ClaudeSettings(Struct, gc=False, rename="camel"):
     """What is read of, or written to, Claude Code's settings."""
 
     cleanup_period_days: msgspec.Raw = msgspec.Raw()
@@ -419,7 +419,7 @@ RESULT_KEYS = keys_of(ToolResult)
 TOTAL_KEYS = keys_of(StatedTotal)
 STATED_USAGE_KEYS = keys_of(StatedUsage)
 PROJECT_KEYS = keys_of(ProjectTotal)
-SETTINGS_KEYS = keys_of(Settings)
+SETTINGS_KEYS = keys_of(ClaudeSettings)
 
 AGENT_ID = b'"agentId"'
 IS_SIDECHAIN = b'"isSidechain"'
@@ -428,7 +428,7 @@ TOOL_USE_RESULT = b'"toolUseResult"'
 """Keys as they stand in the bytes of a line."""
 
 
-class Origin(Struct, gc=False):
+class RequestOrigin(Struct, gc=False):
     """Who or what a queued command comes from."""
 
     kind: str | None = None
@@ -441,7 +441,7 @@ class Attachment(Struct, gc=False, rename="camel"):
     command_mode: str | None = None
     hook_event: str | None = None
     is_meta: bool | None = None
-    origin: Origin | None = None
+    origin: RequestOrigin | None = None
 
 
 class RenderedMessage(Struct, gc=False):

@@ -13,7 +13,7 @@ from evidence import evidence
 from msgspec.structs import replace
 from transcripts_builder import prompt, reply, session_file, usage, write
 
-from tokenaudit.audit.doctor.diagnosis import Circumstances, Diagnosis, State, symptoms
+from tokenaudit.audit.doctor.diagnosis import Diagnosis, Environment, State, diagnoses
 from tokenaudit.model.errors import StoreError
 from tokenaudit.store import Store
 from tokenaudit.store.status import StoreStatus
@@ -23,11 +23,11 @@ from tokenaudit.transcripts.survey import other_places, survey
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
 
-def circumstances(*roots: Path, **more: Any) -> Circumstances:
+def environment(*roots: Path, **more: Any) -> Environment:
     surveys = [survey(root) for root in roots]
     has_any = any(each.transcripts for each in surveys)
     found = evidence(*[root for root in roots if root.exists()]) if has_any else None
-    base = Circumstances(
+    base = Environment(
         chosen_by="--root",
         surveys=surveys,
         elsewhere=[],
@@ -45,8 +45,8 @@ def circumstances(*roots: Path, **more: Any) -> Circumstances:
     return replace(base, **more)
 
 
-def told(topic: str, of: Circumstances) -> list[Diagnosis]:
-    return [each for each in symptoms(of) if each.topic == topic]
+def told(topic: str, of: Environment) -> list[Diagnosis]:
+    return [each for each in diagnoses(of) if each.topic == topic]
 
 
 def old(path: Path, moment: datetime = NOW) -> Path:
@@ -63,33 +63,33 @@ def root(tmp_path: Path) -> Path:
 
 def test_a_sound_root_has_no_problem(root: Path) -> None:
     """What was found, and when it was last written."""
-    of = circumstances(root)
+    of = environment(root)
 
-    assert {State.PROBLEM} & {each.state for each in symptoms(of)} == set()
+    assert {State.PROBLEM} & {each.state for each in diagnoses(of)} == set()
     assert "1 transcript in 1 folder, 0.0 MB, last written just now." in told("where", of)[0].found
 
 
 def test_a_root_that_is_not_there(tmp_path: Path) -> None:
     """Named by the user it is a problem; by default it is one only where nothing is found at all."""
     gone = tmp_path / "gone"
-    missing, nothing = told("where", circumstances(gone))
+    missing, nothing = told("where", environment(gone))
     assert (State.PROBLEM, State.PROBLEM) == (missing.state, nothing.state)
     assert "does not exist" in missing.found
 
-    missing, nothing = told("where", circumstances(gone, chosen_by="by default"))
+    missing, nothing = told("where", environment(gone, chosen_by="by default"))
     assert (State.NOTE, State.PROBLEM) == (missing.state, nothing.state)
 
 
 def test_an_empty_root(tmp_path: Path) -> None:
     """With and without a folder of projects."""
-    assert "and no folder `projects`" in told("where", circumstances(tmp_path))[0].found
+    assert "and no folder `projects`" in told("where", environment(tmp_path))[0].found
     (tmp_path / "projects").mkdir()
-    assert "holds no transcripts." in told("where", circumstances(tmp_path))[0].found
+    assert "holds no transcripts." in told("where", environment(tmp_path))[0].found
 
 
 def test_another_place_is_named(root: Path) -> None:
     """Of which nothing is read."""
-    found = told("where", circumstances(root, elsewhere=["/home/ada/.config/claude"]))[-1]
+    found = told("where", environment(root, elsewhere=["/home/ada/.config/claude"]))[-1]
 
     assert (State.NOTE, True) == (found.state, "/home/ada/.config/claude" in found.found)
 
@@ -103,7 +103,7 @@ def test_what_is_ignored_and_why(root: Path) -> None:
     (project / "link.jsonl").symlink_to(session_file(root))
     (root / "stray.jsonl").write_text("{}\n")
     (project / "notes.txt").touch()
-    found = told("ignored", circumstances(root))
+    found = told("ignored", environment(root))
 
     assert sorted(
         (each.state.value, each.found.split(": ")[1].split(";")[0]) for each in found
@@ -120,27 +120,25 @@ def test_transcripts_without_usage(tmp_path: Path) -> None:
     """Only a prompt: nothing was used."""
     write(session_file(tmp_path), prompt())
 
-    assert (
-        "1 line, and none tells of a response." in told("usage", circumstances(tmp_path))[0].found
-    )
+    assert "1 line, and none tells of a response." in told("usage", environment(tmp_path))[0].found
 
 
 def test_usage_where_none_is_counted(tmp_path: Path) -> None:
     """Lines of a wrapper: why there is nothing; beside responses, a note."""
     wrapped = {"type": "result", "usage": usage(7)}
     path = write(session_file(tmp_path), prompt(), wrapped, {**wrapped, "type": None})
-    found = told("usage", circumstances(tmp_path))
+    found = told("usage", environment(tmp_path))
     write(path, prompt(), wrapped, reply())
 
     assert [State.PROBLEM, State.PROBLEM] == [each.state for each in found]
     assert found[0].found.startswith("2 lines with usage beside a message instead of in one")
     assert found[0].found.endswith(f"{path}:2 (type result).")
-    assert State.NOTE is told("usage", circumstances(tmp_path))[0].state
+    assert State.NOTE is told("usage", environment(tmp_path))[0].state
 
 
 def test_filters_that_hide(root: Path) -> None:
     """All responses, or some."""
-    of = circumstances(root)
+    of = environment(root)
     assert of.rows is not None
     hidden = replace(of, rows=of.rows.clear(), filters={"since": "2026-03-03", "project": ["x"]})
     (found,) = told("usage", hidden)
@@ -157,7 +155,7 @@ def test_doubts_about_what_is_seen(tmp_path: Path) -> None:
         reply(output=3, stop=None),
         reply("m", "r", model="glm-9"),
     )
-    found = told("usage", circumstances(tmp_path))
+    found = told("usage", environment(tmp_path))
 
     assert [State.PROBLEM, State.OK, State.NOTE, State.NOTE] == [each.state for each in found]
     assert found[0].found.startswith("1 line or file could not be read, such as ")
@@ -167,7 +165,7 @@ def test_doubts_about_what_is_seen(tmp_path: Path) -> None:
 
 def test_time(root: Path) -> None:
     """No response today; a file from the future; the day in the user's zone."""
-    of = circumstances(root)
+    of = environment(root)
     zone, span = told("time", of)
     assert "It is 2026-03-03 12:00 in UTC" in zone.found
     assert (State.NOTE, "Responses from 2026-03-02 to 2026-03-02; 0 responses today.") == (
@@ -176,7 +174,7 @@ def test_time(root: Path) -> None:
     )
 
     old(session_file(root), datetime(2026, 3, 3, 13, 30, tzinfo=UTC))
-    assert State.PROBLEM in {each.state for each in told("time", circumstances(root))}
+    assert State.PROBLEM in {each.state for each in told("time", environment(root))}
 
 
 @pytest.mark.parametrize(
@@ -197,7 +195,7 @@ def test_what_claude_code_deletes(
     """As its settings say, or as it does without them."""
     if settings is not None:
         (root / "settings.json").write_text(settings)
-    found = told("history", circumstances(root))[0]
+    found = told("history", environment(root))[0]
 
     assert state is found.state
     assert words in found.found
@@ -205,7 +203,7 @@ def test_what_claude_code_deletes(
 
 def test_a_variable_that_stops_transcripts(root: Path) -> None:
     """Nothing is written while it is set."""
-    of = circumstances(root, environ={"CLAUDE_CODE_SKIP_PROMPT_HISTORY": "1"})
+    of = environment(root, environ={"CLAUDE_CODE_SKIP_PROMPT_HISTORY": "1"})
 
     assert State.PROBLEM is told("history", of)[0].state
     assert "CLAUDE_CODE_SKIP_PROMPT_HISTORY=1" in told("environment", of)[0].found
@@ -217,7 +215,7 @@ def test_a_variable_that_stops_transcripts(root: Path) -> None:
 )
 def test_the_limit_of_watches(root: Path, watches: int | None, states: list[State]) -> None:
     """Transcripts stand in one folder: twice that many watches are comfortable."""
-    assert states == [each.state for each in told("watching", circumstances(root, watches=watches))]
+    assert states == [each.state for each in told("watching", environment(root, watches=watches))]
 
 
 def test_other_places(tmp_path: Path) -> None:
@@ -249,7 +247,7 @@ def test_a_root_that_only_the_store_knows(tmp_path: Path, gone: str, words: str)
     empty.mkdir()
     holdings = kept(root, tmp_path / "store")
     shutil.rmtree(root / gone)
-    of_it, of_another = told("where", circumstances(root, empty, kept=holdings, ledger=None))
+    of_it, of_another = told("where", environment(root, empty, kept=holdings, ledger=None))
 
     assert (State.NOTE, State.PROBLEM) == (of_it.state, of_another.state)
     assert words in of_it.found
@@ -262,7 +260,7 @@ def test_the_store_is_told_of(root: Path, tmp_path: Path) -> None:
     states = [None, Store.look(folder).holdings(), kept(root, folder)]
     (folder / "index.json").write_bytes(b"garbage")
     states.append(Store.look(folder).holdings())
-    told_of = [told("store", circumstances(root, kept=state))[0] for state in states]
+    told_of = [told("store", environment(root, kept=state))[0] for state in states]
 
     assert [State.OK] * 3 + [State.NOTE] == [each.state for each in told_of]
     for words, each in zip(
@@ -276,6 +274,6 @@ def test_the_store_is_told_of(root: Path, tmp_path: Path) -> None:
 def test_a_store_of_a_newer_format_is_told_of(root: Path) -> None:
     """With what to do about it."""
     error = StoreError("/store: has format 9", hint="Update tokenaudit.", is_newer=True)
-    (found,) = told("store", circumstances(root, kept=error))
+    (found,) = told("store", environment(root, kept=error))
 
     assert (State.NOTE, "Update tokenaudit.") == (found.state, found.next_step)

@@ -28,9 +28,8 @@ from transcripts_builder import (
 )
 
 from tokenaudit.audit.check.evidence import Evidence
-from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Cause, Figure, Step, bridged
-from tokenaudit.audit.reconcile.claims import Claim, ClaimKind, Counts, read_claims
-from tokenaudit.audit.reconcile.claims import Line as ClaimLine
+from tokenaudit.audit.reconcile.bridge import Bridge, Cause, Figure, Step, StepBasis, bridged
+from tokenaudit.audit.reconcile.claims import Claim, ClaimCounts, ClaimKind, ClaimLine, read_claims
 from tokenaudit.audit.reconcile.comparison import reconciled
 from tokenaudit.reports.reconcile import chooser
 from tokenaudit.reports.selection import Selection, select
@@ -85,11 +84,11 @@ def bridge(tmp_path: Path, claim: Claim, *lines: Line) -> Bridge:
     return found
 
 
-def changes(found: Bridge) -> dict[str, tuple[Counts | None, Decimal | None]]:
+def changes(found: Bridge) -> dict[str, tuple[ClaimCounts | None, Decimal | None]]:
     return {step.name: (step.change.counts, step.change.cost_usd) for step in found.steps}
 
 
-NOTHING = (Counts(), Decimal(0))
+NOTHING = (ClaimCounts(), Decimal(0))
 # 10 input and 100 output tokens of Opus 4.6: 10 x $5 + 100 x $25 per million
 ONE = (10, 100, 0, 0, "0.00255")
 
@@ -107,10 +106,10 @@ def test_lost_output(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, *response(Regime.B, output=600))
 
     assert changes(found) == {
-        f"output that no line tells ({OPUS})": (Counts(output=-597), Decimal("-0.014925")),
+        f"output that no line tells ({OPUS})": (ClaimCounts(output=-597), Decimal("-0.014925")),
         "unexplained": NOTHING,
     }
-    assert [Basis.INFERRED, Basis.UNEXPLAINED] == [step.basis for step in found.steps]
+    assert [StepBasis.INFERRED, StepBasis.UNEXPLAINED] == [step.basis for step in found.steps]
 
 
 def test_more_output_where_all_is_final_stays_unexplained(tmp_path: Path) -> None:
@@ -118,7 +117,7 @@ def test_more_output_where_all_is_final_stays_unexplained(tmp_path: Path) -> Non
     claim = stated(tmp_path, {OPUS: (10, 600, 0, 0, "0.01505")})
     found = bridge(tmp_path, claim, reply())
 
-    assert {"unexplained": (Counts(output=-500), Decimal("-0.0125"))} == changes(found)
+    assert {"unexplained": (ClaimCounts(output=-500), Decimal("-0.0125"))} == changes(found)
 
 
 def test_prompt_suggestions(tmp_path: Path) -> None:
@@ -127,7 +126,7 @@ def test_prompt_suggestions(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, reply(counts=usage(100, read=40_000), version="2.1.114"))
 
     assert changes(found) == {
-        f"prompt suggestions ({OPUS})": (Counts(-295, -16, -40_000), Decimal("-0.021875")),
+        f"prompt suggestions ({OPUS})": (ClaimCounts(-295, -16, -40_000), Decimal("-0.021875")),
         "unexplained": NOTHING,
     }
 
@@ -138,8 +137,8 @@ def test_titles_and_searches_of_the_small_model(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, reply())
 
     assert changes(found) == {
-        f"session titles ({HAIKU})": (Counts(-400, -20), Decimal("-0.0005")),
-        "web searches": (Counts(), Decimal("-0.03")),
+        f"session titles ({HAIKU})": (ClaimCounts(-400, -20), Decimal("-0.0005")),
+        "web searches": (ClaimCounts(), Decimal("-0.03")),
         "unexplained": NOTHING,
     }
     pages = stated(tmp_path, {OPUS: ONE, HAIKU: (9000, 700, 0, 0, "0.0125")})
@@ -157,7 +156,7 @@ def test_compaction_and_recaps(tmp_path: Path) -> None:
     compaction = stated(tmp_path, {OPUS: (12, 3100, 0, 150_000, "1")})
     found = bridge(tmp_path, compaction, reply(version="2.1.41"), boundary())
     assert changes(found)[f"compactions ({OPUS})"] == (
-        Counts(-2, -3000, 0, -150_000),
+        ClaimCounts(-2, -3000, 0, -150_000),
         # 2 x $5 + 3,000 x $25 + 150,000 x $6.25 per million
         Decimal("-1.01251"),
     )
@@ -168,7 +167,10 @@ def test_compaction_and_recaps(tmp_path: Path) -> None:
     said = reply(counts=usage(100, read=30_000), version="2.1.140")
     found = bridge(tmp_path, recap, said, away)
     # 72 x $5 + 100 x $25 + 30,000 x $0.5 per million
-    assert changes(found)[f"recaps ({OPUS})"] == (Counts(-72, -100, -30_000), Decimal("-0.01786"))
+    assert changes(found)[f"recaps ({OPUS})"] == (
+        ClaimCounts(-72, -100, -30_000),
+        Decimal("-0.01786"),
+    )
     assert f"recaps ({OPUS})" not in changes(bridge(tmp_path, recap, said))
 
 
@@ -178,7 +180,7 @@ def test_a_model_that_transcripts_do_not_hold(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, reply())
 
     assert changes(found)["calls of claude-sonnet-4-6"] == (
-        Counts(-500, -50, 0, -1000),
+        ClaimCounts(-500, -50, 0, -1000),
         Decimal("-0.007"),
     )
 
@@ -202,7 +204,7 @@ def test_hour_writes_at_the_price_of_five_minutes(
     claim = stated(tmp_path, {OPUS: (10, 100, 0, 1000, cost)})
     found = bridge(tmp_path, claim, reply(counts=hours(1000), version=version))
 
-    expected = {"1-hour cache writes": (Counts(), Decimal("0.00375"))} if is_cheap else {}
+    expected = {"1-hour cache writes": (ClaimCounts(), Decimal("0.00375"))} if is_cheap else {}
     assert {**expected, "unexplained": NOTHING} == changes(found)
 
 
@@ -212,17 +214,20 @@ def test_models_that_claude_code_mispriced(tmp_path: Path) -> None:
     claim = stated(tmp_path, {model: ONE})
     found = bridge(tmp_path, claim, reply(model=model, version="2.1.38"))
     assert changes(found) == {
-        "models that Claude Code mispriced": (Counts(), Decimal("-0.00102")),
+        "models that Claude Code mispriced": (ClaimCounts(), Decimal("-0.00102")),
         "unexplained": NOTHING,
     }
 
     for version in ("2.1.32", "2.1.69"):
         found = bridge(tmp_path, claim, reply(model=model, version=version))
-        assert {"unexplained": (Counts(), Decimal("-0.00102"))} == changes(found)
+        assert {"unexplained": (ClaimCounts(), Decimal("-0.00102"))} == changes(found)
 
     opus = stated(tmp_path, {OPUS: (10, 100, 0, 0, "0.00765")})
     found = bridge(tmp_path, opus, reply(version="2.1.29"))
-    assert changes(found)["models that Claude Code mispriced"] == (Counts(), Decimal("-0.0051"))
+    assert changes(found)["models that Claude Code mispriced"] == (
+        ClaimCounts(),
+        Decimal("-0.0051"),
+    )
 
 
 def test_sessions_that_are_not_here(tmp_path: Path) -> None:
@@ -230,7 +235,7 @@ def test_sessions_that_are_not_here(tmp_path: Path) -> None:
     claim = stated(tmp_path, {OPUS: ONE}, session_id=FORK)
     found = bridge(tmp_path, claim, reply())
 
-    assert Counts() == found.ours.counts
+    assert ClaimCounts() == found.ours.counts
     assert "1 of its 1 sessions have no usage" in found.notes[0]
 
 
@@ -290,8 +295,8 @@ def test_days_of_utc_and_of_the_user(tmp_path: Path) -> None:
     found = reconciled_with(claim, Evidence(whole.facts, whole.ledger, rows, whole.now, zone))
 
     assert {
-        "time zone": (Counts(-10, -100), None),
-        "unexplained": (Counts(), None),
+        "time zone": (ClaimCounts(-10, -100), None),
+        "unexplained": (ClaimCounts(), None),
     } == changes(found)
     assert total(found) == found.ours
 
@@ -322,13 +327,13 @@ def test_responses_without_an_event(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, reply(), reply("msg_2", "req_2", at=1))
 
     assert changes(found) == {
-        "responses without an event": (Counts(10, 100), Decimal("0.00255")),
+        "responses without an event": (ClaimCounts(10, 100), Decimal("0.00255")),
         "unexplained": NOTHING,
     }
 
 
 def ccusage(
-    tmp_path: Path, counts: Counts, cost: str, first: str = "2026-03-02", last: str = ""
+    tmp_path: Path, counts: ClaimCounts, cost: str, first: str = "2026-03-02", last: str = ""
 ) -> Claim:
     figures = {
         "inputTokens": counts.input,
@@ -347,7 +352,7 @@ def ccusage(
 
 def test_ccusage_that_merges_as_we_do(tmp_path: Path) -> None:
     """Three lines of one response; the same price."""
-    claim = ccusage(tmp_path, Counts(10, 600), "0.01505")
+    claim = ccusage(tmp_path, ClaimCounts(10, 600), "0.01505")
 
     assert {"unexplained": NOTHING} == changes(
         bridge(tmp_path, claim, *response(Regime.D, output=600))
@@ -356,32 +361,32 @@ def test_ccusage_that_merges_as_we_do(tmp_path: Path) -> None:
 
 def test_ccusage_that_takes_the_first_line(tmp_path: Path) -> None:
     """3 tokens instead of 600."""
-    claim = ccusage(tmp_path, Counts(10, 3), "0.000125")
+    claim = ccusage(tmp_path, ClaimCounts(10, 3), "0.000125")
 
     assert changes(bridge(tmp_path, claim, *response(Regime.D, output=600))) == {
-        "final counts instead of first lines": (Counts(output=597), Decimal("0.014925")),
+        "final counts instead of first lines": (ClaimCounts(output=597), Decimal("0.014925")),
         "unexplained": NOTHING,
     }
 
 
 def test_ccusage_that_adds_up_every_line(tmp_path: Path) -> None:
     """3 + 3 + 600, and the input three times: 20 x $5 + 6 x $25 per million too much."""
-    claim = ccusage(tmp_path, Counts(30, 606), "0.0153")
+    claim = ccusage(tmp_path, ClaimCounts(30, 606), "0.0153")
 
     assert changes(bridge(tmp_path, claim, *response(Regime.D, output=600))) == {
-        "copies merged": (Counts(-20, -6), Decimal("-0.00025")),
+        "copies merged": (ClaimCounts(-20, -6), Decimal("-0.00025")),
         "unexplained": NOTHING,
     }
 
 
 def test_ccusage_with_other_prices(tmp_path: Path) -> None:
     """1-hour writes as 5-minute ones, and a tenth of a cent that is only theirs."""
-    claim = ccusage(tmp_path, Counts(10, 100, 0, 1000), "0.0078")
+    claim = ccusage(tmp_path, ClaimCounts(10, 100, 0, 1000), "0.0078")
     found = bridge(tmp_path, claim, reply(counts=hours(1000)))
 
     assert changes(found) == {
-        "1-hour cache writes": (Counts(), Decimal("0.00375")),
-        "prices": (Counts(), Decimal("0.001")),
+        "1-hour cache writes": (ClaimCounts(), Decimal("0.00375")),
+        "prices": (ClaimCounts(), Decimal("0.001")),
         "unexplained": NOTHING,
     }
 
@@ -455,10 +460,10 @@ def test_ccusage_that_leaves_progress_lines_out(tmp_path: Path) -> None:
         found = bridge(tmp_path, claim, reply(), progress(ALSO), later)
 
         assert changes(found) == {
-            "agents without a transcript": (Counts(10, 7), Decimal("0.000225")),
+            "agents without a transcript": (ClaimCounts(10, 7), Decimal("0.000225")),
             "unexplained": NOTHING,
         }
-        assert found.steps[0].basis is Basis.MEASURED
+        assert found.steps[0].basis is StepBasis.MEASURED
 
 
 def test_ccusage_without_repairs(tmp_path: Path) -> None:
@@ -470,7 +475,7 @@ def test_ccusage_without_repairs(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, reply(), agent_result(usage(800), at=5))
 
     assert changes(found) == {
-        "repaired output": (Counts(output=793), Decimal("0.019825")),
+        "repaired output": (ClaimCounts(output=793), Decimal("0.019825")),
         "unexplained": NOTHING,
     }
 
@@ -485,7 +490,7 @@ def test_ccusage_without_iterations(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, reply(counts=usage(100, iterations=iterations)))
 
     assert changes(found) == {
-        "advisors and compactions": (Counts(50, 20), Decimal("0.00075")),
+        "advisors and compactions": (ClaimCounts(50, 20), Decimal("0.00075")),
         "unexplained": NOTHING,
     }
 
@@ -498,7 +503,7 @@ def test_ccusage_that_counts_copies_in_each_transcript(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, line, reply("msg_2", "req_2", 7))
 
     assert changes(found) == {
-        "copies in other transcripts merged": (Counts(-10, -100), Decimal("-0.00255")),
+        "copies in other transcripts merged": (ClaimCounts(-10, -100), Decimal("-0.00255")),
         "unexplained": NOTHING,
     }
 
@@ -509,7 +514,7 @@ def test_ccusage_that_takes_the_largest_line(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, reply(output=600, stop=None), reply(at=1))
 
     assert changes(found) == {
-        "finished lines, joined copies": (Counts(output=-500), Decimal("-0.0125")),
+        "finished lines, joined copies": (ClaimCounts(output=-500), Decimal("-0.0125")),
         "unexplained": NOTHING,
     }
 
@@ -522,13 +527,13 @@ def test_ccusage_of_other_agents_and_sessions(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, reply())
 
     assert [(step.name, step.basis, step.change) for step in found.steps] == [
-        ("usage of gpt-6", Basis.STATED, Figure(Counts(-1000, -50), Decimal("-0.25"))),
+        ("usage of gpt-6", StepBasis.STATED, Figure(ClaimCounts(-1000, -50), Decimal("-0.25"))),
         (
             "sessions that theirs does not list",
-            Basis.MEASURED,
-            Figure(Counts(10, 100), Decimal("0.00255")),
+            StepBasis.MEASURED,
+            Figure(ClaimCounts(10, 100), Decimal("0.00255")),
         ),
-        ("unexplained", Basis.UNEXPLAINED, Figure(*NOTHING)),
+        ("unexplained", StepBasis.UNEXPLAINED, Figure(*NOTHING)),
     ]
 
 
@@ -550,15 +555,15 @@ def test_ccusage_without_the_filters_of_today_and_in_days_of_utc(
     claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 20, 200, 0, 0, 0.0051), both))
     whole = evidence(tmp_path / "claude")
 
-    def told(zone: str, *models: str) -> dict[str, tuple[Counts | None, Decimal | None]]:
+    def told(zone: str, *models: str) -> dict[str, tuple[ClaimCounts | None, Decimal | None]]:
         chosen = select(whole.ledger.frame, Selection(timezone=zone, models=models)).collect()
         held = Evidence(whole.facts, whole.ledger, chosen, whole.now, zone)
         found = reconciled_with(claim, held)
         assert total(found) == found.ours
         return changes(found)
 
-    zone = {"time zone": (Counts(-10, -100), Decimal("-0.00255"))}
-    hidden = {"filters of today": (Counts(-10, -100), Decimal("-0.00051"))}
+    zone = {"time zone": (ClaimCounts(-10, -100), Decimal("-0.00255"))}
+    hidden = {"filters of today": (ClaimCounts(-10, -100), Decimal("-0.00051"))}
     assert told("UTC") == {"unexplained": NOTHING}
     assert told("Asia/Tokyo") == {**zone, "unexplained": NOTHING}
     assert told("UTC", OPUS) == {**hidden, "unexplained": NOTHING}
@@ -583,10 +588,10 @@ def test_stats_cache_without_the_filters_of_today(tmp_path: Path) -> None:
     found = reconciled_with(claim, Evidence(whole.facts, whole.ledger, rows, whole.now, zone))
 
     assert changes(found) == {
-        "copies merged": (Counts(-10, -100), None),
-        "subagents": (Counts(10, 7), None),
-        "filters of today": (Counts(-10, -100), None),
-        "unexplained": (Counts(), None),
+        "copies merged": (ClaimCounts(-10, -100), None),
+        "subagents": (ClaimCounts(10, 7), None),
+        "filters of today": (ClaimCounts(-10, -100), None),
+        "unexplained": (ClaimCounts(), None),
     }
 
 
@@ -597,15 +602,15 @@ def test_ccusage_of_which_no_way_of_counting_is_known(tmp_path: Path) -> None:
 
     assert changes(found) == {
         # the ledger without progress lines is nearer in both classes, and so is inferred
-        "agents without a transcript": (Counts(10, 7), Decimal("0.000225")),
-        "unexplained": (Counts(1, 50), Decimal("0.001255")),
+        "agents without a transcript": (ClaimCounts(10, 7), Decimal("0.000225")),
+        "unexplained": (ClaimCounts(1, 50), Decimal("0.001255")),
     }
-    assert found.steps[0].basis is Basis.INFERRED
+    assert found.steps[0].basis is StepBasis.INFERRED
 
     claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 21, 90, 0, 0, 0.002355)))
     found = bridge(tmp_path, claim, reply(), progress(ALSO))
     # without progress lines output would be nearer, but input farther: no step
-    assert {"unexplained": (Counts(-1, 17), Decimal("0.00042"))} == changes(found)
+    assert {"unexplained": (ClaimCounts(-1, 17), Decimal("0.00042"))} == changes(found)
 
 
 def test_prices_of_ccusage_by_model(tmp_path: Path) -> None:
@@ -638,9 +643,9 @@ def test_prices_of_ccusage_by_model(tmp_path: Path) -> None:
 
     assert changes(found) == {
         # 10 x $3 + 100 x $15 per million
-        "unpriced there (claude-sonnet-4-6)": (Counts(), Decimal("0.00153")),
-        "unpriced here (glm-9)": (Counts(), Decimal("-0.125")),
-        f"prices ({HAIKU})": (Counts(), Decimal("-0.0001")),
+        "unpriced there (claude-sonnet-4-6)": (ClaimCounts(), Decimal("0.00153")),
+        "unpriced here (glm-9)": (ClaimCounts(), Decimal("-0.125")),
+        f"prices ({HAIKU})": (ClaimCounts(), Decimal("-0.0001")),
         "unexplained": NOTHING,
     }
 
@@ -651,7 +656,7 @@ def test_costs_that_old_transcripts_recorded(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, reply(costUSD=0.5))
 
     assert changes(found) == {
-        "recorded costs": (Counts(), Decimal("-0.49745")),
+        "recorded costs": (ClaimCounts(), Decimal("-0.49745")),
         "unexplained": NOTHING,
     }
 
@@ -661,14 +666,16 @@ def test_sums_of_binary_floats_are_a_step_of_their_own(tmp_path: Path) -> None:
     claim = report(tmp_path, "daily", row("2026-03-02", (OPUS, 10, 100, 0, 0, 0.0025500004)))
     found = bridge(tmp_path, claim, reply())
 
-    assert {"rounding": (Counts(), Decimal("-4E-10")), "unexplained": NOTHING} == changes(found)
+    assert {"rounding": (ClaimCounts(), Decimal("-4E-10")), "unexplained": NOTHING} == changes(
+        found
+    )
 
 
 def test_an_empty_report_of_ccusage_is_nothing_rather_than_unknown(tmp_path: Path) -> None:
     """It found no usage, and says so."""
     found = bridge(tmp_path, report(tmp_path, "daily"), reply())
 
-    assert {"unexplained": (Counts(10, 100), Decimal("0.00255"))} == changes(found)
+    assert {"unexplained": (ClaimCounts(10, 100), Decimal("0.00255"))} == changes(found)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real histories are not here")
@@ -678,12 +685,12 @@ def test_the_same_figures_of_real_histories_need_no_step(tmp_path: Path, folder:
     wanted = expected()[folder]
     tokens = wanted["tokens"]
     writes = tokens["cache_write_5m"] + tokens["cache_write_1h"]
-    counts = Counts(tokens["input"], tokens["output"], tokens["cache_read"], writes)
+    counts = ClaimCounts(tokens["input"], tokens["output"], tokens["cache_read"], writes)
     claim = ccusage(tmp_path, counts, wanted["cost_usd"], min(wanted["days"]), max(wanted["days"]))
     found = reconciled_with(claim, evidence(REAL / folder))
 
     assert {"rounding", "unexplained"} >= changes(found).keys()
-    assert (Counts(), True) == (
+    assert (ClaimCounts(), True) == (
         found.unexplained.counts,
         abs(found.unexplained.cost_usd or Decimal(0)) < Decimal("1e-6"),
     )
@@ -709,9 +716,9 @@ def test_stats_cache_counts_every_line_of_main_files(tmp_path: Path) -> None:
     found = bridge(tmp_path, claim, reply(), reply(at=1), reply(at=2), later)
 
     assert changes(found) == {
-        "copies merged": (Counts(-20, -200), None),
-        "subagents": (Counts(10, 7), None),
-        "unexplained": (Counts(), None),
+        "copies merged": (ClaimCounts(-20, -200), None),
+        "subagents": (ClaimCounts(10, 7), None),
+        "unexplained": (ClaimCounts(), None),
     }
 
 
@@ -720,12 +727,12 @@ def test_an_export_of_ours(tmp_path: Path) -> None:
     claim = Claim(
         ClaimKind.EXPORT,
         "x",
-        (ClaimLine(None, Counts(10, 100), None),),
+        (ClaimLine(None, ClaimCounts(10, 100), None),),
         cost_usd=Decimal("0.00255"),
     )
     found = bridge(tmp_path, claim, reply(), reply("msg_2", "req_2", at=1))
 
-    assert {"unexplained": (Counts(10, 100), Decimal("0.00255"))} == changes(found)
+    assert {"unexplained": (ClaimCounts(10, 100), Decimal("0.00255"))} == changes(found)
 
 
 # the property
@@ -733,13 +740,13 @@ def test_an_export_of_ours(tmp_path: Path) -> None:
 whole = st.integers(-(10**12), 10**12)
 figures = st.builds(
     Figure,
-    st.none() | st.builds(Counts, whole, whole, whole, whole),
+    st.none() | st.builds(ClaimCounts, whole, whole, whole, whole),
     st.none() | st.decimals(-(10**9), 10**9, places=12),
 )
 steps = st.builds(
     Step,
     st.text(max_size=3),
-    st.just(Basis.MEASURED),
+    st.just(StepBasis.MEASURED),
     figures,
     st.just(""),
     st.sampled_from([cause for cause in Cause if cause is not Cause.UNEXPLAINED]),

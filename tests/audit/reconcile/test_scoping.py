@@ -26,13 +26,13 @@ from transcripts_builder import (
     write,
 )
 
-from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Cause, Coverage
-from tokenaudit.audit.reconcile.claims import Claim, Counts, read_claims
+from tokenaudit.audit.reconcile.bridge import Bridge, Cause, Coverage, StepBasis
+from tokenaudit.audit.reconcile.claims import Claim, ClaimCounts, read_claims
 from tokenaudit.audit.reconcile.comparison import reconciled
 from tokenaudit.reports.reconcile import chooser
 
 CLEAR = "<command-name>/clear</command-name>"
-NOTHING = (Counts(), Decimal(0))
+NOTHING = (ClaimCounts(), Decimal(0))
 
 
 def of(session: str, *lines: Line) -> list[Line]:
@@ -61,7 +61,7 @@ def test_sessions_that_clear_ended_in_the_same_process(tmp_path: Path) -> None:
 
     assert found.coverage is Coverage.EARLIER_TOO
     assert changes(found) == {
-        "sessions that /clear ended before": (Counts(-20, -300), Decimal("-0.0076")),
+        "sessions that /clear ended before": (ClaimCounts(-20, -300), Decimal("-0.0076")),
         "unexplained": NOTHING,
     }
     assert [step.cause for step in found.steps] == [Cause.SCOPE, Cause.UNEXPLAINED]
@@ -75,7 +75,7 @@ def test_no_sessions_before_without_a_clear_or_since_it_sets_back(
     two_sessions(tmp_path / "claude", version, prompt(first))
     found = bridge(tmp_path / "claude", stated(tmp_path, {OPUS: (30, 400, 0, 0, "0.01015")}))
 
-    assert changes(found) == {"unexplained": (Counts(-20, -300), Decimal("-0.0076"))}
+    assert changes(found) == {"unexplained": (ClaimCounts(-20, -300), Decimal("-0.0076"))}
 
 
 def test_a_clear_whose_sessions_are_not_here_leaves_the_scope_untold(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_clear_whose_sessions_are_not_here_leaves_the_scope_untold(tmp_path: P
 
     assert found.coverage is Coverage.UNKNOWN
     assert any("/clear" in note for note in found.notes)
-    assert found.unexplained.counts == Counts(-40, -600)
+    assert found.unexplained.counts == ClaimCounts(-40, -600)
 
 
 def test_a_chain_of_sessions(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_chain_of_sessions(tmp_path: Path) -> None:
     found = bridge(root, stated(tmp_path, {OPUS: (30, 300, 0, 0, "0.00765")}))
 
     assert found.coverage is Coverage.EARLIER_TOO
-    assert changes(found)["sessions that /clear ended before"][0] == Counts(-20, -200)
+    assert changes(found)["sessions that /clear ended before"][0] == ClaimCounts(-20, -200)
     assert found.unexplained.is_nothing
 
 
@@ -124,7 +124,7 @@ def test_a_part_of_a_session_to_the_token(tmp_path: Path) -> None:
     assert found.coverage is Coverage.PART
     # the first and the fourth: 1,000 + 4,000 read, 1,001 + 1,004 written
     assert changes(found) == {
-        "responses of other processes": (Counts(2, 200, 5000, 2005), Decimal("0.02004125")),
+        "responses of other processes": (ClaimCounts(2, 200, 5000, 2005), Decimal("0.02004125")),
         "unexplained": NOTHING,
     }
 
@@ -153,7 +153,7 @@ def test_two_processes_of_two_versions_in_one_session(tmp_path: Path) -> None:
     step = found.steps[0]
     assert (step.name, step.change.counts) == (
         "responses of other processes",
-        Counts(2, 200, 4000, 2000),
+        ClaimCounts(2, 200, 4000, 2000),
     )
     assert "2.1.226" in step.note
     assert found.unexplained.is_nothing
@@ -168,7 +168,7 @@ def test_an_interrupted_response_that_no_total_counts(tmp_path: Path) -> None:
 
     assert found.coverage is Coverage.WHOLE
     assert changes(found) == {
-        "responses that Claude Code does not count": (Counts(10, 3), Decimal("0.000125")),
+        "responses that Claude Code does not count": (ClaimCounts(10, 3), Decimal("0.000125")),
         "unexplained": NOTHING,
     }
     assert found.steps[0].cause is Cause.COUNTING
@@ -190,7 +190,7 @@ def test_a_response_that_was_asked_for_again_is_not_counted_but_its_first_attemp
 
     attempt = f"calls that sent the context once more ({OPUS})"
     # 1 x $5 + 7 x $25 + 5,000 x $0.5 + 100 x $6.25 per million
-    assert found[attempt] == (Counts(-1, -7, -5000, -100), Decimal("-0.003305"))
+    assert found[attempt] == (ClaimCounts(-1, -7, -5000, -100), Decimal("-0.003305"))
     # 1 x $5 + 100 x $25 + 5,100 x $0.5 per million
     assert found["responses that Claude Code does not count"][1] == Decimal("0.005055")
     assert found["unexplained"] == NOTHING
@@ -212,10 +212,10 @@ def test_lost_output_is_priced_as_claude_code_did(tmp_path: Path) -> None:
 
     assert changes(found) == {
         "output that no line tells (claude-sonnet-4-5)": (
-            Counts(output=-597),
+            ClaimCounts(output=-597),
             Decimal("-0.014925"),
         ),
-        "models that Claude Code mispriced": (Counts(), Decimal("-0.00005")),
+        "models that Claude Code mispriced": (ClaimCounts(), Decimal("-0.00005")),
         "unexplained": NOTHING,
     }
 
@@ -237,7 +237,7 @@ def test_hour_writes_of_a_hidden_call_are_told_by_its_cost(tmp_path: Path) -> No
 
     # more than all of them at the dearest price is nothing that is explained
     claim = stated(tmp_path, {model: (346, 116, 20_000, 1000, "0.03")})
-    assert changes(bridge(root, claim))["unexplained"] == (Counts(), Decimal("-0.00912"))
+    assert changes(bridge(root, claim))["unexplained"] == (ClaimCounts(), Decimal("-0.00912"))
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_models_of_other_vendors_at_the_price_that_claude_code_takes(
     write(session_file(root), reply(model="glm-5.1", version=version))
     found = changes(bridge(root, stated(tmp_path, {"glm-5.1:cloud": (10, 100, 0, 0, cost)})))
 
-    assert found["unexplained"] == (Counts(), Decimal(rest))
+    assert found["unexplained"] == (ClaimCounts(), Decimal(rest))
     name = "models that Claude Code has no price for"
     assert found.get(name, NOTHING)[1] == -Decimal(cost) - Decimal(rest)
 
@@ -270,7 +270,7 @@ def test_hidden_calls_of_another_vendors_model_cost_what_is_stated(tmp_path: Pat
     found = changes(bridge(root, stated(tmp_path, {"glm-5.1": (1400, 120, 0, 0, "0.01")})))
 
     (name,) = (each for each in found if each.startswith("titles, suggestions"))
-    assert found[name] == (Counts(-500, -20), Decimal("-0.003"))
+    assert found[name] == (ClaimCounts(-500, -20), Decimal("-0.003"))
     assert found["unexplained"] == NOTHING
 
 
@@ -305,11 +305,14 @@ def test_a_total_without_models_is_two_equations_for_two_unknowns(tmp_path: Path
     found = bridge(root, unnamed(tmp_path, (5010, 900, 0, 0), "0.01423"))
 
     assert changes(found) == {
-        "calls of the small model (claude-3-5-haiku)": (Counts(-5000, -300), Decimal("-0.0052")),
-        "output that no line tells": (Counts(output=-597), Decimal("-0.008955")),
+        "calls of the small model (claude-3-5-haiku)": (
+            ClaimCounts(-5000, -300),
+            Decimal("-0.0052"),
+        ),
+        "output that no line tells": (ClaimCounts(output=-597), Decimal("-0.008955")),
         "unexplained": NOTHING,
     }
-    assert {Basis.INFERRED, Basis.UNEXPLAINED} == {step.basis for step in found.steps}
+    assert {StepBasis.INFERRED, StepBasis.UNEXPLAINED} == {step.basis for step in found.steps}
 
 
 def test_a_total_without_models_that_no_split_makes_is_unexplained(tmp_path: Path) -> None:
@@ -342,7 +345,7 @@ def test_of_two_parts_that_both_fit_none_is_told(tmp_path: Path) -> None:
     found = bridge(root, stated(tmp_path, {OPUS: (10, 100, 0, 0, "0.00255")}))
 
     assert found.coverage is Coverage.UNKNOWN
-    assert changes(found) == {"unexplained": (Counts(10, 100), Decimal("0.00255"))}
+    assert changes(found) == {"unexplained": (ClaimCounts(10, 100), Decimal("0.00255"))}
 
 
 def test_long_prompts_of_sonnet_have_no_premium_in_claude_codes_formula(tmp_path: Path) -> None:
@@ -355,7 +358,7 @@ def test_long_prompts_of_sonnet_have_no_premium_in_claude_codes_formula(tmp_path
     write(session_file(root), reply(counts=counts, model=SONNET, version="2.1.200"))
     found = changes(bridge(root, stated(tmp_path, {SONNET: (10, 100, 300_000, 0, "0.09153")})))
 
-    assert found == {"long prompts": (Counts(), Decimal("0.09078")), "unexplained": NOTHING}
+    assert found == {"long prompts": (ClaimCounts(), Decimal("0.09078")), "unexplained": NOTHING}
 
 
 def test_a_compaction_of_a_size_that_was_never_measured_is_told_by_its_context(
@@ -374,7 +377,10 @@ def test_a_compaction_of_a_size_that_was_never_measured_is_told_by_its_context(
     # ours: 10 x $5 + 100 x $25 + 41,000 x $0.5; the call: 1,663 x $5 + 456 x $25 + 40,000 x $0.5
     claim = stated(tmp_path, {OPUS: (1673, 556, 81_000, 0, "0.062765")})
     found = changes(bridge(root, claim))
-    assert found[f"compactions ({OPUS})"] == (Counts(-1663, -456, -40_000), Decimal("-0.039715"))
+    assert found[f"compactions ({OPUS})"] == (
+        ClaimCounts(-1663, -456, -40_000),
+        Decimal("-0.039715"),
+    )
     assert found["unexplained"] == NOTHING
 
     far = stated(tmp_path, {OPUS: (5011, 556, 81_000, 0, "0.079455")})
@@ -389,6 +395,6 @@ def test_pages_that_the_model_at_work_summed_up(tmp_path: Path) -> None:
     claim = stated(tmp_path, {OPUS: (10_214, 111, 0, 0, "0.053845")})
 
     found = changes(bridge(root, claim))
-    assert found[f"web pages ({OPUS})"] == (Counts(-10_204, -11), Decimal("-0.051295"))
+    assert found[f"web pages ({OPUS})"] == (ClaimCounts(-10_204, -11), Decimal("-0.051295"))
     write(session_file(root), reply())
     assert list(changes(bridge(root, claim))) == ["unexplained"]

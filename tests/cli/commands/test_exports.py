@@ -14,7 +14,7 @@ from calls import FORK, refused, run
 from processes import unmeasured
 
 from tokenaudit.cli.commands import export as exports
-from tokenaudit.export.lake.dedupe import unite
+from tokenaudit.export.lake.dedupe import deduplicate
 from tokenaudit.export.lake.parts import find, read
 from tokenaudit.export.lake.storage import Folder
 from tokenaudit.transcripts import DEMO
@@ -24,7 +24,7 @@ def held(lake: Path) -> pl.DataFrame:
     folder = Folder(lake)
     parts, foreign = find(folder)
     assert not foreign
-    return unite(pl.concat([read(folder, [part]).rows for part in parts]))
+    return deduplicate(pl.concat([read(folder, [part]).rows for part in parts]))
 
 
 def test_silent_on_success_and_one_line_of_json(

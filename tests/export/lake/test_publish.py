@@ -11,7 +11,7 @@ from lake_evidence import Copy, rows
 from polars.testing import assert_frame_equal
 from rights import run_under_permissions
 
-from tokenaudit.export.lake.dedupe import unite
+from tokenaudit.export.lake.dedupe import deduplicate
 from tokenaudit.export.lake.host import Host
 from tokenaudit.export.lake.parts import encode, find, place, read
 from tokenaudit.export.lake.publish import GRACE, publish
@@ -31,7 +31,7 @@ def held(lake: Folder) -> pl.DataFrame:
     found = [read(lake, [part]) for part in parts]
     assert not foreign
     assert not any(each.damages for each in found)
-    return unite(pl.concat([each.rows for each in found]))
+    return deduplicate(pl.concat([each.rows for each in found]))
 
 
 def test_one_part_per_day_and_nothing_where_nothing_is_new(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_two_runs_that_did_not_see_each_other_lose_nothing(tmp_path: Path) -> No
         name, data = encode(rows(history))
         lake.create(f"{place(NOW.date() - timedelta(days=1), 'h1')}/{name}.parquet", data)
 
-    (united,) = publish(rows([ONE]), lake, HOST, NOW).written
+    (deduplicated,) = publish(rows([ONE]), lake, HOST, NOW).written
 
-    assert united.responses == 2
+    assert deduplicated.responses == 2
     assert held(lake)["message_id"].to_list() == ["msg_1", "msg_2"]
 
 
@@ -158,7 +158,7 @@ def test_a_folder_that_may_not_be_written_is_an_error(tmp_path: Path) -> None:
 
 def test_a_part_is_the_same_bytes_each_time() -> None:
     """Its name is the hash of what it holds, so that two runs write one file."""
-    assert encode(rows([ONE, TWO])) == encode(unite(rows([TWO, ONE])))
+    assert encode(rows([ONE, TWO])) == encode(deduplicate(rows([TWO, ONE])))
 
 
 def test_other_files_are_no_parts(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from transcripts_builder import (
 
 from tokenaudit import transcripts
 from tokenaudit.export.lake.cross_host_merge import merged
-from tokenaudit.export.lake.dedupe import unite
+from tokenaudit.export.lake.dedupe import deduplicate
 from tokenaudit.export.lake.rows import rows_of
 from tokenaudit.export.lake.schema import SCHEMA
 from tokenaudit.merge import merge
@@ -79,7 +79,7 @@ def test_one_row_per_response_without_text(story: Story) -> None:
     bare = {"era-2-1-subagents": 1}.get(story.name, 0)
     assert found.height == own.height + bare
     assert dict(found.schema) == dict(SCHEMA)
-    assert_frame_equal(unite(found), found)
+    assert_frame_equal(deduplicate(found), found)
 
 
 @LAWS
@@ -87,7 +87,7 @@ def test_one_row_per_response_without_text(story: Story) -> None:
 def test_uniting_is_commutative(one: list[Copy], other: list[Copy]) -> None:
     """The order in which hosts are read never matters."""
     a, b = rows(one, "h1"), rows(other, "h2")
-    assert_frame_equal(unite(both(a, b)), unite(both(b, a)))
+    assert_frame_equal(deduplicate(both(a, b)), deduplicate(both(b, a)))
 
 
 @LAWS
@@ -95,18 +95,18 @@ def test_uniting_is_commutative(one: list[Copy], other: list[Copy]) -> None:
 def test_uniting_is_associative(one: list[Copy], two: list[Copy], three: list[Copy]) -> None:
     """What was united before never matters."""
     a, b, c = rows(one, "h1"), rows(two, "h2"), rows(three, "h3")
-    together = unite(both(a, b, c))
-    assert_frame_equal(unite(both(unite(both(a, b)), c)), together)
-    assert_frame_equal(unite(both(a, unite(both(b, c)))), together)
+    together = deduplicate(both(a, b, c))
+    assert_frame_equal(deduplicate(both(deduplicate(both(a, b)), c)), together)
+    assert_frame_equal(deduplicate(both(a, deduplicate(both(b, c)))), together)
 
 
 @LAWS
 @given(histories(), histories())
 def test_uniting_is_idempotent(one: list[Copy], other: list[Copy]) -> None:
     """Evidence that is there already changes nothing."""
-    united = unite(both(rows(one, "h1"), rows(other, "h2")))
-    assert_frame_equal(unite(united), united)
-    assert_frame_equal(unite(both(united, rows(one, "h1"))), united)
+    deduplicated = deduplicate(both(rows(one, "h1"), rows(other, "h2")))
+    assert_frame_equal(deduplicate(deduplicated), deduplicated)
+    assert_frame_equal(deduplicate(both(deduplicated, rows(one, "h1"))), deduplicated)
 
 
 @LAWS
@@ -114,7 +114,7 @@ def test_uniting_is_idempotent(one: list[Copy], other: list[Copy]) -> None:
 def test_uniting_is_monotone(one: list[Copy], other: list[Copy]) -> None:
     """More evidence takes no response away and makes no quality worse."""
     before = rows(one, "h1")
-    after = unite(both(before, rows(other, "h2")))
+    after = deduplicate(both(before, rows(other, "h2")))
     ids = ["message_id", "request_id", "time"]
     ranks = {row[:3]: RANK[row[3]] for row in after.select(*ids, "quality").iter_rows()}
     for *key, quality in before.select(*ids, "quality").iter_rows():
@@ -178,7 +178,7 @@ def test_final_copy_of_a_neighbour_wins_and_the_owner_stays() -> None:
     early = Copy(1, transcript=3, output=5, is_final=False, later=0)
     late = Copy(1, transcript=1, output=400, is_final=True, later=9)
 
-    found = unite(both(rows([early], "h1"), rows([late], "h2"))).row(0, named=True)
+    found = deduplicate(both(rows([early], "h1"), rows([late], "h2"))).row(0, named=True)
 
     assert (found["host"], found["branch"]) == ("h1", "branch of 3")
     assert (found["output_tokens"], found["quality"]) == (400, "final")
@@ -192,7 +192,7 @@ def test_what_a_replay_and_a_line_without_request_id_are_all_hosts_tell() -> Non
     bare = rows([Copy(1, 4, 9, True, 0, "bare", begins=1)], "h3")
 
     for first, second, third in permutations([own, replay, bare]):
-        found = merged(both(unite(both(first, second)), third)).responses
+        found = merged(both(deduplicate(both(first, second)), third)).responses
         assert found.select("host", "request_id", "time").rows() == [
             ("h1", "req_1", DAY + timedelta(hours=1))
         ]
@@ -235,8 +235,8 @@ def test_lines_without_any_id_are_never_taken_for_each_other(tmp_path: Path) -> 
     found = rows_of(read(tmp_path), host="h1", label=None)
 
     assert found.height == 2
-    assert_frame_equal(unite(both(found, found)), found)
-    assert unite(both(found, found.with_columns(host=pl.lit("h2")))).height == 4
+    assert_frame_equal(deduplicate(both(found, found)), found)
+    assert deduplicate(both(found, found.with_columns(host=pl.lit("h2")))).height == 4
 
 
 def test_a_reply_whose_copy_counts_is_repaired_in_a_lake_too(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tokenaudit.store.status import StoreStatus
 from tokenaudit.store.versions import PRESENT
 from tokenaudit.transcripts.survey import CLEANUP_DAYS, CLEANUP_SETTING, Survey
 
-__all__ = ["TOPICS", "Circumstances", "Diagnosis", "State", "symptoms"]
+__all__ = ["TOPICS", "Diagnosis", "Environment", "State", "diagnoses"]
 
 _DRIFT: Final = timedelta(hours=1)
 _NEAR_CLEANUP: Final = 3
@@ -45,7 +45,7 @@ class Diagnosis(Struct, frozen=True):
     next_step: str | None = None
 
 
-class Circumstances(Struct, frozen=True):
+class Environment(Struct, frozen=True):
     """Everything outside the ledger that decides what is seen; gathered by the command line."""
 
     chosen_by: str
@@ -72,15 +72,15 @@ class Circumstances(Struct, frozen=True):
     """What the store holds, or why it cannot be used; None where it is not."""
 
 
-Topic = Callable[[Circumstances], Iterator[Diagnosis]]
+Topic = Callable[[Environment], Iterator[Diagnosis]]
 
 
-def symptoms(circumstances: Circumstances) -> list[Diagnosis]:
+def diagnoses(environment: Environment) -> list[Diagnosis]:
     """Return what was found of every topic, in the order in which one would look."""
-    return [symptom for topic in TOPICS for symptom in topic(circumstances)]
+    return [symptom for topic in TOPICS for symptom in topic(environment)]
 
 
-def _roots(of: Circumstances) -> Iterator[Diagnosis]:
+def _roots(of: Environment) -> Iterator[Diagnosis]:
     for survey in of.surveys:
         yield _root(of, survey)
         for reject in survey.rejects:
@@ -107,7 +107,7 @@ def _roots(of: Circumstances) -> Iterator[Diagnosis]:
         )
 
 
-def _root(of: Circumstances, survey: Survey) -> Diagnosis:
+def _root(of: Environment, survey: Survey) -> Diagnosis:
     named = f"{survey.root} ({of.chosen_by})"
     remembered = _remembered(of, survey)
     if remembered and not survey.transcripts:
@@ -148,14 +148,14 @@ def _root(of: Circumstances, survey: Survey) -> Diagnosis:
     )
 
 
-def _remembered(of: Circumstances, survey: Survey) -> int:
+def _remembered(of: Environment, survey: Survey) -> int:
     """Return of how many transcripts below a root the store has the history."""
     if not isinstance(of.kept, StoreStatus):
         return 0
     return len({one.path for one in of.kept.versions if is_within(one.path, [survey.root])})
 
 
-def _last_written(of: Circumstances, survey: Survey) -> str:
+def _last_written(of: Environment, survey: Survey) -> str:
     if survey.newest is None:
         return ""
     moment = datetime.fromtimestamp(survey.newest, UTC)
@@ -187,7 +187,7 @@ _WHY_IGNORED: Final = {
 }
 
 
-def _ignored(of: Circumstances) -> Iterator[Diagnosis]:
+def _ignored(of: Environment) -> Iterator[Diagnosis]:
     for survey in of.surveys:
         for ignored in survey.ignored:
             why, step = _WHY_IGNORED[ignored.reason]
@@ -200,7 +200,7 @@ def _ignored(of: Circumstances) -> Iterator[Diagnosis]:
             )
 
 
-def _usage(of: Circumstances) -> Iterator[Diagnosis]:
+def _usage(of: Environment) -> Iterator[Diagnosis]:
     ledger, rows = of.ledger, of.rows
     if ledger is None or rows is None:
         return
@@ -234,7 +234,7 @@ def _usage(of: Circumstances) -> Iterator[Diagnosis]:
         yield from _trust(rows)
 
 
-def _selected(of: Circumstances, count: int, hidden: int) -> Diagnosis:
+def _selected(of: Environment, count: int, hidden: int) -> Diagnosis:
     outside = f"; {hidden:,} more are outside of this selection: {_said(of.filters)}"
     return Diagnosis(
         "usage",
@@ -287,7 +287,7 @@ def _trust(rows: pl.DataFrame) -> Iterator[Diagnosis]:
         )
 
 
-def _time(of: Circumstances) -> Iterator[Diagnosis]:
+def _time(of: Environment) -> Iterator[Diagnosis]:
     local = of.now.astimezone(ZoneInfo(of.timezone))
     yield Diagnosis(
         "time",
@@ -317,7 +317,7 @@ def _time(of: Circumstances) -> Iterator[Diagnosis]:
     )
 
 
-def _history(of: Circumstances) -> Iterator[Diagnosis]:
+def _history(of: Environment) -> Iterator[Diagnosis]:
     if of.environ.get("CLAUDE_CODE_SKIP_PROMPT_HISTORY"):
         yield Diagnosis(
             "history",
@@ -338,7 +338,7 @@ def _history(of: Circumstances) -> Iterator[Diagnosis]:
     )
 
 
-def _cleanup(of: Circumstances, survey: Survey) -> Diagnosis:
+def _cleanup(of: Environment, survey: Survey) -> Diagnosis:
     if survey.is_cleanup_odd or survey.cleanup_days == 0:
         return Diagnosis(
             "history",
@@ -362,7 +362,7 @@ def _cleanup(of: Circumstances, survey: Survey) -> Diagnosis:
     )
 
 
-def _store(of: Circumstances) -> Iterator[Diagnosis]:
+def _store(of: Environment) -> Iterator[Diagnosis]:
     """Say how the store between runs is."""
     kept = of.kept
     if kept is None:
@@ -389,7 +389,7 @@ def _store(of: Circumstances) -> Iterator[Diagnosis]:
         )
 
 
-def _watching(of: Circumstances) -> Iterator[Diagnosis]:
+def _watching(of: Environment) -> Iterator[Diagnosis]:
     needed = sum(survey.folders for survey in of.surveys)
     if of.watches is not None and of.watches < needed * 2:
         yield Diagnosis(
@@ -406,7 +406,7 @@ def _watching(of: Circumstances) -> Iterator[Diagnosis]:
         )
 
 
-def _environment(of: Circumstances) -> Iterator[Diagnosis]:
+def _environment(of: Environment) -> Iterator[Diagnosis]:
     if of.environ:
         said = ", ".join(f"{name}={value}" for name, value in sorted(of.environ.items()))
         yield Diagnosis("environment", State.OK, f"Set here: {said}.")

@@ -12,17 +12,17 @@ import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tokenaudit.audit.reconcile.claims import Claim, Counts
+from tokenaudit.audit.reconcile.claims import Claim, ClaimCounts
 from tokenaudit.ledger.frame import TOKENS
 
 __all__ = [
     "ROUNDING",
-    "Basis",
     "Bridge",
     "Cause",
     "Coverage",
     "Figure",
     "Step",
+    "StepBasis",
     "bridged",
     "figure_of",
 ]
@@ -31,7 +31,7 @@ ROUNDING: Final = Decimal("1e-6")
 """US dollars: what sums of binary floats, as others keep costs, may be off by."""
 
 
-class Basis(StrEnum):
+class StepBasis(StrEnum):
     """How a row of a bridge is known."""
 
     STATED = "stated"
@@ -73,7 +73,7 @@ class Coverage(StrEnum):
 class Figure(Struct, frozen=True):
     """Tokens by class and US dollars; either is None where one of the two sides does not tell it."""
 
-    counts: Counts | None
+    counts: ClaimCounts | None
     cost_usd: Decimal | None
 
     def __add__(self, other: "Figure") -> "Figure":
@@ -106,7 +106,7 @@ class Figure(Struct, frozen=True):
     @property
     def is_nothing(self) -> bool:
         """Whether it changes nothing."""
-        return not self.cost_usd and (self.counts is None or self.counts == Counts())
+        return not self.cost_usd and (self.counts is None or self.counts == ClaimCounts())
 
 
 def figure_of(rows: pl.DataFrame) -> Figure:
@@ -115,7 +115,9 @@ def figure_of(rows: pl.DataFrame) -> Figure:
         *(pl.col(name).cast(pl.Int128).sum() for name in TOKENS), cost=pl.col("cost_usd").sum()
     ).row(0, named=True)
     writes = sums["cache_write_5m_tokens"] + sums["cache_write_1h_tokens"]
-    counts = Counts(sums["input_tokens"], sums["output_tokens"], sums["cache_read_tokens"], writes)
+    counts = ClaimCounts(
+        sums["input_tokens"], sums["output_tokens"], sums["cache_read_tokens"], writes
+    )
     return Figure(counts, sums["cost"] or Decimal(0))
 
 
@@ -123,7 +125,7 @@ class Step(Struct, frozen=True):
     """What is added to the figure before it."""
 
     name: str
-    basis: Basis
+    basis: StepBasis
     change: Figure
     note: str
     cause: Cause
@@ -147,7 +149,7 @@ class Bridge(Struct, frozen=True):
 
     def of(self, cause: Cause) -> Figure:
         """Return the sum of the steps of one *cause*: what to add to theirs for it."""
-        nothing = Figure(Counts(), Decimal(0)).like(self.theirs)
+        nothing = Figure(ClaimCounts(), Decimal(0)).like(self.theirs)
         return sum((step.change for step in self.steps if step.cause is cause), nothing)
 
 
@@ -175,26 +177,28 @@ def bridged(
         taken.append(
             Step(
                 "rounding",
-                Basis.MEASURED,
+                StepBasis.MEASURED,
                 rest,
                 "Their costs are sums of binary floats.",
                 Cause.PRICES,
             )
         )
         rest = rest - rest
-    last = Step("unexplained", Basis.UNEXPLAINED, rest, "What no step explains.", Cause.UNEXPLAINED)
+    last = Step(
+        "unexplained", StepBasis.UNEXPLAINED, rest, "What no step explains.", Cause.UNEXPLAINED
+    )
     return Bridge(claim, start, (*taken, last), both, tuple(notes), coverage)
 
 
 def _is_rounding(rest: Figure) -> bool:
-    is_of_cost = rest.counts is None or rest.counts == Counts()
+    is_of_cost = rest.counts is None or rest.counts == ClaimCounts()
     return is_of_cost and bool(rest.cost_usd) and abs(rest.cost_usd or Decimal(0)) < ROUNDING
 
 
 def _narrowed(steps: Sequence[Step], told: Figure) -> Iterator[Step]:
     for step in steps:
         change = Figure(
-            None if told.counts is None else step.change.counts or Counts(),
+            None if told.counts is None else step.change.counts or ClaimCounts(),
             None if told.cost_usd is None else step.change.cost_usd or Decimal(0),
         )
         if not change.is_nothing:

@@ -8,8 +8,16 @@ import polars as pl
 
 from tokenaudit.analysis import vendor_pricing
 from tokenaudit.audit.check.evidence import Evidence
-from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Cause, Figure, Step, bridged, figure_of
-from tokenaudit.audit.reconcile.claims import Claim, ClaimKind, Counts
+from tokenaudit.audit.reconcile.bridge import (
+    Bridge,
+    Cause,
+    Figure,
+    Step,
+    StepBasis,
+    bridged,
+    figure_of,
+)
+from tokenaudit.audit.reconcile.claims import Claim, ClaimCounts, ClaimKind
 from tokenaudit.audit.reconcile.export_diff import Choose, earlier_bridge
 from tokenaudit.audit.reconcile.recount import in_days, merging_bridge
 from tokenaudit.audit.reconcile.scoping import compared
@@ -97,8 +105,8 @@ class _Calls:
         if more > 0:
             yield Step(
                 "web searches",
-                Basis.MEASURED,
-                Figure(Counts(), -more * self.card.web_search_usd),
+                StepBasis.MEASURED,
+                Figure(ClaimCounts(), -more * self.card.web_search_usd),
                 f"{more:,} searches that transcripts do not count, at ${self.card.web_search_usd} each.",
                 Cause.UNRECORDED_CALLS,
             )
@@ -121,12 +129,12 @@ class _Calls:
             ("models that Claude Code mispriced", costs[2] - costs[3], _MISPRICED),
             ("models that Claude Code has no price for", costs[3] - costs[4], _FOREIGN),
         ):
-            yield Step(name, Basis.MEASURED, Figure(Counts(), change), note, Cause.PRICES)
+            yield Step(name, StepBasis.MEASURED, Figure(ClaimCounts(), change), note, Cause.PRICES)
         paid = figure_of(self._compared).cost_usd or Decimal(0)
         yield Step(
             "your own rates and discounts",
-            Basis.MEASURED,
-            Figure(Counts(), paid - costs[0]),
+            StepBasis.MEASURED,
+            Figure(ClaimCounts(), paid - costs[0]),
             "Costs are at your rates; theirs are at list price.",
             Cause.PRICES,
         )
@@ -143,7 +151,7 @@ class _Calls:
             ("responses without an event", same - matched, _EVENTLESS, Cause.SCOPE),
             ("time zone", figure_of(self.rows) - same, _ZONE, Cause.SCOPE),
         ):
-            yield Step(name, Basis.MEASURED, change, note, cause)
+            yield Step(name, StepBasis.MEASURED, change, note, cause)
 
 
 _HOURS: Final = (

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tokenaudit.analysis.vendor_pricing import repriced
-from tokenaudit.audit.reconcile.bridge import ROUNDING, Basis, Cause, Figure, Step, figure_of
+from tokenaudit.audit.reconcile.bridge import ROUNDING, Cause, Figure, Step, StepBasis, figure_of
 from tokenaudit.ledger.frame import TOKENS
 from tokenaudit.model.terms import Kind, Quality
 from tokenaudit.pricing.card import RateCard
@@ -52,7 +52,7 @@ def nearest(found: Sequence[Way], theirs: Figure) -> Way:
     if not any(_off(way.figure, theirs)):
         return way
     guesses = (
-        replace(step, basis=Basis.INFERRED, note=f"{step.note} The nearest way of counting.")
+        replace(step, basis=StepBasis.INFERRED, note=f"{step.note} The nearest way of counting.")
         for step in way.steps
     )
     return replace(way, steps=tuple(guesses))
@@ -190,7 +190,7 @@ def _every(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _measured(name: str, note: str, change: Figure) -> Step:
-    return Step(name, Basis.MEASURED, change, note, Cause.COUNTING)
+    return Step(name, StepBasis.MEASURED, change, note, Cause.COUNTING)
 
 
 _PROGRESS: Final = (

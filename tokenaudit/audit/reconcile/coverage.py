@@ -16,7 +16,7 @@ import polars as pl
 from tokenaudit.analysis.versions import up_to
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.reconcile.bridge import Coverage
-from tokenaudit.audit.reconcile.claims import Counts
+from tokenaudit.audit.reconcile.claims import ClaimCounts
 from tokenaudit.model.terms import MAIN_AGENT, Quality
 from tokenaudit.transcripts.clears import begins_with_clear
 
@@ -96,7 +96,7 @@ class Process:
             rows = self.rows.filter(pl.col("version") == version)
             yield Candidate(rows, Coverage.PART, version=version)
 
-    def later_parts(self, most: Counts) -> Iterator[Candidate]:
+    def later_parts(self, most: ClaimCounts) -> Iterator[Candidate]:
         """Yield the parts from a main response on that read and wrote no more than *most*, the longest first."""
         rows = self._all.filter(pl.col("time").is_not_null())
         _, read, written = (each.cum_sum(reverse=True) for each in _PROMPT)
@@ -105,7 +105,7 @@ class Process:
             later = rows.filter(pl.col("time") >= time)
             yield Candidate(later, Coverage.PART, time, rows["time"].to_list()[-1])
 
-    def parts_of(self, models: Sequence[str], counts: Counts) -> Iterator[Candidate]:
+    def parts_of(self, models: Sequence[str], counts: ClaimCounts) -> Iterator[Candidate]:
         """Yield the parts in which *models* read, wrote and were sent just as much as *counts* says."""
         rows = self._all.filter(pl.col("time").is_not_null())
         of_models = rows.filter(pl.col("model").is_in(list(models)))

@@ -13,7 +13,15 @@ import polars as pl
 
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.check.finding import counted
-from tokenaudit.audit.reconcile.bridge import Basis, Bridge, Cause, Figure, Step, bridged, figure_of
+from tokenaudit.audit.reconcile.bridge import (
+    Bridge,
+    Cause,
+    Figure,
+    Step,
+    StepBasis,
+    bridged,
+    figure_of,
+)
 from tokenaudit.audit.reconcile.claims import Claim, ClaimError, Held
 from tokenaudit.audit.verify.provenance import Filters, Provenance, changes_of_pricing
 from tokenaudit.ledger.frame import RULES, TOKENS
@@ -128,9 +136,9 @@ def _told_otherwise(then: pl.DataFrame, now: pl.DataFrame, stood: _Stood) -> Ite
     note = (
         f"{_responses(_outside(then, same).height)} {_RULED if _has_other_rules(stood) else _AGAIN}"
     )
-    yield Step(_counted_name(stood), Basis.MEASURED, change, note, Cause.COUNTING)
+    yield Step(_counted_name(stood), StepBasis.MEASURED, change, note, Cause.COUNTING)
     change = figure_of(_inside(now, same)) - figure_of(_inside(then, same))
-    yield Step("rates", Basis.MEASURED, change, _RATES, Cause.PRICES)
+    yield Step("rates", StepBasis.MEASURED, change, _RATES, Cause.PRICES)
 
 
 def _has_other_rules(stood: _Stood) -> bool:
@@ -172,13 +180,13 @@ def _outside(rows: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
 
 def _more(name: str, rows: pl.DataFrame, note: str) -> Step:
     return Step(
-        name, Basis.MEASURED, figure_of(rows), f"{_responses(rows.height)} {note}", Cause.SCOPE
+        name, StepBasis.MEASURED, figure_of(rows), f"{_responses(rows.height)} {note}", Cause.SCOPE
     )
 
 
 def _less(name: str, rows: pl.DataFrame, note: str) -> Step:
     return Step(
-        name, Basis.MEASURED, -figure_of(rows), f"{_responses(rows.height)} {note}", Cause.SCOPE
+        name, StepBasis.MEASURED, -figure_of(rows), f"{_responses(rows.height)} {note}", Cause.SCOPE
     )
 
 
@@ -198,18 +206,20 @@ def _by_sum(theirs: Figure, evidence: Evidence, stood: _Stood, scope: _Scope) ->
         before = before - step.change
     rest = before - theirs
     if rest.counts is not None and not any(_classes(rest)):
-        yield Step("rates", Basis.MEASURED, rest, _RATES, Cause.PRICES)
+        yield Step("rates", StepBasis.MEASURED, rest, _RATES, Cause.PRICES)
     elif _has_other_rules(stood):
-        yield Step(_counted_name(stood), Basis.INFERRED, rest, _RULES, Cause.COUNTING)
+        yield Step(_counted_name(stood), StepBasis.INFERRED, rest, _RULES, Cause.COUNTING)
     elif _gone(stood, evidence):
-        yield Step("transcripts that are not here", Basis.INFERRED, rest, _GONE_BY_SUM, Cause.SCOPE)
+        yield Step(
+            "transcripts that are not here", StepBasis.INFERRED, rest, _GONE_BY_SUM, Cause.SCOPE
+        )
     yield from since
     zones = figure_of(here) - figure_of(then)
-    yield Step("time zone", Basis.MEASURED, zones, f"Its {_days(scope)}", Cause.SCOPE)
+    yield Step("time zone", StepBasis.MEASURED, zones, f"Its {_days(scope)}", Cause.SCOPE)
     others = figure_of(evidence.rows) - figure_of(here)
     yield Step(
         "filters",
-        Basis.MEASURED,
+        StepBasis.MEASURED,
         others,
         "Its filters and days are not those of today.",
         Cause.SCOPE,

@@ -12,15 +12,15 @@ from tokenaudit.analysis import vendor_pricing
 from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.audit.reconcile.bridge import (
     ROUNDING,
-    Basis,
     Bridge,
     Cause,
     Figure,
     Step,
+    StepBasis,
     bridged,
     figure_of,
 )
-from tokenaudit.audit.reconcile.claims import Claim, ClaimKind, Counts, Line
+from tokenaudit.audit.reconcile.claims import Claim, ClaimCounts, ClaimKind, ClaimLine
 from tokenaudit.audit.reconcile.counting_methods import Way, nearest, ways
 from tokenaudit.ledger.frame import TOKENS
 from tokenaudit.model.terms import MAIN_AGENT
@@ -105,7 +105,7 @@ def _view(claim: Claim, rows: pl.DataFrame, lines: pl.DataFrame, zone: str) -> _
 
 def _between(one: _View, other: _View, name: str, note: str) -> Step:
     return Step(
-        name, Basis.MEASURED, figure_of(other.rows) - figure_of(one.rows), note, Cause.SCOPE
+        name, StepBasis.MEASURED, figure_of(other.rows) - figure_of(one.rows), note, Cause.SCOPE
     )
 
 
@@ -146,14 +146,14 @@ def _stats_steps(rows: pl.DataFrame, lines: pl.DataFrame, card: RateCard) -> Ite
     ours = figure_of(rows.filter(is_main))
     yield Step(
         "copies merged",
-        Basis.MEASURED,
+        StepBasis.MEASURED,
         ours - every,
         "It adds up every line of the sessions' own files: a response of three lines counts three times.",
         Cause.COUNTING,
     )
     yield Step(
         "subagents",
-        Basis.MEASURED,
+        StepBasis.MEASURED,
         figure_of(rows) - ours,
         "It leaves the files of subagents out.",
         Cause.COUNTING,
@@ -187,7 +187,7 @@ def _of_listed(
     if rows.height > listed.height > 0:
         others = Step(
             "sessions that theirs does not list",
-            Basis.MEASURED,
+            StepBasis.MEASURED,
             figure_of(rows) - figure_of(listed),
             "They are in these transcripts, within the same days.",
             Cause.SCOPE,
@@ -203,7 +203,7 @@ def _foreign(claim: Claim, rows: pl.DataFrame, card: RateCard) -> Iterator[Step]
         if line.model is not None and card.key_of(line.model) not in known and line.counts:
             yield Step(
                 f"usage of {line.model}",
-                Basis.STATED,
+                StepBasis.STATED,
                 -Figure(line.counts, line.cost_usd or Decimal(0)),
                 "No response of it is in these transcripts: another program's, perhaps, or another root's.",
                 Cause.SCOPE,
@@ -220,7 +220,7 @@ def _prices(claim: Claim, theirs: Figure, way: Way, card: RateCard) -> Iterator[
     """
     if theirs.cost_usd is None or theirs.counts != way.figure.counts:
         return
-    found: dict[tuple[str, Basis], Step] = {}
+    found: dict[tuple[str, StepBasis], Step] = {}
     for line, rows in _by_model(claim, theirs, way, card):
         for step in _prices_of(line, rows, card):
             same = found.get((step.name, step.basis))
@@ -231,9 +231,9 @@ def _prices(claim: Claim, theirs: Figure, way: Way, card: RateCard) -> Iterator[
 
 def _by_model(
     claim: Claim, theirs: Figure, way: Way, card: RateCard
-) -> list[tuple[Line, pl.DataFrame]]:
+) -> list[tuple[ClaimLine, pl.DataFrame]]:
     """Return their lines by model with our rows of it; all as one where theirs does not tell models."""
-    whole = [(Line(None, theirs.counts, theirs.cost_usd), way.rows)]
+    whole = [(ClaimLine(None, theirs.counts, theirs.cost_usd), way.rows)]
     models = way.rows["model"].unique().drop_nulls()
     keys = {model: card.key_of(model) for model in models}
     rows = way.rows.with_columns(
@@ -248,7 +248,7 @@ def _by_model(
     return told if told and is_told else whole
 
 
-def _keyed(lines: Sequence[Line], card: RateCard) -> dict[str, Line]:
+def _keyed(lines: Sequence[ClaimLine], card: RateCard) -> dict[str, ClaimLine]:
     from tokenaudit.audit.reconcile.claims.claim import summed
 
     named = [
@@ -257,7 +257,7 @@ def _keyed(lines: Sequence[Line], card: RateCard) -> dict[str, Line]:
     return {str(line.model): line for line in summed(named)}
 
 
-def _prices_of(line: Line, rows: pl.DataFrame, card: RateCard) -> Iterator[Step]:
+def _prices_of(line: ClaimLine, rows: pl.DataFrame, card: RateCard) -> Iterator[Step]:
     ours, theirs = _cost(rows), line.cost_usd or Decimal(0)
     of_model = "" if line.model is None else f" ({line.model})"
     if abs(ours - theirs) < ROUNDING:
@@ -265,34 +265,50 @@ def _prices_of(line: Line, rows: pl.DataFrame, card: RateCard) -> Iterator[Step]
     if rows["cost_usd"].null_count() == rows.height:
         note = "They price it; no rate is known here, and nothing of it is in our cost."
         yield Step(
-            f"unpriced here{of_model}", Basis.STATED, Figure(Counts(), -theirs), note, Cause.PRICES
+            f"unpriced here{of_model}",
+            StepBasis.STATED,
+            Figure(ClaimCounts(), -theirs),
+            note,
+            Cause.PRICES,
         )
         return
     if not theirs:
         note = "They have no price of it, and count it as free."
         yield Step(
-            f"unpriced there{of_model}", Basis.STATED, Figure(Counts(), ours), note, Cause.PRICES
+            f"unpriced there{of_model}",
+            StepBasis.STATED,
+            Figure(ClaimCounts(), ours),
+            note,
+            Cause.PRICES,
         )
         return
     recorded = _recorded(rows)
     if recorded is not None and abs(recorded - theirs) < ROUNDING:
         note = "They take the cost that old transcripts recorded; ours is the price list's."
         yield Step(
-            "recorded costs", Basis.MEASURED, Figure(Counts(), ours - theirs), note, Cause.PRICES
+            "recorded costs",
+            StepBasis.MEASURED,
+            Figure(ClaimCounts(), ours - theirs),
+            note,
+            Cause.PRICES,
         )
         return
     short = _cost(vendor_pricing.repriced(vendor_pricing.with_cheap_hours(rows, always=True), card))
     is_nearer = 2 * abs(short - theirs) <= abs(ours - theirs)
     if is_nearer:
-        basis = Basis.MEASURED if abs(short - theirs) < ROUNDING else Basis.INFERRED
+        basis = StepBasis.MEASURED if abs(short - theirs) < ROUNDING else StepBasis.INFERRED
         note = (
             "Theirs are priced as 5-minute ones; the price list says 2 times the input for an hour."
         )
-        yield Step("1-hour cache writes", basis, Figure(Counts(), ours - short), note, Cause.PRICES)
+        yield Step(
+            "1-hour cache writes", basis, Figure(ClaimCounts(), ours - short), note, Cause.PRICES
+        )
     rest = (short if is_nearer else ours) - theirs
     if abs(rest) >= ROUNDING:
         note = "The same tokens at the price list of their days, against their prices."
-        yield Step(f"prices{of_model}", Basis.MEASURED, Figure(Counts(), rest), note, Cause.PRICES)
+        yield Step(
+            f"prices{of_model}", StepBasis.MEASURED, Figure(ClaimCounts(), rest), note, Cause.PRICES
+        )
 
 
 def _cost(rows: pl.DataFrame) -> Decimal:

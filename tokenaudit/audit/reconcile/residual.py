@@ -13,8 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tokenaudit.analysis import vendor_pricing
-from tokenaudit.audit.reconcile.bridge import ROUNDING, Basis, Figure, Step, figure_of
-from tokenaudit.audit.reconcile.claims import Claim, Counts, Line
+from tokenaudit.audit.reconcile.bridge import ROUNDING, Figure, Step, StepBasis, figure_of
+from tokenaudit.audit.reconcile.claims import Claim, ClaimCounts, ClaimLine
 from tokenaudit.audit.reconcile.claims.claim import summed
 from tokenaudit.audit.reconcile.coverage import Candidate, Marks
 from tokenaudit.audit.reconcile.signatures import Version
@@ -39,7 +39,7 @@ class Group(Struct, frozen=True):
     """One model of a total, and our responses of it; all models of other vendors are one."""
 
     name: str
-    line: Line
+    line: ClaimLine
     rows: pl.DataFrame
     is_foreign: bool = False
     is_unnamed: bool = False
@@ -50,7 +50,7 @@ class Residual(Struct, frozen=True):
     """What a total says of a model beyond our responses, and what it is made of."""
 
     group: Group
-    counts: Counts
+    counts: ClaimCounts
     parts: tuple[Hidden, ...]
     costs: tuple[Decimal, ...]
     """Of each part, in US dollars, as Claude Code priced it."""
@@ -68,7 +68,7 @@ class Residual(Struct, frozen=True):
     @property
     def is_whole(self) -> bool:
         """Whether its parts are all of it."""
-        return sum((part.counts for part in self.parts), Counts()) == self.counts
+        return sum((part.counts for part in self.parts), ClaimCounts()) == self.counts
 
     @property
     def is_exact(self) -> bool:
@@ -79,7 +79,7 @@ class Residual(Struct, frozen=True):
         """Yield what takes it away from their total."""
         for part, cost in zip(self.parts, self.costs, strict=True):
             change = -Figure(part.counts, cost)
-            yield Step(part.name, Basis.INFERRED, change, part.note, part.cause)
+            yield Step(part.name, StepBasis.INFERRED, change, part.note, part.cause)
 
 
 def groups_of(claim: Claim, rows: pl.DataFrame, card: RateCard) -> list[Group]:
@@ -88,7 +88,7 @@ def groups_of(claim: Claim, rows: pl.DataFrame, card: RateCard) -> list[Group]:
     None where it tells no tokens.
     """
     if claim.is_of_claude_code and claim.counts and all(not each.model for each in claim.lines):
-        line = Line(None, claim.counts, claim.cost_usd, claim.web_searches)
+        line = ClaimLine(None, claim.counts, claim.cost_usd, claim.web_searches)
         return [Group(_UNNAMED, line, rows, is_unnamed=True)]
     named = [line for line in claim.lines if line.counts and line.model is not None]
     foreign = [line for line in named if vendor_pricing.is_foreign(line.model)]
@@ -137,13 +137,13 @@ def _residual(
     return Residual(group, rest, parts, costs, is_main, stated or Decimal(0))
 
 
-def _unnamed(group: Group, rest: Counts, scope: Candidate, card: RateCard) -> Iterator[Priced]:
+def _unnamed(group: Group, rest: ClaimCounts, scope: Candidate, card: RateCard) -> Iterator[Priced]:
     """Part what is left of a total without models; an attempt that was made anew comes first."""
     gap = _gap(group, card)
     models = group.rows["model"].drop_nulls().unique().sort().to_list()
     if gap is None or not models:
         return
-    attempt = Counts(cache_read=rest.cache_read, cache_write=rest.cache_write)
+    attempt = ClaimCounts(cache_read=rest.cache_read, cache_write=rest.cache_write)
     contexts = {turn.context for turn in _turns(group.rows.sort("time"))}
     if scope.uncounted is not None and rest.cache_read in contexts and rest.cache_write >= 0:
         cost = _priced(group, attempt, scope, card, hour=False) or Decimal(0)
@@ -153,7 +153,7 @@ def _unnamed(group: Group, rest: Counts, scope: Candidate, card: RateCard) -> It
     small, *main = (_price(each, scope, card) for each in (SMALL_MODEL, *models))
     for found in solved(rest, gap, small, main):
         # beside an attempt that fits to the token, what is solved is as sure as that
-        yield Priced(found.part._replace(is_exact=attempt != Counts()), found.cost)
+        yield Priced(found.part._replace(is_exact=attempt != ClaimCounts()), found.cost)
 
 
 _ATTEMPT: Final = (
@@ -163,14 +163,14 @@ _ATTEMPT: Final = (
 
 
 def _price(model: str, scope: Candidate, card: RateCard) -> Price:
-    group = Group(model, Line(model, None, None), scope.rows.clear())
-    asked, answered = Counts(_TOKENS), Counts(output=_TOKENS)
+    group = Group(model, ClaimLine(model, None, None), scope.rows.clear())
+    asked, answered = ClaimCounts(_TOKENS), ClaimCounts(output=_TOKENS)
     costs = [_priced(group, each, scope, card, hour=False) for each in (asked, answered)]
     return Price(*((cost or Decimal(0)) / _TOKENS for cost in costs))
 
 
-def _sum(parts: Sequence[Hidden]) -> Counts:
-    return sum((part.counts for part in parts), Counts())
+def _sum(parts: Sequence[Hidden]) -> ClaimCounts:
+    return sum((part.counts for part in parts), ClaimCounts())
 
 
 def _signs(group: Group, scope: Candidate, marks: Marks, *, is_open: bool) -> Signs:
@@ -253,7 +253,7 @@ def _gap(group: Group, card: RateCard) -> Decimal | None:
 
 
 def _priced(
-    group: Group, counts: Counts, scope: Candidate, card: RateCard, *, hour: bool
+    group: Group, counts: ClaimCounts, scope: Candidate, card: RateCard, *, hour: bool
 ) -> Decimal | None:
     versions = scope.rows["version"].drop_nulls()
     model = next(iter(group.rows["model"].drop_nulls()), group.name)

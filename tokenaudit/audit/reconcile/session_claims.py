@@ -28,8 +28,8 @@ from tokenaudit.audit.reconcile.bridge import (
     bridged,
     figure_of,
 )
-from tokenaudit.audit.reconcile.claims import Claim, ClaimKind, Counts, Line
-from tokenaudit.audit.reconcile.claims.claude_code import Stated, stated
+from tokenaudit.audit.reconcile.claims import Claim, ClaimCounts, ClaimKind, ClaimLine
+from tokenaudit.audit.reconcile.claims.claude_code import StatedTotals, stated
 from tokenaudit.audit.reconcile.comparison import reconciled
 from tokenaudit.pricing.cost import USD
 
@@ -165,9 +165,9 @@ def stated_costs(totals: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, {"session_id": pl.String, "stated_usd": USD}, orient="row")
 
 
-def _best(found: Iterable[Stated]) -> dict[str, Stated]:
+def _best(found: Iterable[StatedTotals]) -> dict[str, StatedTotals]:
     """Return the total of each session that counts."""
-    by_session: dict[str, list[Stated]] = {}
+    by_session: dict[str, list[StatedTotals]] = {}
     for one in found:
         by_session.setdefault(one.session_id, []).append(one)
     return {name: max(several, key=_rank) for name, several in by_session.items()}
@@ -176,7 +176,7 @@ def _best(found: Iterable[Stated]) -> dict[str, Stated]:
 _RANK: Final = (ClaimKind.COST_STATE, ClaimKind.LAST_SESSION, ClaimKind.STATUS_LINE)
 
 
-def _rank(one: Stated) -> tuple[int, Decimal, int]:
+def _rank(one: StatedTotals) -> tuple[int, Decimal, int]:
     """Return what tells the best of several totals of one session: the largest is the latest."""
     kind = one.claim.shape
     place = _RANK.index(kind) if kind in _RANK else 0
@@ -186,9 +186,9 @@ def _rank(one: Stated) -> tuple[int, Decimal, int]:
 class _Told:
     """All that is stated, over the responses of the whole ledger."""
 
-    def __init__(self, evidence: Evidence, found: Sequence[Stated]) -> None:
+    def __init__(self, evidence: Evidence, found: Sequence[StatedTotals]) -> None:
         self.evidence = evidence
-        self.by_session: dict[str, list[Stated]] = {}
+        self.by_session: dict[str, list[StatedTotals]] = {}
         for one in found:
             self.by_session.setdefault(one.session_id, []).append(one)
         self.best = _best(found)
@@ -221,7 +221,7 @@ class _Told:
             return own
         return pl.concat([own, frame.join(places, on=_PLACE, how="semi")])
 
-    def _covered(self, one: Stated) -> pl.DataFrame:
+    def _covered(self, one: StatedTotals) -> pl.DataFrame:
         """Return the responses that were made while *one* counted.
 
         Copied ones only where it says since when: without, it is of one process, which made none of them.
@@ -230,7 +230,7 @@ class _Told:
         rows = self.rows_of(one.session_id) if is_told else self._own(one.session_id)
         return _until(_since(rows, one), one)
 
-    def claim_of(self, one: Stated) -> SessionClaim:
+    def claim_of(self, one: StatedTotals) -> SessionClaim:
         """Return what *one* says, over what it is about."""
         whole = self._own(one.session_id)
         rows, claim = self._covered(one), one.claim
@@ -256,7 +256,7 @@ class _Told:
 
     # totals that one goes on from
 
-    def _included(self, one: Stated) -> Stated | None:
+    def _included(self, one: StatedTotals) -> StatedTotals | None:
         """Return the total of another session from which *one* went on: of those it copies the last."""
         if one.start is None:
             return None
@@ -280,14 +280,14 @@ class _Told:
         ]
         return max(earlier, key=_rank, default=None)
 
-    def _was_before(self, one: Stated, moment: Any) -> bool:
+    def _was_before(self, one: StatedTotals, moment: Any) -> bool:
         """Tell whether *one* was written before *moment*: its line stands behind what came before."""
         rows = self.rows_of(one.session_id).filter(pl.col("source_path") == one.claim.source)
         last: Any = rows.filter(pl.col("source_line") < one.line)["time"].max()
         return moment is None or last is None or bool(last <= moment)
 
 
-def _since(rows: pl.DataFrame, one: Stated) -> pl.DataFrame:
+def _since(rows: pl.DataFrame, one: StatedTotals) -> pl.DataFrame:
     """Return *rows* without those that were there before the process began to count."""
     start = one.start
     last: datetime | None = rows["time"].max()  # type: ignore[assignment]
@@ -298,7 +298,7 @@ def _since(rows: pl.DataFrame, one: Stated) -> pl.DataFrame:
     return rows.filter((pl.col("time") >= start).fill_null(value=True))
 
 
-def _until(rows: pl.DataFrame, one: Stated) -> pl.DataFrame:
+def _until(rows: pl.DataFrame, one: StatedTotals) -> pl.DataFrame:
     """Return *rows* without those that were written behind the line that states the total."""
     if one.line is None:
         return rows
@@ -321,25 +321,25 @@ def _less(claim: Claim, before: Claim) -> Claim:
     return replace(claim, lines=lines, cost_usd=costs[0] - costs[1])
 
 
-def _line_less(line: Line, before: Line | None) -> Line:
+def _line_less(line: ClaimLine, before: ClaimLine | None) -> ClaimLine:
     if before is None or line.counts is None or before.counts is None:
         return line
     cost = line.cost_usd
     if cost is not None and before.cost_usd is not None:
         cost -= before.cost_usd
     searches = max(0, line.web_searches - before.web_searches)
-    return Line(line.model, line.counts - before.counts, cost, searches)
+    return ClaimLine(line.model, line.counts - before.counts, cost, searches)
 
 
-def _is_negative(counts: Counts | None) -> bool:
+def _is_negative(counts: ClaimCounts | None) -> bool:
     return counts is not None and min(_classes(counts)) < 0
 
 
-def _classes(counts: Counts) -> tuple[int, ...]:
+def _classes(counts: ClaimCounts) -> tuple[int, ...]:
     return counts.input, counts.output, counts.cache_read, counts.cache_write
 
 
-def _notes(before: Stated | None, left_out: int) -> Iterator[str]:
+def _notes(before: StatedTotals | None, left_out: int) -> Iterator[str]:
     if before is not None:
         yield f"It goes on from the total of session {before.session_id}, which is subtracted."
     if left_out:

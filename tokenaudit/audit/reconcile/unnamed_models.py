@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from tokenaudit.audit.reconcile.bridge import ROUNDING, Cause
-from tokenaudit.audit.reconcile.claims import Counts
+from tokenaudit.audit.reconcile.claims import ClaimCounts
 from tokenaudit.audit.reconcile.unrecorded_calls import Hidden
 
 __all__ = ["SMALL_MODEL", "Price", "Priced", "solved"]
@@ -32,7 +32,9 @@ class Priced(NamedTuple):
     cost: Decimal
 
 
-def solved(counts: Counts, cost: Decimal, small: Price, main: Sequence[Price]) -> Iterator[Priced]:
+def solved(
+    counts: ClaimCounts, cost: Decimal, small: Price, main: Sequence[Price]
+) -> Iterator[Priced]:
     """Yield what *counts*, which cost *cost*, are: calls of the *small* model, and lost output.
 
     *main* has the prices of the models whose output may be lost. Nothing is yielded where no such
@@ -48,13 +50,15 @@ def solved(counts: Counts, cost: Decimal, small: Price, main: Sequence[Price]) -
         yield Priced(Hidden(_BOTH, counts, _BOTH_NOTE), cost)
         return
     lost = min(counts.output, max(0, round(more / dearest)))
-    asked = Counts(counts.input, counts.output - lost)
+    asked = ClaimCounts(counts.input, counts.output - lost)
     price = asked.input * small.input + asked.output * small.output
-    if asked != Counts():
+    if asked != ClaimCounts():
         yield Priced(Hidden(f"calls of the small model ({SMALL_MODEL})", asked, _SOLVED), price)
     if lost:
-        part = Hidden("output that no line tells", Counts(output=lost), _SOLVED, Cause.LOST_OUTPUT)
-        yield Priced(part, cost - (price if asked != Counts() else 0))
+        part = Hidden(
+            "output that no line tells", ClaimCounts(output=lost), _SOLVED, Cause.LOST_OUTPUT
+        )
+        yield Priced(part, cost - (price if asked != ClaimCounts() else 0))
 
 
 _SOLVED: Final = "The total names no models: worked out from its tokens and its cost, two equations for two unknowns."

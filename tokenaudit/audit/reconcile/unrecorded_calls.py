@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from tokenaudit.audit.reconcile.bridge import Cause
-from tokenaudit.audit.reconcile.claims import Counts
+from tokenaudit.audit.reconcile.claims import ClaimCounts
 from tokenaudit.audit.reconcile.signatures import (
     EARLY_COMPACTION,
     SMALL_TITLE,
@@ -85,7 +85,7 @@ class Hidden(NamedTuple):
     """Part of a residual: what it is, as far as its shape tells."""
 
     name: str
-    counts: Counts
+    counts: ClaimCounts
     note: str
     cause: Cause = Cause.UNRECORDED_CALLS
     is_exact: bool = False
@@ -114,12 +114,12 @@ class Mixture(NamedTuple):
         return " + ".join(f"{number:,} x {size:,} ({kind})" for kind, number, size in self.parts)
 
 
-def hidden_calls(model: str, residual: Counts, signs: Signs) -> Iterator[Hidden]:
+def hidden_calls(model: str, residual: ClaimCounts, signs: Signs) -> Iterator[Hidden]:
     """Part the *residual* of *model*, theirs minus ours, into calls and lost output."""
     if min(residual.input, residual.output, residual.cache_read, residual.cache_write) < 0:
         return
     found = None
-    if residual != Counts(output=residual.output):
+    if residual != ClaimCounts(output=residual.output):
         found = _found(model, residual, signs)
         if found is None:
             return
@@ -128,14 +128,14 @@ def hidden_calls(model: str, residual: Counts, signs: Signs) -> Iterator[Hidden]
     if rest and signs.has_lost_output:
         yield Hidden(
             f"output that no line tells ({model})",
-            Counts(output=rest),
+            ClaimCounts(output=rest),
             "Responses whose lines hold a placeholder or a part of their output count; input and cache agree.",
             Cause.LOST_OUTPUT,
             is_exact=True,
         )
 
 
-def _found(model: str, residual: Counts, signs: Signs) -> Hidden | None:
+def _found(model: str, residual: ClaimCounts, signs: Signs) -> Hidden | None:
     if signs.is_foreign:
         return _foreign(model, residual, signs)
     tried = (_small,) if signs.is_small else _TRIED
@@ -145,11 +145,11 @@ def _found(model: str, residual: Counts, signs: Signs) -> Hidden | None:
     return _absent(model, residual) if signs.is_absent else None
 
 
-def _absent(model: str, residual: Counts) -> Hidden:
+def _absent(model: str, residual: ClaimCounts) -> Hidden:
     return Hidden(f"calls of {model}", residual, "The transcripts hold no response of this model.")
 
 
-def _foreign(model: str, residual: Counts, signs: Signs) -> Hidden | None:
+def _foreign(model: str, residual: ClaimCounts, signs: Signs) -> Hidden | None:
     """Return the calls of a model of another vendor: no more than there was occasion for."""
     prompts = len(signs.turns) if signs.prompts is None else signs.prompts
     occasions = 1 + prompts + signs.recaps + signs.compactions + signs.uncounted
@@ -165,7 +165,7 @@ def _foreign(model: str, residual: Counts, signs: Signs) -> Hidden | None:
     )
 
 
-def _small(model: str, residual: Counts, _: Signs) -> Hidden | None:
+def _small(model: str, residual: ClaimCounts, _: Signs) -> Hidden | None:
     if residual.cache_read or residual.cache_write:
         return None
     least, most = SMALL_TITLE.input_tokens
@@ -185,7 +185,7 @@ def _small(model: str, residual: Counts, _: Signs) -> Hidden | None:
     return Hidden(f"titles, web pages, searches, command checks ({model})", residual, note)
 
 
-def _early_compaction(model: str, residual: Counts, signs: Signs) -> Hidden | None:
+def _early_compaction(model: str, residual: ClaimCounts, signs: Signs) -> Hidden | None:
     last, (least, most), written = EARLY_COMPACTION
     number = signs.compactions
     is_early = signs.version is not None and signs.version <= last
@@ -197,7 +197,7 @@ def _early_compaction(model: str, residual: Counts, signs: Signs) -> Hidden | No
     return Hidden(f"compactions ({model})", residual, note, is_exact=True)
 
 
-def _mixture(model: str, residual: Counts, signs: Signs) -> Hidden | None:
+def _mixture(model: str, residual: ClaimCounts, signs: Signs) -> Hidden | None:
     found = mixtures(residual, signs)
     if not found:
         return None
@@ -205,7 +205,7 @@ def _mixture(model: str, residual: Counts, signs: Signs) -> Hidden | None:
     word = ", " if len(found) == 1 else " or "
     most = max(sum(_MOST_OUTPUT[kind] * number for kind, number, _ in each.parts) for each in found)
     output = min(residual.output, most) if signs.has_lost_output else residual.output
-    counts = Counts(residual.input, output, residual.cache_read, residual.cache_write)
+    counts = ClaimCounts(residual.input, output, residual.cache_read, residual.cache_write)
     return Hidden(
         f"{word.join(kinds)} ({model})",
         counts,
@@ -215,7 +215,7 @@ def _mixture(model: str, residual: Counts, signs: Signs) -> Hidden | None:
     )
 
 
-def mixtures(residual: Counts, signs: Signs) -> list[Mixture]:
+def mixtures(residual: ClaimCounts, signs: Signs) -> list[Mixture]:
     """Return the mixtures of suggestions, recaps and compactions that *residual* can be.
 
     Those that hold as many recaps and compactions as transcripts mark stand for all, where there are
@@ -258,7 +258,7 @@ def _sizes(kind: HiddenKind, signs: Signs) -> Sequence[int]:
     return sizes(kind, signs.tokenizer, signs.version) if signs.version else ()
 
 
-def _again(model: str, residual: Counts, signs: Signs) -> Hidden | None:
+def _again(model: str, residual: ClaimCounts, signs: Signs) -> Hidden | None:
     """Return calls that sent a context once more: by what they read, or by their whole prompt."""
     contexts = sorted({turn.context for turn in signs.turns if turn.context})
     for number in (1, 2):
@@ -278,7 +278,7 @@ def _again(model: str, residual: Counts, signs: Signs) -> Hidden | None:
     return _uncached(model, residual, signs)
 
 
-def _uncached(model: str, residual: Counts, signs: Signs) -> Hidden | None:
+def _uncached(model: str, residual: ClaimCounts, signs: Signs) -> Hidden | None:
     """Return a suggestion whose context was for the most part in no cache any more.
 
     Its prompt is that of a turn, the reply (whose end marks are no part of it), and the instruction.
@@ -308,7 +308,7 @@ _END_MARKS: Final = (1, 2, 3, 4)
 """Tokens of a reply's output that the next prompt does not repeat."""
 
 
-def _compacted(model: str, residual: Counts, signs: Signs) -> Hidden | None:
+def _compacted(model: str, residual: ClaimCounts, signs: Signs) -> Hidden | None:
     """Return the compactions that are marked, by the size of the contexts that they were asked about.
 
     For what size tells nothing of: versions that were not measured, and instructions of the user's own.
@@ -325,7 +325,7 @@ def _compacted(model: str, residual: Counts, signs: Signs) -> Hidden | None:
     return Hidden(f"compactions ({model})", residual, note)
 
 
-def _without_context(model: str, residual: Counts, signs: Signs) -> Hidden | None:
+def _without_context(model: str, residual: ClaimCounts, signs: Signs) -> Hidden | None:
     """Return searches that the total counts with a model at work, and pages that transcripts mark."""
     kinds = ("web searches",) * bool(signs.searches) + ("web pages",) * bool(signs.pages)
     if not kinds or residual.cache_read or signs.is_absent:

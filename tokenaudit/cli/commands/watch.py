@@ -11,7 +11,7 @@ from tokenaudit.cli.options import Filter, Options, Pricing, SourceOptions, Thre
 
 if TYPE_CHECKING:
     from tokenaudit.config.settings import Settings
-    from tokenaudit.live.event_builder import Teller
+    from tokenaudit.live.event_builder import EventBuilder
     from tokenaudit.live.watch.loop import Beginning, Screen
     from tokenaudit.pricing.card import RateCard
     from tokenaudit.reports.request import Request
@@ -129,11 +129,11 @@ class _Watch:
         from datetime import UTC, datetime
 
         beginning = self._begin()
-        teller = self._teller("nothing")
-        snapshot = teller.snapshot(
+        builder = self._builder("nothing")
+        snapshot = builder.snapshot(
             beginning.live, datetime.now(UTC), transcripts=beginning.sources.transcripts
         )
-        self._alerts(teller.know(snapshot))
+        self._alerts(builder.know(snapshot))
         self._screen(is_stream=is_stream).end(snapshot, beginning.live)
 
     def _go_on(self, *, is_stream: bool, poll: bool) -> None:
@@ -143,7 +143,7 @@ class _Watch:
         from datetime import UTC, datetime
         from time import time_ns
 
-        from tokenaudit.cli.signals import until_told
+        from tokenaudit.cli.signals import until_signalled
         from tokenaudit.live.watch.keys import Keys
         from tokenaudit.live.watch.loop import Clock, Loop
         from tokenaudit.live.watcher import Watcher
@@ -152,10 +152,10 @@ class _Watch:
         with Watcher([str(root) for root in self._roots], poll=poll) as watcher:
             if watcher.is_polling and not poll:
                 sys.stderr.write(f"tokenaudit: looking every second: {watcher.why}\n")
-            teller = self._teller("polling" if watcher.is_polling else "events")
+            builder = self._builder("polling" if watcher.is_polling else "events")
             screen = self._screen(is_stream=is_stream)
-            loop = Loop(beginning, self._begin, teller, screen, clock=clock, alert=self._alerts)
-            with until_told() as told:
+            loop = Loop(beginning, self._begin, builder, screen, clock=clock, alert=self._alerts)
+            with until_signalled() as told:
                 if is_stream:
                     loop.run(watcher, told)
                     raise typer.Exit(130)
@@ -164,10 +164,10 @@ class _Watch:
         if not keys.is_left:
             raise typer.Exit(130)
 
-    def _teller(self, watching: str) -> "Teller":
-        from tokenaudit.live.event_builder import Teller
+    def _builder(self, watching: str) -> "EventBuilder":
+        from tokenaudit.live.event_builder import EventBuilder
 
-        return Teller(self._question, near_limit=self._near_limit, watching=watching)
+        return EventBuilder(self._question, near_limit=self._near_limit, watching=watching)
 
     def _screen(self, *, is_stream: bool) -> "Screen":
         from tokenaudit.live.watch.stream import Stream
@@ -188,13 +188,13 @@ class _Watch:
         discovery = discovered(self._found, roots)
         known, is_kept = gather(self._source, self._settings, discovery, quietly=self._has_begun)
         self._has_begun = True
-        from tokenaudit.live.incremental_ledger import Live
+        from tokenaudit.live.incremental_ledger import IncrementalLedger
         from tokenaudit.live.sources import Sources
         from tokenaudit.live.watch.loop import Beginning
 
         with_former = is_kept and not self._source.only_present
         sources = Sources(self._found, discovery, known, with_former=with_former)
-        return Beginning(sources, Live(known.rows, self._card), is_kept)
+        return Beginning(sources, IncrementalLedger(known.rows, self._card), is_kept)
 
     def _found(self) -> "Discovery":
         from tokenaudit import transcripts

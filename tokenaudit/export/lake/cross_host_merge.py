@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from tokenaudit.export.lake.dedupe import may_have_copies, united
+from tokenaudit.export.lake.dedupe import deduplicated, may_have_copies
 from tokenaudit.export.lake.schema import NESTED, OF_SOURCE, PLACED
 from tokenaudit.merge import CountedResponses, with_iterations
 from tokenaudit.merge.copies import OF_ALL, OF_OWNER, best_of, owners_of
@@ -38,7 +38,7 @@ def merged(rows: pl.DataFrame) -> CountedResponses:
 
     The responses have `host`, `host_label`, `project` and `agent_type` beside what `merge` gives.
     """
-    told = united(rows).sort(PLACED, nulls_last=True).with_row_index("row")
+    told = deduplicated(rows).sort(PLACED, nulls_last=True).with_row_index("row")
     claims = _claims(told)
     claims = claims.with_columns(key=key_of(claims, is_partial=False))
     told = told.with_columns(key=claims["key"][: told.height])

@@ -13,7 +13,7 @@ import polars as pl
 from msgspec import Struct
 
 from tokenaudit.export.lake.cross_host_merge import merged, needs_merging
-from tokenaudit.export.lake.dedupe import united
+from tokenaudit.export.lake.dedupe import deduplicated
 from tokenaudit.export.lake.groups import Groups
 from tokenaudit.export.lake.parts import Damage, Part, read
 from tokenaudit.export.lake.schema import SCHEMA
@@ -23,7 +23,7 @@ from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import COSTS, USD, condense, price
 from tokenaudit.reports.selection import Selection, select
 
-__all__ = ["DIGESTED", "RollupRequest", "Sums", "add_up", "sum_day", "sum_rest"]
+__all__ = ["DIGESTED", "DayTotals", "RollupRequest", "add_up", "sum_day", "sum_rest"]
 
 MARGIN: Final = (time(0, 5), time(23, 55))
 """Outside these hours of UTC: copies of one response may begin before and after midnight, where one lacks the first line."""
@@ -68,7 +68,7 @@ class RollupRequest(Struct, frozen=True):
     """Message ids of the responses without a day: their copies are merged in the end."""
 
 
-class Sums(Struct, frozen=True):
+class DayTotals(Struct, frozen=True):
     """What some rows add up to."""
 
     sums: pl.DataFrame
@@ -81,7 +81,7 @@ class Sums(Struct, frozen=True):
     damages: tuple[Damage, ...] = ()
 
 
-def sum_day(asked: RollupRequest, parts: Sequence[Part]) -> Sums:
+def sum_day(asked: RollupRequest, parts: Sequence[Part]) -> DayTotals:
     """Return what *parts*, all of one day, add up to."""
     columns = [name for name in SCHEMA if name not in _SPARED or name in asked.keys]
     found = read(open_storage(asked.lake, must_exist=True), parts, columns)
@@ -90,7 +90,7 @@ def sum_day(asked: RollupRequest, parts: Sequence[Part]) -> Sums:
         pl.lit(None, SCHEMA[name]).alias(name) for name in SCHEMA if name not in columns
     )
     sums = _summed(found.rows, ~is_rest, asked)
-    return Sums(*sums, _alone(rest.select(SCHEMA.keys())), found.rows.height, found.damages)
+    return DayTotals(*sums, _alone(rest.select(SCHEMA.keys())), found.rows.height, found.damages)
 
 
 def _alone(rows: pl.DataFrame) -> pl.DataFrame:
@@ -100,20 +100,20 @@ def _alone(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.read_ipc(file.getvalue())
 
 
-def sum_rest(asked: RollupRequest, rests: Sequence[pl.DataFrame]) -> Sums:
+def sum_rest(asked: RollupRequest, rests: Sequence[pl.DataFrame]) -> DayTotals:
     """Return what the rows add up to that days left over."""
     rows = pl.concat(rests)
     everything = pl.repeat(value=True, n=rows.height, eager=True)
-    return Sums(*_summed(rows, everything, asked), rows.clear())
+    return DayTotals(*_summed(rows, everything, asked), rows.clear())
 
 
-def add_up(parts: Sequence[Sums]) -> Sums:
+def add_up(parts: Sequence[DayTotals]) -> DayTotals:
     """Return the *parts* as one, their rests left apart."""
     sums = pl.concat([part.sums for part in parts])
     keys = [name for name in sums.columns if name not in {*_COUNTED, *_MONEY, "total_tokens"}]
     keys.remove("unpriced_responses")
     counts = pl.concat([part.counts for part in parts])
-    return Sums(
+    return DayTotals(
         sums=sums.group_by(keys).agg(
             pl.col(*_COUNTED, "total_tokens", "unpriced_responses").sum(),
             *(
@@ -145,7 +145,7 @@ def _summed(
     is_suspect = needs_merging(rows)
     light = list(dict.fromkeys((*_PLAIN, *(name for name in asked.keys if name in SCHEMA))))
     # A day has as many chunks as parts, and what looks rows up takes its time for each of them.
-    suspects = united(rows.filter(wanted & is_suspect).rechunk())
+    suspects = deduplicated(rows.filter(wanted & is_suspect).rechunk())
     is_several = needs_merging(suspects)
     merging = suspects.filter(is_several)
     # What is empty costs as much as a small day, and says nothing.

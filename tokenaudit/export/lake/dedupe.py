@@ -9,7 +9,7 @@ from tokenaudit.export.lake.schema import IDS, OF_SOURCE, SCHEMA, conform, own_l
 from tokenaudit.merge.value import IS_CUT, IS_FINAL, LATER, SAID
 from tokenaudit.model.terms import Quality
 
-__all__ = ["may_have_copies", "unite", "united"]
+__all__ = ["deduplicate", "deduplicated", "may_have_copies"]
 
 _OF_OWNER: Final = (
     *(
@@ -33,17 +33,17 @@ _TELLING: Final = 7
 """Columns, the cell among them, by which nearly all that can be told apart is."""
 
 
-def unite(rows: pl.DataFrame) -> pl.DataFrame:
+def deduplicate(rows: pl.DataFrame) -> pl.DataFrame:
     """Return *rows*, one for each response, id and time: the best values (R4), the owner's facts (R5).
 
     Each is chosen by a total order, so that the result is the same in any order and whatever was
     united before. What is one response in spite of its ids `merged` says.
     """
-    return conform(united(rows))
+    return conform(deduplicated(rows))
 
 
-def united(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return what `unite` does, in any order, with those columns of SCHEMA that *rows* have."""
+def deduplicated(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return what `deduplicate` does, in any order, with those columns of SCHEMA that *rows* have."""
     names = [name for name in SCHEMA if name in rows.columns]
     is_suspect = may_have_copies(rows)
     if not is_suspect.any():

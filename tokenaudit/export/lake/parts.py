@@ -21,7 +21,7 @@ __all__ = [
     "UNDATED",
     "Damage",
     "Part",
-    "Parts",
+    "PartRows",
     "are_whole",
     "encode",
     "find",
@@ -57,7 +57,7 @@ class Damage(Struct, frozen=True):
     reason: str
 
 
-class Parts(Struct, frozen=True):
+class PartRows(Struct, frozen=True):
     """What was read from some parts."""
 
     rows: pl.DataFrame
@@ -100,7 +100,9 @@ def encode(rows: pl.DataFrame) -> tuple[str, bytes]:
     return sha256(data).hexdigest()[:_DIGITS], data
 
 
-def read(storage: Storage, parts: Iterable[Part], columns: Sequence[str] = tuple(SCHEMA)) -> Parts:
+def read(
+    storage: Storage, parts: Iterable[Part], columns: Sequence[str] = tuple(SCHEMA)
+) -> PartRows:
     """Read *columns* of *parts*, all of one day; what is damaged is left out and named."""
     checked: list[tuple[Part, bytes]] = []
     damages: list[Damage] = []
@@ -118,7 +120,7 @@ def read(storage: Storage, parts: Iterable[Part], columns: Sequence[str] = tuple
         rows = None  # one of them is to blame
     if rows is None:
         return _one_by_one(checked, columns, damages)
-    return Parts(rows, tuple(part for part, _ in checked), tuple(damages))
+    return PartRows(rows, tuple(part for part, _ in checked), tuple(damages))
 
 
 def are_whole(storage: Storage, parts: Sequence[Part]) -> bool:
@@ -142,7 +144,7 @@ def _checked(part: Part, data: bytes | OSError) -> bytes | Damage:
 
 def _one_by_one(
     checked: Sequence[tuple[Part, bytes]], columns: Sequence[str], damages: list[Damage]
-) -> Parts:
+) -> PartRows:
     frames, whole = [_empty(columns)], []
     for part, data in checked:
         formats = range(FORMAT, 0, -1)
@@ -152,7 +154,7 @@ def _one_by_one(
         else:
             frames.append(frame)
             whole.append(part)
-    return Parts(pl.concat(frames), tuple(whole), tuple(damages))
+    return PartRows(pl.concat(frames), tuple(whole), tuple(damages))
 
 
 def _is_frame(frame: pl.DataFrame | None) -> bool:

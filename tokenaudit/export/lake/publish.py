@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 from msgspec import Struct
 
-from tokenaudit.export.lake.dedupe import unite
+from tokenaudit.export.lake.dedupe import deduplicate
 from tokenaudit.export.lake.host import Host
 from tokenaudit.export.lake.parts import Damage, Part, encode, find, parse, place, read
 from tokenaudit.export.lake.redact import redact
@@ -131,21 +131,21 @@ class _Run(Struct, frozen=True):
         before = [read(self.storage, [part]) for part in parts]
         damages = (*foreign, *(damage for each in before for damage in each.damages))
         whole = [(each.whole[0], each.rows) for each in before if each.whole]
-        united = self._united(rows, whole)
-        held = _holding(united, whole)
-        if united.is_empty():
+        deduplicated = self._united(rows, whole)
+        held = _holding(deduplicated, whole)
+        if deduplicated.is_empty():
             return _Day(damages=damages)
         if held is not None:
             return _Day(removed=self._removed(whole, held), damages=damages)
-        content, data = encode(united)
+        content, data = encode(deduplicated)
         name = f"{folder}/{content}.parquet"
         self.storage.create(name, data)
-        return _Day(WrittenPart(name, united.height, len(data)), damages=damages)
+        return _Day(WrittenPart(name, deduplicated.height, len(data)), damages=damages)
 
     def _united(self, rows: pl.DataFrame, whole: _Held) -> pl.DataFrame:
         if len(whole) == 1 and _holding(rows, whole) is not None:
             return rows  # most days of most runs: nothing new
-        return unite(pl.concat([*(self.own(frame) for _, frame in whole), rows]))
+        return deduplicate(pl.concat([*(self.own(frame) for _, frame in whole), rows]))
 
     def _removed(self, whole: _Held, held: Part) -> tuple[str, ...]:
         """Remove the parts that *held* has replaced for longer than the grace."""
@@ -157,10 +157,10 @@ class _Run(Struct, frozen=True):
         return tuple(superseded)
 
 
-def _holding(united: pl.DataFrame, whole: _Held) -> Part | None:
+def _holding(deduplicated: pl.DataFrame, whole: _Held) -> Part | None:
     """Return the part that holds all that is known; how many copies were seen is no news."""
-    known = united.drop("copies")
+    known = deduplicated.drop("copies")
     for part, frame in whole:
-        if frame.height == united.height and frame.drop("copies").equals(known):
+        if frame.height == deduplicated.height and frame.drop("copies").equals(known):
             return part
     return None

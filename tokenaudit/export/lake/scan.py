@@ -17,7 +17,7 @@ from typing import Final
 import polars as pl
 from msgspec import Struct
 
-from tokenaudit.export.lake.dedupe import unite
+from tokenaudit.export.lake.dedupe import deduplicate
 from tokenaudit.export.lake.executors import Work
 from tokenaudit.export.lake.host import Host
 from tokenaudit.export.lake.parts import Damage, Part, encode, read
@@ -199,7 +199,7 @@ def _publish(asked: Scan, parts: list[Part]) -> Scanned:
             hint="All workers must see the lake under the same name.",
         )
     published = publish_day(
-        parts[0].date, unite(found.rows), storage, asked.host, asked.now, secret=asked.secret
+        parts[0].date, deduplicate(found.rows), storage, asked.host, asked.now, secret=asked.secret
     )
     return Scanned(written=published.written, removed=published.removed, damages=published.damages)
 

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from tokenaudit.live.event_builder import tokens_by_minute
 from tokenaudit.live.events import Event, Snapshot
-from tokenaudit.live.incremental_ledger import Live
+from tokenaudit.live.incremental_ledger import IncrementalLedger
 from tokenaudit.live.watch.dashboard_layout import DashboardStyle, Sketch, drawn, summary
 from tokenaudit.live.watch.pipe_check import heed
 from tokenaudit.reports.request import Request
@@ -60,7 +60,9 @@ class Dashboard:
         self._must_stop = False
         self._stopping: Any = None
 
-    def show(self, events: Sequence[Event], snapshot: Callable[[], Snapshot], live: Live) -> None:
+    def show(
+        self, events: Sequence[Event], snapshot: Callable[[], Snapshot], live: IncrementalLedger
+    ) -> None:
         """Take in *events*, and draw a picture if it is time for one.
 
         Raises BrokenPipeError when the terminal has gone.
@@ -83,7 +85,7 @@ class Dashboard:
         except OSError as error:
             raise BrokenPipeError(*error.args) from error
 
-    def _draw(self, shot: Snapshot, live: Live, width: int, height: int) -> None:
+    def _draw(self, shot: Snapshot, live: IncrementalLedger, width: int, height: int) -> None:
         if self._screen is None:
             self._screen = Screen(
                 console=self._console, screen=True, auto_refresh=False, redirect_stderr=False
@@ -110,7 +112,7 @@ class Dashboard:
         os.kill(os.getpid(), signal.SIGSTOP)
         self._size = (0, 0)
 
-    def _sketch(self, shot: Snapshot, live: Live) -> Sketch:
+    def _sketch(self, shot: Snapshot, live: IncrementalLedger) -> Sketch:
         pace = tokens_by_minute(live, self._question, shot.time, minutes=_MINUTES)
         return Sketch(shot, pace, [*self._told])
 
@@ -118,7 +120,7 @@ class Dashboard:
         encoding = (self._console.encoding or "ascii").lower()
         return DashboardStyle(width, height, self._zone, is_unicode=encoding.startswith("utf"))
 
-    def end(self, snapshot: Snapshot, live: Live) -> None:
+    def end(self, snapshot: Snapshot, live: IncrementalLedger) -> None:
         """Leave the screen, and write what was used meanwhile; without a screen, the picture itself."""
         self.close()
         style = self._style(self._console.width, None)

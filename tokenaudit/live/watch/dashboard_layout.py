@@ -159,7 +159,7 @@ def _count(number: int, one: str) -> str:
     return f"{format_count(number)} {one}{'' if number == 1 else 's'}"
 
 
-def _block(block: ev.Block, pace: Sequence[int], style: DashboardStyle) -> Iterator[Text]:
+def _block(block: ev.BlockState, pace: Sequence[int], style: DashboardStyle) -> Iterator[Text]:
     span = f"  {_clock(block.start, style)[:5]}-{_clock(block.end, style)[:5]}"
     left = f"{span}, {_duration(block.remaining_s)} left"
     parts = [*_used(block.usage)][:2]
@@ -176,7 +176,7 @@ def _block(block: ev.Block, pace: Sequence[int], style: DashboardStyle) -> Itera
     )
 
 
-def _projected(block: ev.Block) -> Iterator[tuple[str, str]]:
+def _projected(block: ev.BlockState) -> Iterator[tuple[str, str]]:
     yield f", {_money(block.usage, block.projected_cost_usd)} at its end", "dim"
 
 
@@ -370,7 +370,7 @@ def _described(
     match event:
         case ev.Used():
             return "usage", _of_usage(event, names, style), "cyan"
-        case ev.AgentStarted() | ev.Compaction():
+        case ev.AgentStarted() | ev.CompactionEvent():
             return _of_agent(event, names, style)
         case ev.NearLimit():
             percent = format_percent(event.context.used_percent or 0)
@@ -407,7 +407,7 @@ def _of_usage(event: ev.Used, names: Mapping[Key, str], style: DashboardStyle) -
 
 
 def _of_agent(
-    event: ev.AgentStarted | ev.Compaction, names: Mapping[Key, str], style: DashboardStyle
+    event: ev.AgentStarted | ev.CompactionEvent, names: Mapping[Key, str], style: DashboardStyle
 ) -> tuple[str, str, str]:
     who = _who(event.session_id, event.agent_id, names, style)
     if isinstance(event, ev.AgentStarted):

@@ -14,11 +14,11 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from tokenaudit.live.context_estimate import Underway
-from tokenaudit.live.event_builder import Key, Teller
+from tokenaudit.live.context_estimate import ContextEstimates
+from tokenaudit.live.event_builder import EventBuilder, Key
 from tokenaudit.live.events import Event, Snapshot
-from tokenaudit.live.incremental_ledger import Change, Live
-from tokenaudit.live.sources import Sources, Step
+from tokenaudit.live.incremental_ledger import IncrementalLedger, LedgerChange
+from tokenaudit.live.sources import Sources, SourceStep
 from tokenaudit.live.watcher import ALL, Ending, Watcher, rest
 
 __all__ = ["Allowance", "Beginning", "Clock", "Loop", "Screen"]
@@ -39,10 +39,12 @@ class Screen(Protocol):
     patience_s: float
     """After how long it wants to be asked again, though nothing happened."""
 
-    def show(self, events: Sequence[Event], snapshot: Callable[[], Snapshot], live: Live) -> None:
+    def show(
+        self, events: Sequence[Event], snapshot: Callable[[], Snapshot], live: IncrementalLedger
+    ) -> None:
         """Show *events*; *snapshot* makes one of all that is known, if it is needed."""
 
-    def end(self, snapshot: Snapshot, live: Live) -> None:
+    def end(self, snapshot: Snapshot, live: IncrementalLedger) -> None:
         """Show the last of it."""
 
     def close(self) -> None:
@@ -60,7 +62,7 @@ class Beginning(Struct, frozen=True):
     """What is known of all transcripts at some time, read as every command does."""
 
     sources: Sources
-    live: Live
+    live: IncrementalLedger
     is_kept: bool
     """Whether it is kept in a store."""
 
@@ -93,7 +95,7 @@ class Loop:
         self,
         beginning: Beginning,
         begin: Callable[[], Beginning],
-        teller: Teller,
+        builder: EventBuilder,
         screen: Screen,
         *,
         clock: Clock,
@@ -101,11 +103,11 @@ class Loop:
     ) -> None:
         """Start from *beginning*; *begin* reads such a one anew. *alert* is told of all events too."""
         self._begin = begin
-        self._teller = teller
+        self._builder = builder
         self._screen = screen
         self._clock = clock
         self._alert = alert
-        self._underway = Underway()
+        self._underway = ContextEstimates()
         self._is_kept = True
         self._kept_at = self._budgets_at = self._changed_at = monotonic()
         self._is_due = False
@@ -114,7 +116,7 @@ class Loop:
 
     def snapshot(self) -> Snapshot:
         """Return all that is known."""
-        return self._teller.snapshot(
+        return self._builder.snapshot(
             self._live,
             self._clock.now(),
             transcripts=self._sources.transcripts,
@@ -125,7 +127,7 @@ class Loop:
         """Tell what *watcher* finds until *ending*; then show the last of it. What was read is kept."""
         try:
             first = self.snapshot()
-            self._show([first, *self._teller.know(first)])
+            self._show([first, *self._builder.know(first)])
             allowance = Allowance(monotonic(), process_time())
             while not ending.is_set():
                 paths = watcher.wait(self._screen.patience_s, ending)
@@ -142,8 +144,8 @@ class Loop:
     def _hear(self, watcher: Watcher) -> None:
         """Say so where *watcher* must look from now on, or need not any more."""
         watching = "polling" if watcher.is_polling else "events"
-        if watching != self._teller.watching:
-            self._teller.watching = watching
+        if watching != self._builder.watching:
+            self._builder.watching = watching
             self._show([self.snapshot()])
 
     def round(self, paths: frozenset[str]) -> None:
@@ -180,7 +182,7 @@ class Loop:
         change = self._live.apply(step)
         return self._told(change, step, self._underway.follow(step, self._live))
 
-    def _anew(self, step: Step | None) -> list[Event]:
+    def _anew(self, step: SourceStep | None) -> list[Event]:
         """Keep what was read, and go on from what every command would know now."""
         before = self._live
         beginning = self._begin()
@@ -189,11 +191,15 @@ class Loop:
         written = [] if step is None else self._underway.follow(step, self._live)
         return self._told(self._live.since(before), step, written)
 
-    def _told(self, change: Change, step: Step | None, estimated: Sequence[Key]) -> list[Event]:
+    def _told(
+        self, change: LedgerChange, step: SourceStep | None, estimated: Sequence[Key]
+    ) -> list[Event]:
         self._is_due |= not change.is_empty
         estimates = self._underway.estimates
-        told = self._teller.events(self._live, change, step, self._clock.now(), estimates=estimates)
-        told += self._teller.estimated(self._live, estimated, estimates)
+        told = self._builder.events(
+            self._live, change, step, self._clock.now(), estimates=estimates
+        )
+        told += self._builder.estimated(self._live, estimated, estimates)
         if change.has_losses or (step is not None and step.fates):
             told.append(self.snapshot())
         return told
@@ -203,4 +209,4 @@ class Loop:
         if not self._is_due or now_s - self._budgets_at < _BUDGETS_S:
             return []
         self._is_due, self._budgets_at = False, now_s
-        return self._teller.budget_events(self._live, self._clock.now())
+        return self._builder.budget_events(self._live, self._clock.now())

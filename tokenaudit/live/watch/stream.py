@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from tokenaudit.live.events import Event, Snapshot, write
-from tokenaudit.live.incremental_ledger import Live
+from tokenaudit.live.incremental_ledger import IncrementalLedger
 from tokenaudit.live.watch.pipe_check import heed
 
 __all__ = ["Stream"]
@@ -14,7 +14,12 @@ class Stream:
 
     patience_s = 5.0
 
-    def show(self, events: Sequence[Event], snapshot: Callable[[], Snapshot], live: Live) -> None:  # noqa: ARG002
+    def show(
+        self,
+        events: Sequence[Event],
+        snapshot: Callable[[], Snapshot],  # noqa: ARG002
+        live: IncrementalLedger,  # noqa: ARG002
+    ) -> None:
         """Write *events*; where there are none, see whether anyone would read them.
 
         Raises BrokenPipeError when the reader has gone.
@@ -24,7 +29,7 @@ class Stream:
         else:
             heed()
 
-    def end(self, snapshot: Snapshot, live: Live) -> None:  # noqa: ARG002
+    def end(self, snapshot: Snapshot, live: IncrementalLedger) -> None:  # noqa: ARG002
         """Write *snapshot*, the last line."""
         write([snapshot])
 

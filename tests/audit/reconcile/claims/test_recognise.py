@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tokenaudit.audit.reconcile.claims import Claim, ClaimError, ClaimKind, Counts, read_claims
+from tokenaudit.audit.reconcile.claims import Claim, ClaimCounts, ClaimError, ClaimKind, read_claims
 from tokenaudit.files.seal import UNSEALED, sealed
 
 RESULT = {
@@ -43,12 +43,12 @@ def test_a_result_and_a_stream_of_it(tmp_path: Path) -> None:
     stream = read(tmp_path, init, REPLY, early, RESULT, other)
     as_list = read(tmp_path, [init, REPLY, RESULT])
 
-    assert (ClaimKind.RESULT, Decimal("0.1"), Counts(1, 2)) == (
+    assert (ClaimKind.RESULT, Decimal("0.1"), ClaimCounts(1, 2)) == (
         alone.shape,
         alone.cost_usd,
         alone.counts,
     )
-    assert (Decimal("0.2"), Counts(2, 4), "2.1.205") == (
+    assert (Decimal("0.2"), ClaimCounts(2, 4), "2.1.205") == (
         stream.cost_usd,
         stream.counts,
         stream.version,
@@ -67,7 +67,7 @@ def test_a_result_of_2025(tmp_path: Path) -> None:
     }
     claim = read(tmp_path, REPLY, old)
 
-    assert ("m", Counts(1, 2, 3), Decimal("0.2")) == (
+    assert ("m", ClaimCounts(1, 2, 3), Decimal("0.2")) == (
         claim.lines[0].model,
         claim.counts,
         claim.cost_usd,
@@ -90,7 +90,7 @@ def test_telemetry_metrics(tmp_path: Path, temporality: int, tokens: int) -> Non
     ]
     claim = read(tmp_path, {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]})
 
-    assert (ClaimKind.OTEL_METRICS, Counts(cache_read=tokens)) == (claim.shape, claim.counts)
+    assert (ClaimKind.OTEL_METRICS, ClaimCounts(cache_read=tokens)) == (claim.shape, claim.counts)
     assert Decimal("0.3" if temporality == 1 else "0.2") == claim.cost_usd
 
 
@@ -114,7 +114,7 @@ def test_the_admin_apis_reports(tmp_path: Path) -> None:
         "server_tool_use": {"web_search_requests": 6},
     }
     claim = read(tmp_path, page(usage, has_more=True))
-    assert (ClaimKind.ADMIN_USAGE, Counts(1, 2, 3, 9), 6) == (
+    assert (ClaimKind.ADMIN_USAGE, ClaimCounts(1, 2, 3, 9), 6) == (
         claim.shape,
         claim.counts,
         claim.web_searches,
@@ -156,7 +156,7 @@ def test_reports_of_ccusage(tmp_path: Path, name: str) -> None:
         row = {"costUSD": 0.5, "tokenCounts": counts}
     claim = read(tmp_path, {name: [row, row], "totals": {}})
 
-    assert (ClaimKind.CCUSAGE, Counts(2, 4), Decimal(1)) == (
+    assert (ClaimKind.CCUSAGE, ClaimCounts(2, 4), Decimal(1)) == (
         claim.shape,
         claim.counts,
         claim.cost_usd,
@@ -263,7 +263,7 @@ def test_our_own_parquet(tmp_path: Path) -> None:
     parquet(tmp_path, {**COUNTS, "cost_usd": ["0.1", None]}, **OURS)
     (claim,), others = read_claims(tmp_path)
 
-    assert (ClaimKind.EXPORT, Counts(11, 15, 19, 10)) == (claim.shape, claim.counts)
+    assert (ClaimKind.EXPORT, ClaimCounts(11, 15, 19, 10)) == (claim.shape, claim.counts)
     assert (Decimal("0.1"), []) == (claim.cost_usd, others)
     assert 1 == claim.meta["format"]
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from tokenaudit.audit.reconcile.claims.claim import (
     Claim,
+    ClaimCounts,
     ClaimError,
     ClaimKind,
-    Counts,
-    Line,
+    ClaimLine,
     count,
     money,
     summed,
@@ -37,7 +37,7 @@ def ccusage(value: Value, source: str) -> Claim | None:
             f"{source}: looks like ccusage {name} --json, but its rows have no totalCost"
         )
     lines = summed(line for row in rows for line in _lines(row, source))
-    nothing = (Line(None, Counts(), Decimal(0)),)
+    nothing = (ClaimLine(None, ClaimCounts(), Decimal(0)),)
     costs = [money(row.get("totalCost", row.get("costUSD")), source) for row in rows]
     spans = [span for row in rows for span in _spans(name, row)]
     times = [time for row in rows for time in _times(name, row)]
@@ -70,7 +70,7 @@ def _rows(values: Any) -> list[Value]:
     return [row for row in values if isinstance(row, Mapping) and not row.get("isGap")]
 
 
-def _lines(row: Value, source: str) -> list[Line]:
+def _lines(row: Value, source: str) -> list[ClaimLine]:
     parts = row.get("modelBreakdowns")
     if isinstance(parts, list) and parts:
         if not all(isinstance(part, Mapping) for part in parts):
@@ -79,12 +79,12 @@ def _lines(row: Value, source: str) -> list[Line]:
     return [_line(row, None, source)]
 
 
-def _line(row: Value, model: Any, source: str) -> Line:
+def _line(row: Value, model: Any, source: str) -> ClaimLine:
     inner = row.get("tokenCounts")
     counts = inner if isinstance(inner, Mapping) else row
-    return Line(
+    return ClaimLine(
         None if model is None else _model(str(model)),
-        Counts(
+        ClaimCounts(
             count(counts, "inputTokens", source),
             count(counts, "outputTokens", source),
             count(counts, "cacheReadTokens", source)

@@ -12,7 +12,7 @@ from tokenaudit.model.errors import TokenauditError
 from tokenaudit.transcripts import values
 from tokenaudit.transcripts.values import BadCountError
 
-__all__ = ["Claim", "ClaimError", "ClaimKind", "Counts", "Held", "Line", "count", "money"]
+__all__ = ["Claim", "ClaimCounts", "ClaimError", "ClaimKind", "ClaimLine", "Held", "count", "money"]
 
 _LARGEST_COST: Final = Decimal(10) ** 15
 
@@ -37,7 +37,7 @@ class ClaimKind(StrEnum):
     EXPORT = "an export of tokenaudit"
 
 
-class Counts(Struct, frozen=True):
+class ClaimCounts(Struct, frozen=True):
     """Tokens by class, as others tell them: cache writes of both kinds in one."""
 
     input: int = 0
@@ -45,34 +45,34 @@ class Counts(Struct, frozen=True):
     cache_read: int = 0
     cache_write: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
+    def __add__(self, other: "ClaimCounts") -> "ClaimCounts":
         """Add class by class."""
-        return Counts(
+        return ClaimCounts(
             self.input + other.input,
             self.output + other.output,
             self.cache_read + other.cache_read,
             self.cache_write + other.cache_write,
         )
 
-    def __sub__(self, other: "Counts") -> "Counts":
+    def __sub__(self, other: "ClaimCounts") -> "ClaimCounts":
         """Subtract class by class; the result may be negative."""
-        return Counts(
+        return ClaimCounts(
             self.input - other.input,
             self.output - other.output,
             self.cache_read - other.cache_read,
             self.cache_write - other.cache_write,
         )
 
-    def __neg__(self) -> "Counts":
+    def __neg__(self) -> "ClaimCounts":
         """Return it as what is taken away."""
-        return Counts() - self
+        return ClaimCounts() - self
 
 
-class Line(Struct, frozen=True):
+class ClaimLine(Struct, frozen=True):
     """What a claim says of one model."""
 
     model: str | None
-    counts: Counts | None
+    counts: ClaimCounts | None
     """None where it tells no tokens."""
     cost_usd: Decimal | None
     """None where it tells no cost of the model."""
@@ -101,7 +101,7 @@ class Claim(Struct, frozen=True):
     shape: ClaimKind
     source: str
     """The file it is from."""
-    lines: tuple[Line, ...]
+    lines: tuple[ClaimLine, ...]
     cost_usd: Decimal | None = None
     """The total cost; None where it tells none."""
     sessions: frozenset[str] = frozenset()
@@ -129,9 +129,9 @@ class Claim(Struct, frozen=True):
     """What must be known of the claim itself: a page missing, a line skipped."""
 
     @property
-    def counts(self) -> Counts | None:
+    def counts(self) -> ClaimCounts | None:
         """The sum of all tokens; None where some line tells none."""
-        total = Counts()
+        total = ClaimCounts()
         for line in self.lines:
             if line.counts is None:
                 return None
@@ -174,19 +174,19 @@ def money(value: Any, where: str) -> Decimal | None:
     return amount.quantize(Decimal("1e-12"))
 
 
-def summed(lines: Iterable[Line]) -> tuple[Line, ...]:
+def summed(lines: Iterable[ClaimLine]) -> tuple[ClaimLine, ...]:
     """Return one line per model, in the order in which models come."""
-    found: dict[str | None, Line] = {}
+    found: dict[str | None, ClaimLine] = {}
     for line in lines:
         known = found.get(line.model)
         found[line.model] = line if known is None else _both(known, line)
     return tuple(found.values())
 
 
-def _both(one: Line, other: Line) -> Line:
+def _both(one: ClaimLine, other: ClaimLine) -> ClaimLine:
     counts = None if one.counts is None or other.counts is None else one.counts + other.counts
     costs = [cost for cost in (one.cost_usd, other.cost_usd) if cost is not None]
-    return Line(
+    return ClaimLine(
         one.model,
         counts,
         sum(costs, Decimal(0)) if costs else None,

@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from tokenaudit.audit.reconcile.claims.claim import (
     Claim,
+    ClaimCounts,
     ClaimError,
     ClaimKind,
-    Counts,
-    Line,
+    ClaimLine,
     count,
     money,
     summed,
@@ -22,13 +22,13 @@ from tokenaudit.transcripts import ModelTotal, model_total
 from tokenaudit.transcripts.totals import TotalSource
 from tokenaudit.transcripts.values import BadCountError
 
-__all__ = ["Stated", "result", "stated", "stats_cache", "status_line"]
+__all__ = ["StatedTotals", "result", "stated", "stats_cache", "status_line"]
 
 _KNOWN_STATS: Final = 3
 Value = Mapping[str, Any]
 
 
-class Stated(Struct, frozen=True):
+class StatedTotals(Struct, frozen=True):
     """A total that Claude Code states of one session, and what it says of when that counts."""
 
     session_id: str
@@ -41,7 +41,7 @@ class Stated(Struct, frozen=True):
     """How long the process had run; None where it does not say so."""
 
 
-def stated(totals: Iterable[Mapping[str, Any]]) -> list[Stated]:
+def stated(totals: Iterable[Mapping[str, Any]]) -> list[StatedTotals]:
     """Return what is stated of sessions, from the rows of `store.facts.TOTALS`.
 
     In their order; rows of one total stand together.
@@ -57,7 +57,7 @@ def stated(totals: Iterable[Mapping[str, Any]]) -> list[Stated]:
 
 def _stated(
     path: str, line: int | None, session_id: str, rows: Sequence[Mapping[str, Any]]
-) -> Stated:
+) -> StatedTotals:
     first = rows[0]
     cost = money(first["total_cost_usd"], path)
     lines = tuple(_line(_model_total(row)) for row in rows if row["model"] is not None)
@@ -65,13 +65,13 @@ def _stated(
     claim = Claim(
         _KINDS[TotalSource(first["source"])],
         path,
-        lines or (Line(None, None, cost),),
+        lines or (ClaimLine(None, None, cost),),
         cost_usd=cost,
         sessions=frozenset({session_id}),
         is_of_claude_code=True,
     )
     seconds = None if duration is None else duration / 1000
-    return Stated(session_id, claim, line, first["start_time"], seconds)
+    return StatedTotals(session_id, claim, line, first["start_time"], seconds)
 
 
 _KINDS: Final = {
@@ -133,7 +133,7 @@ def _cost(value: Value) -> Any:
     return value.get("total_cost_usd", value.get("total_cost"))
 
 
-def _result_lines(value: Value, models: set[str], source: str) -> list[Line]:
+def _result_lines(value: Value, models: set[str], source: str) -> list[ClaimLine]:
     usage_by_model = value.get("modelUsage")
     if isinstance(usage_by_model, Mapping):
         return [_model_line(name, each, source) for name, each in usage_by_model.items()]
@@ -143,28 +143,28 @@ def _result_lines(value: Value, models: set[str], source: str) -> list[Line]:
     # before modelUsage there was, of one model, the main loop alone
     model = next(iter(models)) if len(models) == 1 else None
     tools = usage.get("server_tool_use")
-    counts = Counts(
+    counts = ClaimCounts(
         count(usage, "input_tokens", source),
         count(usage, "output_tokens", source),
         count(usage, "cache_read_input_tokens", source),
         count(usage, "cache_creation_input_tokens", source),
     )
     searches = count(tools, "web_search_requests", source) if isinstance(tools, Mapping) else 0
-    return [Line(model, counts, money(_cost(value), source), searches)]
+    return [ClaimLine(model, counts, money(_cost(value), source), searches)]
 
 
-def _model_line(name: str, usage: Any, source: str) -> Line:
+def _model_line(name: str, usage: Any, source: str) -> ClaimLine:
     try:
         return _line(model_total(name, usage))
     except BadCountError as error:
         raise ClaimError(f"{source}: modelUsage of {name}: {error}") from None
 
 
-def _line(total: ModelTotal) -> Line:
-    counts = Counts(
+def _line(total: ModelTotal) -> ClaimLine:
+    counts = ClaimCounts(
         total.input_tokens, total.output_tokens, total.cache_read_tokens, total.cache_write_tokens
     )
-    return Line(total.model, counts, money(total.cost_usd, "costUSD"), total.web_searches)
+    return ClaimLine(total.model, counts, money(total.cost_usd, "costUSD"), total.web_searches)
 
 
 def status_line(values: Sequence[Value], source: str) -> Claim | None:
@@ -179,7 +179,7 @@ def status_line(values: Sequence[Value], source: str) -> Claim | None:
         found.sort(key=lambda value: value["recorded_at"])
     last = {str(value.get("session_id")): value for value in found}
     lines = [
-        Line(None, None, money(_total(value), f"{source}: total_cost_usd"))
+        ClaimLine(None, None, money(_total(value), f"{source}: total_cost_usd"))
         for value in last.values()
     ]
     versions = [value.get("version") for value in found]
@@ -236,6 +236,6 @@ def stats_cache(value: Value, source: str) -> Claim | None:
         ClaimKind.STATS_CACHE,
         source,
         # its costs are zeros: it does not know them
-        tuple(Line(line.model, line.counts, None, line.web_searches) for line in lines),
+        tuple(ClaimLine(line.model, line.counts, None, line.web_searches) for line in lines),
         until=until,
     )

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from tokenaudit.audit.reconcile.claims.claim import (
     Claim,
+    ClaimCounts,
     ClaimError,
     ClaimKind,
-    Counts,
-    Line,
+    ClaimLine,
     count,
     money,
     summed,
@@ -81,13 +81,13 @@ def _moment(value: Any, source: str) -> datetime | None:
         raise ClaimError(f"{source}: is no time: {value}") from None
 
 
-def _usage_line(each: Value, source: str) -> Line:
+def _usage_line(each: Value, source: str) -> ClaimLine:
     split = each.get("cache_creation")
     writes = split if isinstance(split, Mapping) else {}
     tools = each.get("server_tool_use")
-    return Line(
+    return ClaimLine(
         _model(each),
-        Counts(
+        ClaimCounts(
             count(each, "uncached_input_tokens", source),
             count(each, "output_tokens", source),
             count(each, "cache_read_input_tokens", source),
@@ -104,16 +104,20 @@ def _model(each: Value) -> str | None:
     return None if each.get("model") is None else str(each["model"])
 
 
-def _cost_line(each: Value, source: str) -> Line:
+def _cost_line(each: Value, source: str) -> ClaimLine:
     currency = each.get("currency", "USD")
     if currency != "USD":
         raise ClaimError(f"{source}: a cost report in {currency}; only USD can be compared")
     amount = money(each.get("amount"), f"{source}: amount")
-    return Line(_model(each), None, None if amount is None else amount / _CENTS)
+    return ClaimLine(_model(each), None, None if amount is None else amount / _CENTS)
 
 
 def _claim(
-    shape: ClaimKind, source: str, lines: Sequence[Line], days: Sequence[date], notes: Sequence[str]
+    shape: ClaimKind,
+    source: str,
+    lines: Sequence[ClaimLine],
+    days: Sequence[date],
+    notes: Sequence[str],
 ) -> Claim:
     merged = summed(lines)
     costs = [line.cost_usd for line in merged if line.cost_usd is not None]
@@ -164,13 +168,15 @@ def console_csv(text: str, source: str) -> Claim | None:
     )
 
 
-def _csv_line(row: Mapping[str, str], source: str, *, is_cost: bool) -> Line:
+def _csv_line(row: Mapping[str, str], source: str, *, is_cost: bool) -> ClaimLine:
     model = row.get("model_version") or row.get("model") or None
     if is_cost:
-        return Line(model, None, money(row["cost_usd"], f"{source}: cost_usd"))
+        return ClaimLine(model, None, money(row["cost_usd"], f"{source}: cost_usd"))
     given = {name: row.get(name) or 0 for names in _USAGE.values() for name in names}
     counts = {
         each: sum(count(given, name, source) for name in names) for each, names in _USAGE.items()
     }
     searches = {"web_search_count": row.get("web_search_count") or 0}
-    return Line(model, Counts(**counts), None, count(searches, "web_search_count", source))
+    return ClaimLine(
+        model, ClaimCounts(**counts), None, count(searches, "web_search_count", source)
+    )

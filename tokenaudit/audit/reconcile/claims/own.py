@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from tokenaudit.audit.reconcile.claims.claim import (
     Claim,
+    ClaimCounts,
     ClaimError,
     ClaimKind,
-    Counts,
+    ClaimLine,
     Held,
-    Line,
     count,
     money,
     summed,
@@ -109,10 +109,10 @@ def _claim(source: str, summands: Iterable[Value], held: Sequence[Any], meta: Va
     )
 
 
-def _line(row: Value, source: str) -> Line:
+def _line(row: Value, source: str) -> ClaimLine:
     sent, output, read, short, long = (count(row, name, source) for name in TOKENS)
-    counts = Counts(sent, output, read, short + long)
-    return Line(None, counts, money(row.get("cost_usd"), f"{source}: cost_usd"))
+    counts = ClaimCounts(sent, output, read, short + long)
+    return ClaimLine(None, counts, money(row.get("cost_usd"), f"{source}: cost_usd"))
 
 
 def _held(row: Value, source: str) -> Held:

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from tokenaudit.audit.reconcile.claims.claim import (
     Claim,
+    ClaimCounts,
     ClaimError,
     ClaimKind,
-    Counts,
-    Line,
+    ClaimLine,
     count,
     money,
     summed,
@@ -91,12 +91,12 @@ def _name(record: Value, attributes: Mapping[str, Any]) -> str:
     return str(attributes.get("event.name") or record.get("eventName") or said or "")
 
 
-def _event_line(each: Mapping[str, Any], source: str) -> Line:
+def _event_line(each: Mapping[str, Any], source: str) -> ClaimLine:
     micros = each.get("cost_usd_micros")
     exact = None if micros is None else money(micros, f"{source}: cost_usd_micros")
-    return Line(
+    return ClaimLine(
         None if each.get("model") is None else str(each["model"]),
-        Counts(
+        ClaimCounts(
             count(each, "input_tokens", source),
             count(each, "output_tokens", source),
             count(each, "cache_read_tokens", source),
@@ -155,10 +155,10 @@ def _add_points(
             sessions.add(str(each["session.id"]))
 
 
-def _metric_line(key: tuple[str, ...], value: Decimal, *, has_tokens: bool) -> Line:
+def _metric_line(key: tuple[str, ...], value: Decimal, *, has_tokens: bool) -> ClaimLine:
     kind, model, type_, *_ = key
     named = None if model == "None" else model
     if kind == "cost":
-        return Line(named, Counts() if has_tokens else None, value)
+        return ClaimLine(named, ClaimCounts() if has_tokens else None, value)
     name = _TYPES.get(type_)
-    return Line(named, Counts(**{name: int(value)}) if name else Counts(), None)
+    return ClaimLine(named, ClaimCounts(**{name: int(value)}) if name else ClaimCounts(), None)
