@@ -61,25 +61,25 @@ def test_check_says_that_all_is_well(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_check_as_json_names_file_and_line(capfd: pytest.CaptureFixture[str]) -> None:
-    """With all that a program needs to show it."""
+    """With all that a program needs to show it: two lines, 7 and 8, are JSON but no object."""
     row = document(capfd, "check", "--root", DAMAGED, "--json")["rows"][0]
 
     assert list(row) == [
         *("severity", "finding", "subject", "count", "tokens", "cost_usd"),
         *("message", "action", "path", "line"),
     ]
-    assert ("error", "reject", 5) == (row["severity"], row["finding"], row["line"])
+    assert ("error", "reject", 7) == (row["severity"], row["finding"], row["line"])
     assert Path(row["path"]).is_file()
 
 
 def test_check_as_junit(capfd: pytest.CaptureFixture[str]) -> None:
-    """One test per finding; errors and warnings fail."""
+    """One test per finding, here four kinds of reject; errors and warnings fail."""
     suite = ET.fromstring(run(capfd, "check", "--root", DAMAGED, "--format", "junit")[1])
     cases = list(suite)
 
-    assert ("4", "3") == (suite.get("tests"), suite.get("failures"))
-    assert ["failure"] * 3 + ["system-out"] == [case[0].tag for case in cases]
-    assert "5" == cases[0].get("line")
+    assert ("5", "4") == (suite.get("tests"), suite.get("failures"))
+    assert ["failure"] * 4 + ["system-out"] == [case[0].tag for case in cases]
+    assert "7" == cases[0].get("line")
     whole = ET.fromstring(run(capfd, "check", "--root", PLAIN, "--format", "junit")[1])
     assert [("no findings", 0)] == [(case.get("name"), len(case)) for case in whole]
 
@@ -91,7 +91,7 @@ def test_check_as_sarif(capfd: pytest.CaptureFixture[str]) -> None:
 
     assert "2.1.0" == found["version"]
     assert ["reject", "incomplete_tail"] == [rule["id"] for rule in rules]
-    assert ["error"] * 3 + ["note"] == [result["level"] for result in run_["results"]]
+    assert ["error"] * 4 + ["note"] == [result["level"] for result in run_["results"]]
     for result in run_["results"]:
         assert result["ruleId"] == rules[result["ruleIndex"]]["id"]
     place = run_["results"][0]["locations"][0]["physicalLocation"]
