@@ -12,6 +12,7 @@ from transcripts_builder import facts_of
 
 from tokenaudit import transcripts
 from tokenaudit.export.lake.rows import rows_of
+from tokenaudit.model.terms import CUT
 from tokenaudit.store import facts as store_facts
 from tokenaudit.store.facts import Facts
 from tokenaudit.store.rows import COUNTS
@@ -33,6 +34,8 @@ class Copy:
     """One of FORMS."""
     begins: int = 0
     """Minutes from the first line of the response to that of a line without a request id."""
+    is_cut: bool = False
+    """Whether its stream is known to be cut: its stop reason is an invention."""
 
 
 FORMS = {"own": 0, "progress": 0, "sidechain": 1, "other": 1, "bare": None}
@@ -58,6 +61,7 @@ def _copies(form: str) -> st.SearchStrategy[Copy]:
         later=st.integers(0, 3),
         form=st.just(form),
         begins=st.integers(0, 2) if minute is None else st.just(minute),
+        is_cut=st.booleans(),
     )
 
 
@@ -152,7 +156,7 @@ def _record(copy: Copy, host: str) -> dict[str, Any]:
         "value_time": time
         + timedelta(seconds=copy.later, milliseconds=list(FORMS).index(copy.form)),
         "model": "claude-opus-4-6",
-        "stop_reason": "end_turn" if copy.is_final else None,
+        "stop_reason": CUT if copy.is_cut else "end_turn" if copy.is_final else None,
         **dict.fromkeys(COUNTS, 0),
         "input_tokens": copy.transcript,
         "output_tokens": copy.output,

@@ -26,6 +26,7 @@ __all__ = [
     "CALIBRATION",
     "ESTIMATES",
     "IS_UNBILLED",
+    "IS_UNBILLED_MESSAGE",
     "MEASURES",
     "RULES",
     "SCHEMA",
@@ -174,13 +175,14 @@ def price_merged(merged: CountedResponses, card: RateCard) -> tuple[pl.DataFrame
 
 def unbilled(priced: pl.DataFrame) -> pl.DataFrame:
     """Return *priced* with what was refused before any output at no cost."""
-    return _unbilled(priced, pl.col("stop_reason") == "refusal")
+    return _without_cost(priced, IS_UNBILLED_MESSAGE)
 
 
 def _refused(merged: Merged, card: RateCard, columns: Collection[str] | None) -> pl.DataFrame:
     if merged.refused.is_empty():
         return merged.refused
-    return _unbilled(price(merged.refused, card, columns), pl.lit(value=True))
+    is_free = _not_billed(pl.lit(value=True))
+    return _without_cost(price(merged.refused, card, columns), is_free)
 
 
 def _not_billed(is_refused: pl.Expr) -> pl.Expr:
@@ -188,15 +190,16 @@ def _not_billed(is_refused: pl.Expr) -> pl.Expr:
     return is_refused.fill_null(value=False) & (pl.col("output_tokens") == 0)
 
 
-IS_UNBILLED: Final = _not_billed(
-    (pl.col("stop_reason") == "refusal") | (pl.col("kind") == Kind.REFUSED.value)
-)
+_IS_REFUSED: Final = pl.col("stop_reason") == "refusal"
+IS_UNBILLED_MESSAGE: Final = _not_billed(_IS_REFUSED)
+"""Whether a response with a line of its own is not billed."""
+IS_UNBILLED: Final = _not_billed(_IS_REFUSED | (pl.col("kind") == Kind.REFUSED.value))
 """Whether a row of the ledger with all its columns, or of what was refused, is not billed."""
 
 
-def _unbilled(priced: pl.DataFrame, is_refused: pl.Expr) -> pl.DataFrame:
+def _without_cost(priced: pl.DataFrame, is_free: pl.Expr) -> pl.DataFrame:
     """Let what was refused before any output cost nothing, and say so: it is not billed."""
-    is_unbilled = priced.select(_not_billed(is_refused)).to_series()
+    is_unbilled = priced.select(is_free).to_series()
     if not is_unbilled.any():
         return priced
     said = pl.concat_str(pl.lit(UNBILLED), "price_modifiers", separator=" ", ignore_nulls=True)

@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 from msgspec.structs import replace
 
-from tokenaudit.ledger.frame import TOKENS
+from tokenaudit.ledger.frame import IS_UNBILLED_MESSAGE, TOKENS
 from tokenaudit.ledger.lineage import Lineage
 from tokenaudit.model.terms import Kind
 from tokenaudit.pricing.card import RateCard
@@ -105,16 +105,13 @@ def _priced(rows: pl.DataFrame, lineage: Lineage, card: RateCard) -> pl.DataFram
     )
     single = lines.join(several.select(keys), on=keys, how="anti")
     costs = price(pl.concat([single, parts]), card)
-    is_unbilled = (pl.col("stop_reason") == "refusal") & (pl.col("output_tokens") == 0)
     paid = (
         costs.group_by(keys)
         .agg(pl.col("cost_usd").sum(), is_priced=pl.col("rate_id").is_not_null().all())
         .select(*keys, cost_usd=pl.when("is_priced").then("cost_usd"))
     )
     return lines.join(paid, on=keys).with_columns(
-        cost_usd=pl.when(is_unbilled.fill_null(value=False))
-        .then(pl.lit(0, USD))
-        .otherwise("cost_usd")
+        cost_usd=pl.when(IS_UNBILLED_MESSAGE).then(pl.lit(0, USD)).otherwise("cost_usd")
     )
 
 

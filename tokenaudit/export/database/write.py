@@ -30,8 +30,8 @@ from tokenaudit.export.database import SCHEMES
 from tokenaudit.export.database.tables import COLUMNS, KEYS, RANK, TABLES, VERSION, metadata
 from tokenaudit.files import atomic as files
 from tokenaudit.ledger.frame import Ledger, measures
+from tokenaudit.merge.value import IS_CUT
 from tokenaudit.model.errors import OutputError, UsageError
-from tokenaudit.model.terms import CUT
 
 if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement
@@ -136,7 +136,7 @@ def _responses(frame: pl.DataFrame, host: str) -> pl.DataFrame:
     keyed = frame.with_columns(
         request_key=pl.coalesce("request_id", moment, pl.lit("")),
         host=pl.lit(host),
-        quality_rank=pl.when(pl.col("stop_reason") == CUT)
+        quality_rank=pl.when(IS_CUT)
         .then(_CUT)
         .otherwise(pl.col("quality").replace_strict(_RANKS, return_dtype=pl.Int64)),
     )

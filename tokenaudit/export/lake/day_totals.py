@@ -18,7 +18,7 @@ from tokenaudit.export.lake.groups import Groups
 from tokenaudit.export.lake.parts import Damage, Part, read
 from tokenaudit.export.lake.schema import SCHEMA
 from tokenaudit.export.lake.storage import open_storage
-from tokenaudit.ledger.frame import TOKENS, measures, price_merged, unbilled
+from tokenaudit.ledger.frame import IS_UNBILLED_MESSAGE, TOKENS, measures, price_merged, unbilled
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import COSTS, USD, condense, price
 from tokenaudit.reports.selection import Selection, select
@@ -211,8 +211,7 @@ def _sums_of_plain(rows: pl.DataFrame, asked: RollupRequest) -> pl.DataFrame:
     """Sum responses before they are priced: that is the same, and far less work."""
     if asked.card.discounts:  # they are rounded for each response
         return _sums_of_priced(unbilled(price(rows, asked.card)), asked)
-    is_unbilled = (pl.col("stop_reason") == "refusal") & (pl.col("output_tokens") == 0)
-    marked = rows.with_columns(stop_reason=pl.when(is_unbilled).then("stop_reason"))
+    marked = rows.with_columns(stop_reason=pl.when(IS_UNBILLED_MESSAGE).then("stop_reason"))
     chosen = _chosen(marked, asked).rename({"day": _DAY})
     keys = [_DAY if name == "day" else name for name in (*_keys(asked), "stop_reason")]
     sums = price(condense(chosen, keys, asked.card), asked.card)
