@@ -96,7 +96,7 @@ def test_check_as_sarif(capfd: pytest.CaptureFixture[str]) -> None:
         assert result["ruleId"] == rules[result["ruleIndex"]]["id"]
     place = run_["results"][0]["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"].startswith("file:///")
-    assert {"startLine": 5} == place["region"]
+    assert {"startLine": 7} == place["region"]
     assert (
         [] == document(capfd, "check", "--root", PLAIN, "--format", "sarif")["runs"][0]["results"]
     )
