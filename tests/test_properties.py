@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,8 +14,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from transcripts_builder import (
     START,
     Line,
@@ -239,15 +240,6 @@ def assert_equal(one: Built, two: Built) -> None:
         assert getattr(one, name).equals(getattr(two, name)), name
 
 
-def examples(count: int, phases: Collection[Phase] = tuple(Phase)) -> settings:
-    return settings(
-        max_examples=count,
-        deadline=None,
-        phases=phases,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
-
-
 # nothing is lost
 
 
@@ -302,7 +294,7 @@ def test_order_of_reading_never_matters(world: World, dice: Any) -> None:
         assert_equal(expected, built(root, apart))
 
 
-@examples(4, [Phase.explicit, Phase.generate])
+@examples(4, makes_smaller=False)
 @given(st.lists(worlds(), min_size=4, max_size=4))
 def test_number_of_processes_never_matters(several: list[World]) -> None:
     """A history read by two processes gives the ledger of one."""

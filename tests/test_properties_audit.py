@@ -9,7 +9,8 @@ import polars as pl
 from audited import NOW, Audited, request, rows
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from test_properties import World, examples, on_disk, worlds
+from properties import examples
+from test_properties import World, on_disk, worlds
 
 from tokenaudit.analysis.cache_rebuilds import studied
 from tokenaudit.audit.check.evidence import Evidence

@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 from time import time_ns
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from transcripts_builder import OTHER, encoded, prompt, reply, session_file, write
 
 from tokenaudit.ledger.frame import Ledger, build
@@ -55,7 +56,7 @@ def damage(path: Path, dice: random.Random) -> None:
     path.write_bytes(data)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 @given(st.randoms(use_true_random=True), st.integers(1, 3))
 def test_a_damaged_store_changes_no_figure(dice: random.Random, rounds: int) -> None:
     """All transcripts are on disk, so all that is lost of the store can be read again."""

@@ -19,8 +19,6 @@ from tokenaudit.pricing.cost import COSTS
 DATA = files("tokenaudit.pricing") / "data"
 CARD = shipped_card()
 
-each_rate = pytest.mark.parametrize("rate", CARD.rates, ids=lambda rate: rate.id)
-
 
 def tariff(
     model: str,
@@ -41,11 +39,12 @@ def per_million(prices: Prices) -> str:
     return " ".join(f"{price.normalize():f}" for price in million)
 
 
-def every_prices() -> Iterator[Prices]:
+def every_prices() -> Iterator[tuple[Rate, Prices]]:
+    assert CARD.rates
     for rate in CARD.rates:
-        yield rate.prices
+        yield rate, rate.prices
         if rate.long_prices:
-            yield rate.long_prices
+            yield rate, rate.long_prices
 
 
 # the data
@@ -61,43 +60,40 @@ def test_every_row_of_the_table_is_on_the_card() -> None:
     assert len(rows) == len({rate.id for rate in CARD.rates})
 
 
-@each_rate
-def test_prices_are_positive_and_output_costs_more_than_input(rate: Rate) -> None:
+def test_prices_are_positive_and_output_costs_more_than_input() -> None:
     """A price of nothing, or columns that changed places, would not be seen in a total."""
-    for prices in filter(None, (rate.prices, rate.long_prices)):
-        assert 0 < prices.input < prices.output
-        assert prices.cache_read > 0
+    for rate, prices in every_prices():
+        assert 0 < prices.input < prices.output, rate.id
+        assert prices.cache_read > 0, rate.id
 
 
-@each_rate
-def test_cached_tokens_are_cheaper_read_and_dearer_written(rate: Rate) -> None:
+def test_cached_tokens_are_cheaper_read_and_dearer_written() -> None:
     """Wherever the model caches at all, which Sonnet 3 alone does not."""
-    for prices in filter(None, (rate.prices, rate.long_prices)):
+    for rate, prices in every_prices():
+        read, sent = prices.cache_read, prices.input
+        short, long = prices.cache_write_5m, prices.cache_write_1h
         if rate.model == "claude-3-sonnet":
-            assert prices.input == prices.cache_read == prices.cache_write_5m
-            assert prices.input == prices.cache_write_1h
+            assert read == sent == short == long, rate.id
         else:
-            assert prices.cache_read < prices.input < prices.cache_write_5m < prices.cache_write_1h
+            assert read < sent < short < long, rate.id
 
 
-@each_rate
-def test_a_long_prompt_has_a_threshold_and_costs_more(rate: Rate) -> None:
+def test_a_long_prompt_has_a_threshold_and_costs_more() -> None:
     """Both or neither, and no class becomes cheaper."""
-    assert (rate.long_prompt is None) == (rate.long_prices is None)
-    if rate.long_prices is not None:
-        assert rate.long_prompt in {100_000, 200_000}
-        assert all(
-            getattr(rate.prices, name) < getattr(rate.long_prices, name)
-            for name in Prices.__struct_fields__
-        )
+    for rate in CARD.rates:
+        assert (rate.long_prompt is None) == (rate.long_prices is None), rate.id
+        if rate.long_prices is not None:
+            assert rate.long_prompt in {100_000, 200_000}, rate.id
+            for name in Prices.__struct_fields__:
+                assert getattr(rate.prices, name) < getattr(rate.long_prices, name), rate.id
 
 
-@each_rate
-def test_a_rate_says_where_it_comes_from(rate: Rate) -> None:
+def test_a_rate_says_where_it_comes_from() -> None:
     """Each figure can be followed to a page, and says how sure it is."""
-    assert rate.source
-    assert rate.confidence in {"high", "medium", "low"}
-    assert rate.speed in {"standard", "fast"}
+    for rate in CARD.rates:
+        assert rate.source, rate.id
+        assert rate.confidence in {"high", "medium", "low"}, rate.id
+        assert rate.speed in {"standard", "fast"}, rate.id
 
 
 def test_rates_follow_each_other() -> None:
@@ -135,7 +131,7 @@ def test_fast_mode_is_of_known_models_and_dearer() -> None:
 def test_prices_fit_the_ledgers_decimals() -> None:
     """With all multipliers applied no price needs more than the twelve places of a dollar there."""
     smallest = Decimal("0.000000000001")
-    for prices in every_prices():
+    for _, prices in every_prices():
         half = prices.times(Decimal("1.1")).times(Decimal("0.5"))
         for name in Prices.__struct_fields__:
             price = getattr(half, name)
@@ -172,49 +168,35 @@ def test_the_basis_names_the_card() -> None:
     [
         # Sonnet 4: the long tier while prompts of a million tokens could be sent
         ("claude-sonnet-4", None, "2025-08-11", "3 15 0.3", "6 22.5 0.6", ""),
-        ("claude-sonnet-4", None, "2025-08-12", "3 15 0.3", "6 22.5 0.6", ""),
-        ("claude-sonnet-4", None, "2025-08-13", "3 15 0.3", "6 22.5 0.6", ""),
         ("claude-sonnet-4", None, "2026-04-29", "3 15 0.3", "6 22.5 0.6", ""),
         ("claude-sonnet-4", None, "2026-04-30", "3 15 0.3", "6 22.5 0.6", ""),
-        ("claude-sonnet-4", None, "2026-05-01", "3 15 0.3", "6 22.5 0.6", ""),
         # Sonnet 4.5: the same
         ("claude-sonnet-4-5", None, "2025-09-28", "3 15 0.3", "6 22.5 0.6", "before_first_price"),
         ("claude-sonnet-4-5", None, "2025-09-29", "3 15 0.3", "6 22.5 0.6", ""),
-        ("claude-sonnet-4-5", None, "2025-09-30", "3 15 0.3", "6 22.5 0.6", ""),
         ("claude-sonnet-4-5", None, "2026-04-29", "3 15 0.3", "6 22.5 0.6", ""),
         ("claude-sonnet-4-5", None, "2026-04-30", "3 15 0.3", "6 22.5 0.6", ""),
-        ("claude-sonnet-4-5", None, "2026-05-01", "3 15 0.3", "6 22.5 0.6", ""),
         # Opus 4.6: flat from 2026-03-13
         ("claude-opus-4-6", None, "2026-02-04", "5 25 0.5", "10 37.5 1", "before_first_price"),
         ("claude-opus-4-6", None, "2026-02-05", "5 25 0.5", "10 37.5 1", ""),
-        ("claude-opus-4-6", None, "2026-02-06", "5 25 0.5", "10 37.5 1", ""),
         ("claude-opus-4-6", None, "2026-03-12", "5 25 0.5", "10 37.5 1", ""),
         ("claude-opus-4-6", None, "2026-03-13", "5 25 0.5", None, ""),
-        ("claude-opus-4-6", None, "2026-03-14", "5 25 0.5", None, ""),
         # Sonnet 4.6: flat from the same day
         ("claude-sonnet-4-6", None, "2026-02-16", "3 15 0.3", "6 22.5 0.6", "before_first_price"),
         ("claude-sonnet-4-6", None, "2026-02-17", "3 15 0.3", "6 22.5 0.6", ""),
-        ("claude-sonnet-4-6", None, "2026-02-18", "3 15 0.3", "6 22.5 0.6", ""),
         ("claude-sonnet-4-6", None, "2026-03-12", "3 15 0.3", "6 22.5 0.6", ""),
         ("claude-sonnet-4-6", None, "2026-03-13", "3 15 0.3", None, ""),
-        ("claude-sonnet-4-6", None, "2026-03-14", "3 15 0.3", None, ""),
         # Opus 4.6 fast: a long tier for two weeks; after its end standard, without a doubt
         ("claude-opus-4-6", "fast", "2026-02-06", "5 25 0.5", "10 37.5 1", "speed_unpriced"),
         ("claude-opus-4-6", "fast", "2026-02-07", "30 150 3", "60 225 6", "fast"),
-        ("claude-opus-4-6", "fast", "2026-02-08", "30 150 3", "60 225 6", "fast"),
         ("claude-opus-4-6", "fast", "2026-02-19", "30 150 3", "60 225 6", "fast"),
         ("claude-opus-4-6", "fast", "2026-02-20", "30 150 3", None, "fast"),
-        ("claude-opus-4-6", "fast", "2026-02-21", "30 150 3", None, "fast"),
         ("claude-opus-4-6", "fast", "2026-06-28", "30 150 3", None, "fast"),
         ("claude-opus-4-6", "fast", "2026-06-29", "5 25 0.5", None, ""),
-        ("claude-opus-4-6", "fast", "2026-06-30", "5 25 0.5", None, ""),
         # Opus 4.7 fast
         ("claude-opus-4-7", "fast", "2026-05-11", "5 25 0.5", None, "speed_unpriced"),
         ("claude-opus-4-7", "fast", "2026-05-12", "30 150 3", None, "fast"),
-        ("claude-opus-4-7", "fast", "2026-05-13", "30 150 3", None, "fast"),
         ("claude-opus-4-7", "fast", "2026-07-23", "30 150 3", None, "fast"),
         ("claude-opus-4-7", "fast", "2026-07-24", "5 25 0.5", None, "speed_unpriced"),
-        ("claude-opus-4-7", "fast", "2026-07-25", "5 25 0.5", None, "speed_unpriced"),
         # Opus 4.8 fast, which came out with the model
         (
             "claude-opus-4-8",
@@ -225,7 +207,6 @@ def test_the_basis_names_the_card() -> None:
             "before_first_price speed_unpriced",
         ),
         ("claude-opus-4-8", "fast", "2026-05-28", "10 50 1", None, "fast"),
-        ("claude-opus-4-8", "fast", "2026-05-29", "10 50 1", None, "fast"),
         ("claude-opus-4-8", "fast", "2026-11-29", "10 50 1", None, "fast"),
         ("claude-opus-4-8", "fast", "2026-11-30", "5 25 0.5", None, "speed_unpriced"),
         (
@@ -244,17 +225,13 @@ def test_the_basis_names_the_card() -> None:
         # Sonnet 5: the rise announced for 2026-09-01 was cancelled on 2026-08-10
         ("claude-sonnet-5", None, "2026-06-29", "2 10 0.2", None, "before_first_price"),
         ("claude-sonnet-5", None, "2026-06-30", "2 10 0.2", None, ""),
-        ("claude-sonnet-5", None, "2026-07-01", "2 10 0.2", None, ""),
         ("claude-sonnet-5", None, "2026-08-09", "2 10 0.2", None, ""),
         ("claude-sonnet-5", None, "2026-08-10", "2 10 0.2", None, ""),
-        ("claude-sonnet-5", None, "2026-08-11", "2 10 0.2", None, ""),
         ("claude-sonnet-5", None, "2026-08-31", "2 10 0.2", None, ""),
         ("claude-sonnet-5", None, "2026-09-01", "2 10 0.2", None, ""),
-        ("claude-sonnet-5", None, "2026-09-02", "2 10 0.2", None, ""),
         # Sonnet 5.5: cache reads at half the price
         ("claude-sonnet-5-5", None, "2026-10-06", "2 10 0.2", None, ""),
         ("claude-sonnet-5-5", None, "2026-10-07", "2 10 0.1", None, ""),
-        ("claude-sonnet-5-5", None, "2026-10-08", "2 10 0.1", None, ""),
         # Haiku 3.5: its first price ended before Claude Code began
         ("claude-3-5-haiku", None, "2025-02-24", "0.8 4 0.08", None, ""),
     ],

@@ -8,7 +8,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from usage_rows import Used, frame, noon, priced, priced_row, scalar_cost
 
@@ -73,8 +73,6 @@ opus = "claude-opus-5"
 """
 CARDS = [_card_with(DISCOUNTS), _card_with(DISCOUNTS, as_model="claude-haiku-5-5")]
 
-unhurried = settings(deadline=None)
-
 
 def exact_sum(costs: list[Decimal | None]) -> Decimal:
     """Add with more digits than any sum here can need."""
@@ -82,14 +80,12 @@ def exact_sum(costs: list[Decimal | None]) -> Decimal:
         return sum((cost for cost in costs if cost is not None), Decimal(0))
 
 
-@unhurried
 @given(st.lists(USED, min_size=1, max_size=20))
 def test_frame_and_single_response_agree(used: list[Used]) -> None:
     """Whatever responses say of themselves, both ways give the same cost, or none."""
     assert [scalar_cost(one) for one in used] == priced(used)["cost_usd"].to_list()
 
 
-@unhurried
 @given(st.lists(USED, min_size=1, max_size=20), st.sampled_from(CARDS))
 def test_they_agree_at_the_users_rates_too(used: list[Used], card: RateCard) -> None:
     """With discounts, whose products need not fit 12 places, with own prices, as another model."""
@@ -125,7 +121,6 @@ def test_a_discounted_part_is_rounded_half_to_even() -> None:
     ]
 
 
-@unhurried
 @given(st.lists(USED, min_size=1, max_size=20))
 def test_the_parts_sum_to_the_cost(used: list[Used]) -> None:
     """Nothing is lost between the classes; what is unpriced has no parts either."""
@@ -137,7 +132,6 @@ def test_the_parts_sum_to_the_cost(used: list[Used]) -> None:
             assert exact_sum(parts) == row["cost_usd"]
 
 
-@unhurried
 @given(st.lists(USED, min_size=1, max_size=20), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(used: list[Used], random: Random) -> None:
     """The total is exact, so it is the same in any order, and that of the single costs."""
@@ -148,7 +142,6 @@ def test_the_order_of_rows_changes_nothing(used: list[Used], random: Random) -> 
     assert total == priced(shuffled)["cost_usd"].sum()
 
 
-@unhurried
 @given(st.lists(USED, min_size=2, max_size=20), st.data())
 def test_a_frame_priced_in_two_pieces_costs_the_same(used: list[Used], data: st.DataObject) -> None:
     """No row looks at another."""

@@ -3,7 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -26,7 +26,6 @@ TARIFFS = [
 ]
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(TARIFFS),
     st.tuples(*[st.integers(0, 2**40)] * 5),

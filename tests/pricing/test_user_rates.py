@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenaudit.model.errors import ConfigError, TokenauditError
@@ -323,7 +323,6 @@ LINES = st.one_of(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINES, max_size=12).map("\n".join))
 def test_any_file_is_used_or_refused(tmp_path: Path, text: str) -> None:
     """No file of rates, however odd, leads to anything but rates or an error that names it."""
@@ -338,7 +337,6 @@ def test_any_file_is_used_or_refused(tmp_path: Path, text: str) -> None:
     assert not said or "hostile.toml" in said
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(tmp_path: Path, data: bytes) -> None:
     """What is no text is refused too."""

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import (
     COST,
@@ -102,7 +102,6 @@ def test_raw_texts_are_as_they_were(names: list[str]) -> None:
     assert [[name, name] for name in kept] == rows[1:]
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

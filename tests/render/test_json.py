@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from report_samples import (
@@ -240,7 +240,6 @@ MOMENTS = st.none() | st.integers(0, 2**52).map(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), st.integers(0, 2**63 - 1) | st.none(), MONEY, MOMENTS)))
 def test_what_is_read_back_is_equal(
     rows: list[tuple[str, int | None, Decimal | None, datetime | None]],
@@ -261,7 +260,6 @@ def test_what_is_read_back_is_equal(
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(MONEY, MOMENTS, st.dates() | st.none())))
 def test_whole_columns_are_written_as_single_values_are(
     rows: list[tuple[Decimal | None, datetime | None, date | None]],

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import (
     COST,
@@ -117,7 +117,6 @@ def test_names_are_the_same_when_read() -> None:
     assert list(HOSTILE) == written["project"].to_list()
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

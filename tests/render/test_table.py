@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from report_samples import (
     DAY,
     DURATION,
@@ -328,7 +329,7 @@ def test_an_ascii_terminal_gets_ascii() -> None:
     assert "... 2 more rows" in text
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     st.lists(st.tuples(st.text(), st.text()), min_size=1, max_size=4),
     st.integers(1, 250),

@@ -1,6 +1,7 @@
 """Reports take no more of the ledger than they say: made from those columns alone, they are the same."""
 
 from datetime import UTC, date, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,13 @@ def told(report: Report) -> list[Any]:
     return [plain, totals, report.notes, report.meta, report.cost_usd]
 
 
-@pytest.mark.parametrize("selection", SELECTIONS)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_report_names_all_columns_that_it_takes(
-    known: tuple[Facts, Ledger], name: str, selection: Selection
-) -> None:
-    """With every part of its shape that asks for more of them."""
+def test_a_report_names_all_columns_that_it_takes(known: tuple[Facts, Ledger], name: str) -> None:
+    """With every filter, and every part of its shape, that asks for more of them."""
     facts, whole = known
     now = datetime(2026, 11, 2, 12, tzinfo=UTC)
-    for shape in (Layout(), Layout(full=True, breakdown=True, with_list_cost=True)):
+    shapes = (Layout(), Layout(full=True, breakdown=True, with_list_cost=True))
+    for selection, shape in product(SELECTIONS, shapes):
         request = Request(name, "1.0", now, selection, shape)
         few = build(facts, shipped_card(), columns_of(request, name))
 

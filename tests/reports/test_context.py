@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transcripts_builder import (
     FORK,
@@ -131,7 +131,6 @@ def test_a_prompt_is_shared_out_by_characters_within_each_step(root: Path) -> No
     assert sum(parts(root).values()) == 900
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 2**40), min_size=1, max_size=8),
     st.lists(st.lists(st.integers(0, 2**40), max_size=4), max_size=8),

@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,14 @@ def story(request: pytest.FixtureRequest) -> Story:
     return request.param
 
 
+@cache
+def audit_of(root: Path) -> Audited:
+    return Audited.of(root)
+
+
 def test_every_response_of_every_story_is_explained(story: Story) -> None:
     """The counting line is the ledger's source, the lines are all there, the terms sum to the cost."""
-    audited = Audited.of(story.root)
+    audited = audit_of(story.root)
     explained = 0
     for row in pl.concat([audited.ledger.frame, audited.ledger.refused]).iter_rows(named=True):
         report = audited.explain(row["response_id"])
@@ -65,7 +71,7 @@ def test_every_response_of_every_story_is_explained(story: Story) -> None:
 
 def test_every_line_is_where_it_is_said_to_be(story: Story) -> None:
     """At the byte offset the line begins: what stands there says the ids."""
-    audited = Audited.of(story.root)
+    audited = audit_of(story.root)
     for response_id in audited.ledger.frame.filter(kind="message")["response_id"].unique():
         report = audited.explain(response_id)
         for line in rows(report, "lines") if report.sections[0].name == "lines" else ():
@@ -81,7 +87,7 @@ def test_every_line_is_where_it_is_said_to_be(story: Story) -> None:
 
 def test_cells_add_up_and_other_rules_agree_where_they_must(story: Story) -> None:
     """The terms of everything sum to its cost; a sum over lines counts every usage line."""
-    audited = Audited.of(story.root)
+    audited = audit_of(story.root)
     report = audited.explain(None, all_rules=True)
     frame, intake = audited.ledger.frame, audited.ledger.intake
     terms = [term["cost_term_usd"] or Decimal(0) for term in rows(report, "arithmetic")]

@@ -10,7 +10,8 @@ from audited import Audited
 from hypothesis import given
 from hypothesis import strategies as st
 from lake_evidence import facts
-from test_properties import World, examples, on_disk, worlds
+from properties import examples
+from test_properties import World, on_disk, worlds
 from transcripts_builder import START
 
 from tokenaudit.ledger.frame import TOKENS, Ledger

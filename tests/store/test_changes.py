@@ -11,9 +11,10 @@ from time import time_ns
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opened import opened_by
+from properties import examples
 from reckoning import reckon
 from transcripts_builder import OTHER, encoded, prompt, reply, session_file, write
 
@@ -115,9 +116,7 @@ def test_a_hole_that_is_filled_later_at_the_same_size_is_found(
     assert_as_without_store(root, folder)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60)
 @given(st.data())
 @pytest.mark.usefixtures("small_blocks")
 def test_whatever_changes_in_a_file_is_found(data: st.DataObject) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opened import opened_by
+from properties import examples
 from reckoning import reckon
 from transcripts_builder import (
     FORK,
@@ -471,17 +472,7 @@ def workshop() -> Iterator[Path]:
         shutil.rmtree(place)
 
 
-def examples(count: int) -> settings:
-    """Each takes a while: what fails is not made smaller."""
-    return settings(
-        max_examples=count,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.explicit, Phase.generate],
-    )
-
-
-@examples(60)
+@examples(60, makes_smaller=False)
 @given(STEPS)
 def test_any_history_gives_the_ledger_of_all_that_was_ever_seen(
     steps: list[tuple[str, str, bytes, int]],
@@ -516,7 +507,7 @@ def test_any_history_gives_the_ledger_of_all_that_was_ever_seen(
     assert sum(len(reckon(content).rejects) for content in latest) == found.intake.rejects
 
 
-@examples(25)
+@examples(25, makes_smaller=False)
 @given(st.lists(st.lists(st.sampled_from(LINES), max_size=8), min_size=1, max_size=6), st.data())
 def test_incremental_reading_is_reading_from_scratch(
     growth: list[list[bytes]], data: st.DataObject

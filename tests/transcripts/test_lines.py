@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from transcripts_builder import (
     agent_result,
     encoded,
@@ -117,7 +118,7 @@ def test_candidates_are_the_same_whatever_the_block() -> None:
     assert (16 - 4, len(ODD)) == (count, size)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(
         st.sampled_from(
@@ -245,7 +246,7 @@ def test_last_line_that_is_too_long_is_a_reject(tmp_path: Path) -> None:
 PIECES = st.sampled_from([b"", b"some", b"x", b"n" * 60])
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(PIECES, max_size=10), st.sampled_from([b"", b"\n"]), st.integers(1, 80), st.data())
 def test_lines_can_be_had_from_both_ends(
     content: list[bytes], end: bytes, size: int, data: st.DataObject
@@ -359,9 +360,7 @@ OTHERS = st.sampled_from(
 SEPARATORS = st.sampled_from([(",", ":"), (", ", ": "), (" ,", " : ")])
 
 
-FILES = settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FILES = examples(250)
 
 
 @FILES

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from properties import examples
 from reckoning import reckon
 from transcripts_builder import (
     agent_result,
@@ -235,11 +236,7 @@ def damaged() -> st.SearchStrategy[bytes]:
 
 PLAIN: Final = Extent(Transcript("", "", "", None, "main"))
 WITH_RESULTS: Final = replace(PLAIN, with_results=True)
-FILES = settings(
-    max_examples=300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+FILES = examples(300)
 
 
 @FILES

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from evidence import evidence
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from transcripts_builder import (
     FORK,
     MODEL,
@@ -302,11 +303,7 @@ states = st.tuples(models, st.integers(-100, 300), st.integers(0, 3))
     st.none() | models,
     st.booleans(),
 )
-@settings(
-    max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@examples(30)
 def test_bridges_of_any_mixture_of_claims_sum_exactly(
     tmp_path_factory: pytest.TempPathFactory,
     own: list[tuple[Models, int, int]],

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from lake_evidence import DAY, Copy, facts, histories, rows, told_once
 from polars.testing import assert_frame_equal
+from properties import examples
 from stories import STORIES, Story
 from transcripts_builder import (
     agent_file,
@@ -31,7 +32,7 @@ from tokenaudit.merge import merge
 from tokenaudit.model.terms import CUT
 from tokenaudit.store.facts import Facts
 
-LAWS = settings(max_examples=40, deadline=None)
+LAWS = examples(40)
 RANK = {"final": 3, "repaired": 2, "lower_bound": 1, "placeholder": 0}
 KEYS = ["response_id", "request_id", "source_path", "source_line", "source_record"]
 
