@@ -11,10 +11,7 @@ PACKAGE = Path(tokenaudit.__file__).parent
 LONGEST_BODY = 40
 
 # Names that stand for two things as yet. Each goes from here when one of the two is called otherwise.
-STILL_DOUBLED = {
-    *("Block", "Cause", "Compaction", "Counts", "Ledger", "Line", "Origin", "Part", "Place"),
-    *("Settings", "Step", "Usage"),
-}
+STILL_DOUBLED = {"Ledger"}
 
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "misc", "common", "manager", "managers"}
 

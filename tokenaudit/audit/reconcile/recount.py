@@ -264,34 +264,16 @@ def _prices_of(line: ClaimLine, rows: pl.DataFrame, card: RateCard) -> Iterator[
         return
     if rows["cost_usd"].null_count() == rows.height:
         note = "They price it; no rate is known here, and nothing of it is in our cost."
-        yield Step(
-            f"unpriced here{of_model}",
-            StepBasis.STATED,
-            Figure(ClaimCounts(), -theirs),
-            note,
-            Cause.PRICES,
-        )
+        yield _price_step(f"unpriced here{of_model}", StepBasis.STATED, -theirs, note)
         return
     if not theirs:
         note = "They have no price of it, and count it as free."
-        yield Step(
-            f"unpriced there{of_model}",
-            StepBasis.STATED,
-            Figure(ClaimCounts(), ours),
-            note,
-            Cause.PRICES,
-        )
+        yield _price_step(f"unpriced there{of_model}", StepBasis.STATED, ours, note)
         return
     recorded = _recorded(rows)
     if recorded is not None and abs(recorded - theirs) < ROUNDING:
         note = "They take the cost that old transcripts recorded; ours is the price list's."
-        yield Step(
-            "recorded costs",
-            StepBasis.MEASURED,
-            Figure(ClaimCounts(), ours - theirs),
-            note,
-            Cause.PRICES,
-        )
+        yield _price_step("recorded costs", StepBasis.MEASURED, ours - theirs, note)
         return
     short = _cost(vendor_pricing.repriced(vendor_pricing.with_cheap_hours(rows, always=True), card))
     is_nearer = 2 * abs(short - theirs) <= abs(ours - theirs)
@@ -300,15 +282,15 @@ def _prices_of(line: ClaimLine, rows: pl.DataFrame, card: RateCard) -> Iterator[
         note = (
             "Theirs are priced as 5-minute ones; the price list says 2 times the input for an hour."
         )
-        yield Step(
-            "1-hour cache writes", basis, Figure(ClaimCounts(), ours - short), note, Cause.PRICES
-        )
+        yield _price_step("1-hour cache writes", basis, ours - short, note)
     rest = (short if is_nearer else ours) - theirs
     if abs(rest) >= ROUNDING:
         note = "The same tokens at the price list of their days, against their prices."
-        yield Step(
-            f"prices{of_model}", StepBasis.MEASURED, Figure(ClaimCounts(), rest), note, Cause.PRICES
-        )
+        yield _price_step(f"prices{of_model}", StepBasis.MEASURED, rest, note)
+
+
+def _price_step(name: str, basis: StepBasis, change: Decimal, note: str) -> Step:
+    return Step(name, basis, Figure(ClaimCounts(), change), note, Cause.PRICES)
 
 
 def _cost(rows: pl.DataFrame) -> Decimal:
