@@ -3,37 +3,36 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-__all__ = ["KILL", "faulty"]
+from steps import Steps, hooked
 
-KILL = 0
-"""Instead of the number of an error: the process is killed without warning before the step."""
+__all__ = ["failing", "faulty"]
 
 _PROGRAM = """
-import os, signal, sys
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from steps import hooked
 from tokenaudit import __main__
 
-step, number, reached = (int(sys.argv.pop(1)) for _ in range(3))
-left = step
-
-def counted(event, args):
-    # every step by which a run changes the disk, or takes a lock
-    global left
-    changes = event in {"os.rename", "os.remove", "os.mkdir", "os.link", "fcntl.flock"}
-    writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
-    if not changes and (not writes or args[0] == os.devnull):
-        return
-    left -= 1
-    if left == 0:
-        os.write(reached, event.encode())
-        if not number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise OSError(number, os.strerror(number))
-
-sys.addaudithook(counted)
+steps = hooked()
+steps.number, steps.reached, steps.left = (int(sys.argv.pop(1)) for _ in range(3))
 __main__.run()
 """
+
+
+@contextmanager
+def failing(step: int, number: int) -> Iterator[Steps]:
+    """Let the *step* on disk from here on fail with the error *number*: the call is the `failed` of what is given."""
+    steps = hooked()
+    steps.failed, steps.reached = "", None
+    steps.number, steps.left = number, step
+    try:
+        yield steps
+    finally:
+        steps.left = 0
 
 
 def faulty(
@@ -45,7 +44,9 @@ def faulty(
     what stands on stdin.
     """
     read, write = os.pipe()
-    command = [sys.executable, "-B", "-c", _PROGRAM, str(step), str(number), str(write), *argv]
+    support = str(Path(__file__).parent)
+    numbers = map(str, (number, write, step))
+    command = [sys.executable, "-B", "-c", _PROGRAM, support, *numbers, *argv]
     try:
         done = subprocess.run(
             command,
