@@ -243,7 +243,7 @@ def assert_equal(one: Built, two: Built) -> None:
 # nothing is lost
 
 
-@examples(40)
+@examples(25)
 @given(worlds())
 def test_usage_lines_are_responses_and_their_copies(world: World) -> None:
     """Every line is accounted for: as usage, as a reject, or as one of no interest."""
@@ -259,7 +259,7 @@ def test_usage_lines_are_responses_and_their_copies(world: World) -> None:
     assert intake.bytes == sum(len(line) + 1 for lines in world.files.values() for line in lines)
 
 
-@examples(40)
+@examples(25)
 @given(worlds(), st.data())
 def test_any_damage_is_survived(world: World, data: st.DataObject) -> None:
     """Whatever bytes a history holds, there is a ledger and a report, and they add up."""
@@ -280,7 +280,7 @@ def test_any_damage_is_survived(world: World, data: st.DataObject) -> None:
 # the way of reading does not matter
 
 
-@examples(30)
+@examples(20)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_order_of_reading_never_matters(world: World, dice: Any) -> None:
     """Whatever file comes first, and whichever are read together, the ledger is the same."""
@@ -314,7 +314,7 @@ def test_number_of_processes_never_matters(several: list[World]) -> None:
     assert_equal(one, two)
 
 
-@examples(30)
+@examples(20)
 @given(worlds(), st.data())
 def test_a_growing_file_ends_as_if_it_were_read_at_once(world: World, data: st.DataObject) -> None:
     """Cut at any byte there is no reject more, and nothing that later turns out to be too much."""
@@ -337,7 +337,7 @@ def test_a_growing_file_ends_as_if_it_were_read_at_once(world: World, data: st.D
     assert whole.intake == after.intake
 
 
-@examples(30)
+@examples(20)
 @given(worlds())
 def test_a_second_copy_of_everything_changes_no_total(world: World) -> None:
     """A backup beside the root adds copies, and nothing else."""
@@ -421,7 +421,7 @@ def is_id(name: str) -> bool:
     return name in {"sessions", "agents"}
 
 
-@examples(30)
+@examples(20)
 @given(worlds(), filters(), st.sampled_from(ZONES), st.sampled_from(["monday", "sunday"]))
 def test_every_report_adds_up_to_the_same_total(
     world: World, wanted: dict[str, Any], zone: str, start: str

@@ -26,7 +26,7 @@ from tokenaudit.reports.reconcile import chooser
 from tokenaudit.reports.selection import Selection, select
 
 
-@examples(30)
+@examples(20)
 @given(worlds())
 def test_explanations_of_all_and_of_one_add_up(world: World) -> None:
     """Terms sum to costs, to the last digit; a sum over lines counts every usage line."""
@@ -49,7 +49,7 @@ def test_explanations_of_all_and_of_one_add_up(world: World) -> None:
             assert total(row["cost_term_usd"] for row in rows(one, section)) == cost(of_id)
 
 
-@examples(30)
+@examples(20)
 @given(worlds())
 def test_differences_and_caches_add_up(world: World) -> None:
     """Effects sum to the difference between any two days; studying caches changes no figure."""
@@ -113,7 +113,7 @@ claimed = st.builds(
 )
 
 
-@examples(40)
+@examples(25)
 @given(worlds(), claimed)
 def test_every_bridge_to_any_history_sums_exactly(world: World, claim: Claim) -> None:
     """Whatever is claimed of whatever history: their figure and the steps are ours, to the last digit."""
@@ -130,7 +130,7 @@ def test_every_bridge_to_any_history_sums_exactly(world: World, claim: Claim) ->
         assert found.ours.cost_usd == cost(held.rows)
 
 
-@examples(40)
+@examples(25)
 @given(worlds(), st.data())
 def test_a_known_way_of_counting_leaves_nothing_unexplained(
     world: World, data: st.DataObject

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import pytest
 import typer
+from processes import unmeasured
 
 from tokenaudit.cli import app
 from tokenaudit.cli.commands.prices import prices
@@ -56,6 +57,7 @@ def test_a_call_imports_what_it_needs(argv: str, absent: set[str], present: set[
         capture_output=True,
         text=True,
         check=True,
+        env=unmeasured(),
     )
     imported = {*done.stderr.splitlines()[-1].split()} if done.stderr else set()
 

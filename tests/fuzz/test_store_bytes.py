@@ -56,7 +56,7 @@ def damage(path: Path, dice: random.Random) -> None:
     path.write_bytes(data)
 
 
-@examples(40)
+@examples(20)
 @given(st.randoms(use_true_random=True), st.integers(1, 3))
 def test_a_damaged_store_changes_no_figure(dice: random.Random, rounds: int) -> None:
     """All transcripts are on disk, so all that is lost of the store can be read again."""

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from usage_rows import Used, frame, noon, priced, priced_row, scalar_cost
 
 from tokenaudit.pricing.card import RateCard, shipped_card
@@ -80,12 +81,14 @@ def exact_sum(costs: list[Decimal | None]) -> Decimal:
         return sum((cost for cost in costs if cost is not None), Decimal(0))
 
 
+@examples(40)
 @given(st.lists(USED, min_size=1, max_size=20))
 def test_frame_and_single_response_agree(used: list[Used]) -> None:
     """Whatever responses say of themselves, both ways give the same cost, or none."""
     assert [scalar_cost(one) for one in used] == priced(used)["cost_usd"].to_list()
 
 
+@examples(40)
 @given(st.lists(USED, min_size=1, max_size=20), st.sampled_from(CARDS))
 def test_they_agree_at_the_users_rates_too(used: list[Used], card: RateCard) -> None:
     """With discounts, whose products need not fit 12 places, with own prices, as another model."""
@@ -121,6 +124,7 @@ def test_a_discounted_part_is_rounded_half_to_even() -> None:
     ]
 
 
+@examples(40)
 @given(st.lists(USED, min_size=1, max_size=20))
 def test_the_parts_sum_to_the_cost(used: list[Used]) -> None:
     """Nothing is lost between the classes; what is unpriced has no parts either."""
@@ -132,6 +136,7 @@ def test_the_parts_sum_to_the_cost(used: list[Used]) -> None:
             assert exact_sum(parts) == row["cost_usd"]
 
 
+@examples(40)
 @given(st.lists(USED, min_size=1, max_size=20), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(used: list[Used], random: Random) -> None:
     """The total is exact, so it is the same in any order, and that of the single costs."""
@@ -142,6 +147,7 @@ def test_the_order_of_rows_changes_nothing(used: list[Used], random: Random) -> 
     assert total == priced(shuffled)["cost_usd"].sum()
 
 
+@examples(40)
 @given(st.lists(USED, min_size=2, max_size=20), st.data())
 def test_a_frame_priced_in_two_pieces_costs_the_same(used: list[Used], data: st.DataObject) -> None:
     """No row looks at another."""

@@ -27,7 +27,7 @@ from tokenaudit.store.rows import COUNTS
 Groups = set[frozenset[tuple[str, int]]]
 
 
-@examples(60)
+@examples(40)
 @given(worlds())
 def test_rules_over_lines_and_merging_of_columns_are_one_meaning(world: World) -> None:
     """R3 to R8: which lines are one response, whose, when, by which line, with which counts."""
@@ -75,7 +75,7 @@ ANY_RECORDS = st.lists(
 BEGINNINGS = st.lists(st.sampled_from([START, START - timedelta(1), None]), min_size=3, max_size=3)
 
 
-@examples(300)
+@examples(150)
 @given(ANY_RECORDS, BEGINNINGS)
 def test_records_of_any_ids_and_times_become_the_same_responses(
     said: list[dict[str, Any]], begins: list[datetime | None]

@@ -116,7 +116,7 @@ def test_a_hole_that_is_filled_later_at_the_same_size_is_found(
     assert_as_without_store(root, folder)
 
 
-@examples(60)
+@examples(30)
 @given(st.data())
 @pytest.mark.usefixtures("small_blocks")
 def test_whatever_changes_in_a_file_is_found(data: st.DataObject) -> None:

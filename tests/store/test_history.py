@@ -472,7 +472,7 @@ def workshop() -> Iterator[Path]:
         shutil.rmtree(place)
 
 
-@examples(60, makes_smaller=False)
+@examples(30, makes_smaller=False)
 @given(STEPS)
 def test_any_history_gives_the_ledger_of_all_that_was_ever_seen(
     steps: list[tuple[str, str, bytes, int]],
@@ -507,7 +507,7 @@ def test_any_history_gives_the_ledger_of_all_that_was_ever_seen(
     assert sum(len(reckon(content).rejects) for content in latest) == found.intake.rejects
 
 
-@examples(25, makes_smaller=False)
+@examples(12, makes_smaller=False)
 @given(st.lists(st.lists(st.sampled_from(LINES), max_size=8), min_size=1, max_size=6), st.data())
 def test_incremental_reading_is_reading_from_scratch(
     growth: list[list[bytes]], data: st.DataObject

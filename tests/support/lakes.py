@@ -3,7 +3,6 @@
 They are made once, when the first test asks for them. No test may change the lake: copy it.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from processes import unmeasured
 
 __all__ = ["Cluster", "a_cluster"]
 
@@ -48,7 +48,8 @@ class Cluster:
 @contextmanager
 def a_cluster(home: Path, protocol: str = "tcp", **environ: str) -> Iterator[Cluster]:
     """A `dask scheduler` and two `dask worker`s on loopback; *home* is theirs."""
-    all_environ = {**os.environ, "HOME": str(home), "PYTHONUNBUFFERED": "1", **environ}
+    # Who ends by being killed writes down no coverage.
+    all_environ = {**unmeasured(), "HOME": str(home), "PYTHONUNBUFFERED": "1", **environ}
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--protocol", protocol]
     command += ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show"]
     scheduler = subprocess.Popen(command, env=all_environ, stderr=subprocess.PIPE, text=True)

@@ -246,7 +246,7 @@ def test_last_line_that_is_too_long_is_a_reject(tmp_path: Path) -> None:
 PIECES = st.sampled_from([b"", b"some", b"x", b"n" * 60])
 
 
-@examples(200)
+@examples(100)
 @given(st.lists(PIECES, max_size=10), st.sampled_from([b"", b"\n"]), st.integers(1, 80), st.data())
 def test_lines_can_be_had_from_both_ends(
     content: list[bytes], end: bytes, size: int, data: st.DataObject
@@ -360,7 +360,7 @@ OTHERS = st.sampled_from(
 SEPARATORS = st.sampled_from([(",", ":"), (", ", ": "), (" ,", " : ")])
 
 
-FILES = examples(250)
+FILES = examples(120)
 
 
 @FILES

@@ -236,7 +236,7 @@ def damaged() -> st.SearchStrategy[bytes]:
 
 PLAIN: Final = Extent(Transcript("", "", "", None, "main"))
 WITH_RESULTS: Final = replace(PLAIN, with_results=True)
-FILES = examples(300)
+FILES = examples(150)
 
 
 @FILES

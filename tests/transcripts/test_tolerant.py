@@ -140,7 +140,7 @@ def plain(line: msgspec.Struct | None) -> dict[str, Any] | None:
     return None if line is None else msgspec.structs.asdict(line)
 
 
-@examples(400)
+@examples(200)
 @given(ASSISTANTS, st.sampled_from(["escaped", "UTF-8"]))
 def test_a_usage_line_means_the_same_to_both_readings(line: dict[str, Any], texts: str) -> None:
     """What the strict types take the tolerant reading takes as the same; what they do not, as odd."""
@@ -158,7 +158,7 @@ def is_odd(line: Understood) -> bool:
     return isinstance(line, Assistant) and line.odd != ()
 
 
-@examples(150)
+@examples(100)
 @given(PROGRESSES)
 def test_a_progress_line_means_the_same_to_both_readings(line: dict[str, Any]) -> None:
     """What a parent repeats of its subagent is read as the subagent's own lines are."""
@@ -175,7 +175,7 @@ def test_a_progress_line_means_the_same_to_both_readings(line: dict[str, Any]) -
     assert plain(expected) == plain(understood if isinstance(understood, ProgressLine) else None)
 
 
-@examples(150)
+@examples(100)
 @given(NOTES)
 def test_any_other_line_means_the_same_to_both_readings(line: dict[str, Any]) -> None:
     """Titles, compactions and times do not depend on how the line was read."""
@@ -218,7 +218,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return data
 
 
-@examples(400)
+@examples(200)
 @given(damaged())
 def test_parsing_never_fails(tmp_path: Path, data: bytes) -> None:
     """Every line of any file is counted, and each is a record, a reject, or of no interest."""

@@ -1,7 +1,6 @@
 """`export --to`: what cron and a person meet."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -115,7 +114,7 @@ def test_redaction_with_the_secret_of_a_file(
 def test_twenty_at_once_of_which_half_are_killed(tmp_path: Path) -> None:
     """What stands afterwards is what one clean run writes; nothing half-written is a part."""
     lake, clean = tmp_path / "lake", tmp_path / "clean"
-    environ = {**os.environ, "TOKENAUDIT_HOST_ID": "h1"}
+    environ = {**unmeasured(), "TOKENAUDIT_HOST_ID": "h1"}
 
     def start(target: Path) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", "tokenaudit", "export", "--root", FORK, "--to", str(target)]

@@ -1,7 +1,6 @@
 """A lake in a bucket: what a folder promises, kept by puts that only create."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import bucket_store as store
 import pytest
 from lake_evidence import Copy, rows
+from processes import unmeasured
 from stories import FIXTURES
 
 from tokenaudit.__main__ import main
@@ -59,7 +59,7 @@ def versions(address: str, bucket: str) -> list[str]:
 
 def export(place: str, **more: str) -> subprocess.Popen[bytes]:
     argv = [sys.executable, "-m", "tokenaudit", "export", "--root", FORK, "--to", place]
-    environ = {**os.environ, "TOKENAUDIT_HOST_ID": "h1", **more}
+    environ = {**unmeasured(), "TOKENAUDIT_HOST_ID": "h1", **more}
     return subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE)
 
 

@@ -32,7 +32,7 @@ from tokenaudit.merge import merge
 from tokenaudit.model.terms import CUT
 from tokenaudit.store.facts import Facts
 
-LAWS = examples(40)
+LAWS = examples(20)
 RANK = {"final": 3, "repaired": 2, "lower_bound": 1, "placeholder": 0}
 KEYS = ["response_id", "request_id", "source_path", "source_line", "source_record"]
 
