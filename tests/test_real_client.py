@@ -133,7 +133,9 @@ def test_nothing_is_unexplained_but_calls_on_no_line(scenario: Path) -> None:
 
     assert -reduce(add, missing, ClaimCounts()) == used
     if unexplained.counts == ClaimCounts():
-        assert unexplained.cost_usd == -LONG_PROMPTS.get(scenario.name, Decimal(0))
+        assert unexplained.cost_usd == 0
+        prices = total(one.bridge.of(Cause.PRICES) for one in bridges(scenario))
+        assert prices.cost_usd == -LONG_PROMPTS.get(scenario.name, Decimal(0))
 
 
 def test_the_last_result_of_the_client_is_what_the_transcript_states(scenario: Path) -> None:

@@ -21,12 +21,17 @@ COMMANDS = {
 }
 
 
+def environment() -> dict[str, str]:
+    """No shell need stand above the tests: the one whose completion is shown is named."""
+    return {**unmeasured(), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+
+
 def shell(words: list[str], streams: str) -> subprocess.CompletedProcess[str]:
     """Run tokenaudit as a shell does, with *streams* redirected."""
     script = f'exec "$@" {streams}' if "|" not in streams else f'"$@" {streams}'
     command = ["bash", "-c", script, "bash", sys.executable, "-m", "tokenaudit", *words]
     return subprocess.run(
-        command, check=False, capture_output=True, text=True, env=unmeasured(), timeout=120
+        command, check=False, capture_output=True, text=True, env=environment(), timeout=120
     )
 
 
@@ -49,7 +54,7 @@ def test_a_pipe_that_nobody_reads_ends_quietly(name: str) -> None:
     os.close(reader)
     command = [sys.executable, "-m", "tokenaudit", *COMMANDS[name]]
     done = subprocess.run(
-        command, check=False, stdout=writer, stderr=subprocess.PIPE, text=True, env=unmeasured()
+        command, check=False, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment()
     )
     os.close(writer)
 
