@@ -43,13 +43,21 @@ from tokenaudit.transcripts import discover, extents_of, read
 SECOND = 10**9
 
 
-def run(root: Path, folder: Path, *, only_present: bool = False, later_s: int = 10) -> Ledger:
-    """Return the ledger of a run with the store in *folder*, *later_s* after the last change."""
+def took(
+    root: Path, folder: Path, *, only_present: bool = False, later_s: int = 10
+) -> tuple[Store, Facts]:
+    """Return the store in *folder* and all facts, after what is new was read *later_s* after the last change."""
     store = Store.open(folder)
     plan = store.plan(discover([root]))
     now = time_ns() + later_s * SECOND
     facts = store.take(plan, read(plan.extents), now_ns=now, only_present=only_present)
     assert [] == store.notes
+    return store, facts
+
+
+def run(root: Path, folder: Path, *, only_present: bool = False, later_s: int = 10) -> Ledger:
+    """Return the ledger of a run with the store in *folder*, *later_s* after the last change."""
+    store, facts = took(root, folder, only_present=only_present, later_s=later_s)
     whole = build(facts, shipped_card())
     assert_summed(whole, store.settled(facts, kept_frames))
     return whole
@@ -566,7 +574,7 @@ def test_segments_stay_few(root: Path, folder: Path) -> None:
     for number in range(40):
         with path.open("ab") as file:
             file.write(encoded(reply(f"m{number}", f"r{number}", at=300 + number)) + b"\n")
-        run(root, folder)
+        took(root, folder)
     names = {one.name for one in folder.iterdir() if one.suffix == ".zip"}
     index = Store.open(folder).index
 
@@ -591,9 +599,7 @@ def grown(root: Path, number: int = 100) -> None:
 
 def taken(root: Path, folder: Path) -> Facts:
     """Return the facts of a run, with what was merged of them before."""
-    store = Store.open(folder)
-    plan = store.plan(discover([root]))
-    return store.take(plan, read(plan.extents), now_ns=time_ns() + 10 * SECOND)
+    return took(root, folder)[1]
 
 
 def test_what_is_known_is_not_merged_again(root: Path, folder: Path) -> None:
