@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import typer
 from msgspec import Struct
 
-from tokenaudit.render import Format
+from tokenaudit.render import OF_FINDINGS, Format
 
 __all__ = [
     "OF_REPORTS",
@@ -351,7 +351,8 @@ class Output(Struct, frozen=True):
             "--format",
             "-f",
             metavar="FORMAT",
-            help="table, json, ndjson, csv, parquet or markdown; of `check` also junit and sarif.",
+            help=f"{', '.join(form for form in Format if form not in OF_FINDINGS)};"
+            f" of `check` also {' and '.join(sorted(OF_FINDINGS))}.",
             rich_help_panel=_WRITE,
             show_default="table, or as FILE ends",
         ),

@@ -10,7 +10,7 @@ from tokenaudit.render.style import Style
 if TYPE_CHECKING:  # a command line that only asks which formats there are must not wait for Polars
     from tokenaudit.reports.report import Report
 
-__all__ = ["Format", "Style", "format_of", "render"]
+__all__ = ["OF_FINDINGS", "Format", "Style", "format_of", "render"]
 
 
 class Format(StrEnum):
@@ -24,10 +24,11 @@ class Format(StrEnum):
     XLSX = "xlsx"
     MARKDOWN = "markdown"
     JUNIT = "junit"
-    """Findings alone."""
     SARIF = "sarif"
-    """Findings alone."""
 
+
+OF_FINDINGS: Final = frozenset({Format.JUNIT, Format.SARIF})
+"""Formats that hold findings alone."""
 
 _ENDINGS: Final = {
     ".json": Format.JSON,

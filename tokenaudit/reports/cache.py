@@ -1,6 +1,6 @@
 """How well prompt caching worked: what it saved, what was built again and why, which time to live paid.
 
-What a rebuild is, and how its cost and its cause are told, stands in `reports.caching`.
+What a rebuild is, and how its cost and its cause are told, stands in `analysis.cache_rebuilds`.
 """
 
 from collections.abc import Sequence
