@@ -32,6 +32,7 @@ from transcripts_builder import (
 
 from tokenaudit import load
 from tokenaudit.ledger.frame import build
+from tokenaudit.merge import WHOLE_ID
 from tokenaudit.model.terms import Transcript
 from tokenaudit.pricing.card import shipped_card
 from tokenaudit.store import facts_without_store
@@ -698,6 +699,17 @@ def test_r6_advisor_and_compaction_are_responses_of_their_own(tmp_path: Path) ->
         tmp_path,
         *("response_id", "kind", "model", "input_tokens", "output_tokens"),
         *("cache_read_tokens", "cache_write_5m_tokens", "quality"),
+    )
+
+
+def test_r6_iterations_have_their_number_and_responses_none(tmp_path: Path) -> None:
+    """Also a response whose own id looks like that of an iteration."""
+    counts = usage(100, iterations=[MESSAGE, ADVISOR])
+    write(session_file(tmp_path), reply(counts=counts), reply("msg_2#7", "req_2", at=1))
+    frame = load(tmp_path).frame
+
+    assert [("msg_1", None, "msg_1"), ("msg_1#1", 1, "msg_1"), ("msg_2#7", None, "msg_2#7")] == (
+        frame.select("response_id", "iteration", whole=WHOLE_ID).rows()
     )
 
 

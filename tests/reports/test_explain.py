@@ -337,3 +337,15 @@ def test_lines_that_only_a_tolerant_reading_understands(tmp_path: Path) -> None:
     assert rows(audited.explain("msg_2"), "lines")[0]["line"] == 1
     assert rows(audited.explain("msg_3"), "lines")[0]["line"] == 3
     assert "R9 numbers" in decisions(audited.explain("msg_3"))
+
+
+def test_the_beginning_of_a_response_with_iterations_means_the_response(tmp_path: Path) -> None:
+    """They are beside it; a response whose own id looks like theirs is not."""
+    advisor = {"type": "advisor_message", "model": "claude-opus-5", **usage(70)}
+    whole = reply(counts=usage(100, iterations=[advisor]))
+    write(session_file(tmp_path), whole)
+    assert Audited.of(tmp_path).explain("msg_").title.startswith("Response msg_1")
+
+    write(session_file(tmp_path), whole, reply("msg_1#7", "req_2", at=1))
+    with pytest.raises(UsageError, match="2 things begin with 'msg_'"):
+        Audited.of(tmp_path).explain("msg_")

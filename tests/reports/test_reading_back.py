@@ -28,6 +28,11 @@ LOOKING = frozenset(
     | {"rpartition", "match", "search", "fullmatch", "contains", "starts_with", "ends_with"}
     | {"extract", "extract_groups", "strip_prefix", "strip_suffix"}
 )
+CUTTING = LOOKING | {"replace", "replace_all", "rsplit", "splitn", "split_exact"}
+DECIDING = CUTTING - {"removeprefix", "removesuffix", "replace"}
+"""A heading is made of a name: nothing is decided by it."""
+HOME_OF_IDS = "merge/iterations.py"
+"""Here an iteration is called what it is called, and nowhere else."""
 
 
 def places() -> Iterator[str]:
@@ -38,6 +43,56 @@ def places() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if looked_into(node):
                 yield f"{path.relative_to(PACKAGE)}:{node.lineno}"  # type: ignore[attr-defined]
+
+
+def places_of_names() -> Iterator[str]:
+    """Where an id of a response is taken apart, or the name of a column decides something."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if is_cut_apart(node) and name != HOME_OF_IDS:
+                yield f"{name}:{node.lineno}"  # type: ignore[attr-defined]
+
+
+def is_cut_apart(node: ast.AST) -> bool:
+    """Tell whether *node* calls a method that seeks a fixed text in an id, or in the name of a column.
+
+    To seek what a user typed is another thing: that is a variable.
+    """
+    match node:
+        case ast.Call(func=ast.Attribute(attr=method, value=of), args=[ast.Constant(), *_]):
+            is_deciding = method in DECIDING and is_name_of_column(of)
+            return (method in CUTTING and is_id(of)) or is_deciding
+        case ast.Call(func=ast.Attribute(attr=method, value=of), args=[ast.Name() | ast.Tuple()]):
+            return method in DECIDING and is_name_of_column(of)
+        case _:
+            return False
+
+
+def is_id(node: ast.AST) -> bool:
+    """Tell whether *node* stands for the id of a response."""
+    match node:
+        case ast.Attribute(attr="str", value=inner):
+            return is_id(inner)
+        case ast.Call(func=ast.Attribute(attr="col"), args=[ast.Constant(value="response_id")]):
+            return True
+        case ast.Subscript(slice=ast.Constant(value="response_id")):
+            return True
+        case ast.Name(id="response_id") | ast.Attribute(attr="response_id" | "id"):
+            return True
+        case _:
+            return False
+
+
+def is_name_of_column(node: ast.AST) -> bool:
+    """Tell whether *node* is `column.name`, or a name that is called `column`."""
+    match node:
+        case ast.Attribute(attr="name", value=ast.Name(id="column" | "field")):
+            return True
+        case ast.Name(id="column" | "field"):
+            return True
+        case _:
+            return False
 
 
 def looked_into(node: ast.AST) -> bool:
@@ -85,3 +140,24 @@ def test_looking_into_such_a_text_is_seen() -> None:
         assert any(map(looked_into, ast.walk(ast.parse(way)))), way
     for other in ('path.startswith("/")', '"a" in names', 'pl.col("path").str.contains("a")'):
         assert not any(map(looked_into, ast.walk(ast.parse(other)))), other
+
+
+def test_no_code_takes_ids_or_names_of_columns_apart() -> None:
+    """What iteration it is, and what a column's values are, stands in a field of its own."""
+    assert [] == list(places_of_names())
+
+
+def test_taking_apart_is_seen() -> None:
+    """The check itself: each way in which it was done once."""
+    ways = (
+        r'pl.col("response_id").str.replace(r"#\\d+$", "")',
+        'name.id.rpartition("#")',
+        'row["response_id"].partition("#")',
+        'column.endswith("_tokens")',
+        'column.startswith(("cost_", "list_cost"))',
+        "column.name.startswith(_LEAST)",
+    )
+    for way in ways:
+        assert any(map(is_cut_apart, ast.walk(ast.parse(way)))), way
+    for other in ('pl.col("response_id").str.starts_with(start)', 'path.endswith(".py")'):
+        assert not any(map(is_cut_apart, ast.walk(ast.parse(other)))), other

@@ -29,7 +29,7 @@ from typing import Final
 
 import polars as pl
 
-from tokenaudit.ledger.frame import IS_UNBILLED, Ledger
+from tokenaudit.ledger.frame import Ledger
 from tokenaudit.model.terms import MAIN_AGENT, Kind
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import USD, unit_prices
@@ -262,4 +262,4 @@ def _times(tokens: str | pl.Expr, price: pl.Expr) -> pl.Expr:
 
 def _paid(listed: pl.Expr) -> pl.Expr:
     """Take the user's discount off; what was refused before any output costs nothing."""
-    return pl.when(IS_UNBILLED).then(pl.lit(0, USD)).otherwise(listed * pl.col("discount"))
+    return pl.when("is_unbilled").then(pl.lit(0, USD)).otherwise(listed * pl.col("discount"))

@@ -16,6 +16,7 @@ from tokenaudit.audit.check.evidence import Evidence
 from tokenaudit.pricing.cost import USD, price
 from tokenaudit.pricing.models import is_on_cloud
 from tokenaudit.pricing.windows import facts_of
+from tokenaudit.transcripts.agents import COMPACTING
 
 __all__ = ["FLOORS", "unrecorded"]
 
@@ -71,7 +72,7 @@ def unrecorded(evidence: Evidence) -> pl.DataFrame:
 
 
 def _compactions(evidence: Evidence) -> pl.DataFrame:
-    helped = evidence.facts.transcripts.filter(pl.col("agent_id").str.starts_with("acompact-"))
+    helped = evidence.facts.transcripts.filter(pl.col("agent_id").str.starts_with(COMPACTING))
     return (
         evidence.facts.compactions.filter(pl.col("kind") == "compact")
         .join(evidence.facts.transcripts.select("path", "session_id", "agent_id"), on="path")

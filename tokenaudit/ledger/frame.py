@@ -13,8 +13,8 @@ import polars as pl
 
 from tokenaudit.ledger.sessions import agents_of, compactions_of, sessions_of, with_projects
 from tokenaudit.merge import CountedResponses, Merged, in_order, merge
-from tokenaudit.model.fields import TOKENS, In
-from tokenaudit.model.terms import Intake, Kind, Quality, Usage
+from tokenaudit.model.fields import TOKENS, In, names
+from tokenaudit.model.terms import Intake, Quality, Usage
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import ADDED, COSTS, USD, price
 from tokenaudit.pricing.rates import UNBILLED
@@ -25,7 +25,6 @@ from tokenaudit.store.rows import table_of
 __all__ = [
     "CALIBRATION",
     "ESTIMATES",
-    "IS_UNBILLED",
     "IS_UNBILLED_MESSAGE",
     "MEASURES",
     "RULES",
@@ -57,6 +56,10 @@ _ALWAYS: Final = frozenset(
     {"time", "model", "quality", *TOKENS, "total_tokens", "cost_usd", "list_cost_usd"}
 )
 """What every report tells of the responses that it is about."""
+IS_UNBILLED_MESSAGE: Final = (pl.col("stop_reason") == "refusal").fill_null(value=False) & (
+    pl.col("output_tokens") == 0
+)
+"""Whether usage that a line tells is not billed: that which was refused before any output."""
 _AGENT: Final = ("session_id", "agent_id")
 _SUMMED: Final = (*COSTS, "cost_usd", "list_cost_usd")
 _TIME: Final = pl.Datetime("us", "UTC")
@@ -64,13 +67,7 @@ _TIME: Final = pl.Datetime("us", "UTC")
 SCHEMA: Final[Mapping[str, Any]] = table_of(In.LEDGER)
 """One column for each field of a response that the ledger carries; see `model.fields`."""
 
-ESTIMATES: Final = (
-    "est_output_best_tokens",
-    "est_output_high_tokens",
-    "est_cost_best_usd",
-    "est_cost_high_usd",
-    "est_unknown_responses",
-)
+ESTIMATES: Final = tuple(names(In.ESTIMATES))
 """Columns beside those of SCHEMA, where estimates were asked for: never part of any total above."""
 
 CALIBRATION: Final[Mapping[str, Any]] = {
@@ -174,41 +171,21 @@ def price_merged(merged: CountedResponses, card: RateCard) -> tuple[pl.DataFrame
 
 
 def unbilled(priced: pl.DataFrame) -> pl.DataFrame:
-    """Return *priced* with what was refused before any output at no cost."""
-    return _without_cost(priced, IS_UNBILLED_MESSAGE)
-
-
-def _refused(merged: Merged, card: RateCard, columns: Collection[str] | None) -> pl.DataFrame:
-    if merged.refused.is_empty():
-        return merged.refused
-    is_free = _not_billed(pl.lit(value=True))
-    return _without_cost(price(merged.refused, card, columns), is_free)
-
-
-def _not_billed(is_refused: pl.Expr) -> pl.Expr:
-    """Tell what is not billed of what *is_refused*: that which was refused before any output."""
-    return is_refused.fill_null(value=False) & (pl.col("output_tokens") == 0)
-
-
-_IS_REFUSED: Final = pl.col("stop_reason") == "refusal"
-IS_UNBILLED_MESSAGE: Final = _not_billed(_IS_REFUSED)
-"""Whether a response with a line of its own is not billed."""
-IS_UNBILLED: Final = _not_billed(_IS_REFUSED | (pl.col("kind") == Kind.REFUSED.value))
-"""Whether a row of the ledger with all its columns, or of what was refused, is not billed."""
-
-
-def _without_cost(priced: pl.DataFrame, is_free: pl.Expr) -> pl.DataFrame:
-    """Let what was refused before any output cost nothing, and say so: it is not billed."""
-    is_unbilled = priced.select(is_free).to_series()
-    if not is_unbilled.any():
+    """Return *priced*, where what `is_unbilled` costs nothing, and says so."""
+    if not priced["is_unbilled"].any():
         return priced
     said = pl.concat_str(pl.lit(UNBILLED), "price_modifiers", separator=" ", ignore_nulls=True)
     values = {**{name: pl.lit(0, USD) for name in _SUMMED}, "price_modifiers": said}
     return priced.with_columns(
-        pl.when(is_unbilled).then(value).otherwise(name).alias(name)
+        pl.when("is_unbilled").then(value).otherwise(name).alias(name)
         for name, value in values.items()
         if name in priced.columns
     )
+
+
+def _refused(merged: Merged, card: RateCard, columns: Collection[str] | None) -> pl.DataFrame:
+    refused = merged.refused.with_columns(is_unbilled=pl.col("output_tokens") == 0)
+    return refused if refused.is_empty() else unbilled(price(refused, card, columns))
 
 
 def _price(
@@ -218,10 +195,11 @@ def _price(
 
     Returns the responses, and the inferences of those that took several.
     """
+    responses = merged.responses.with_columns(is_unbilled=IS_UNBILLED_MESSAGE)
     if merged.parts.is_empty():
-        whole = price(merged.responses, card, columns)
+        whole = price(responses, card, columns)
         return whole, whole.clear()
-    responses = merged.responses.with_row_index("response")
+    responses = responses.with_row_index("response")
     is_several = pl.col("response").is_in(merged.parts["response"].unique().implode())
     several = responses.filter(is_several)
     parts = (

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tokenaudit.ledger.frame import TOKENS, Ledger
 from tokenaudit.ledger.verdict import Observation
-from tokenaudit.model.terms import Kind
+from tokenaudit.merge import WHOLE_ID
 from tokenaudit.store.facts import Facts
 from tokenaudit.transcripts.usage_lines import UsageLine, read_lines, read_results
 
@@ -164,11 +164,9 @@ def _places(records: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _records(ledger: Ledger, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the store's records of *rows*, each with the place of its `response`."""
-    # an inference outside the top level has a number behind the id of its response
-    whole = pl.when(pl.col("kind") == Kind.MESSAGE).then("response_id")
     of_rows = rows.select(
         *("source_path", "source_line", "request_id"),
-        id=whole.otherwise(pl.col("response_id").str.replace(r"#\d+$", "")),
+        id=WHOLE_ID,
         response=pl.int_range(pl.len()),
     )
     key = ["source_path", "source_line", "id", "request_id"]

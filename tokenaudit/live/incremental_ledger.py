@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from tokenaudit.ledger import frame as ledgers
 from tokenaudit.ledger.frame import TOKENS, Ledger
 from tokenaudit.live.sources import SourceStep
+from tokenaudit.merge import WHOLE_ID
 from tokenaudit.model.fields import FIELDS
-from tokenaudit.model.terms import MAIN_AGENT, Kind, RequestEvent
+from tokenaudit.model.terms import MAIN_AGENT, RequestEvent
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.store.facts import SESSION, facts_of
 from tokenaudit.store.lazy_frame import replaced
@@ -373,11 +374,7 @@ def _groups(rows: Rows) -> pl.Series:
 
 
 def _lean(built: Ledger) -> pl.DataFrame:
-    is_own = pl.col("kind") == Kind.MESSAGE
-    outer = pl.col("response_id").str.replace(r"#\d+$", "")
-    return built.frame.select(
-        *COLUMNS, pl.when(is_own).then("response_id").otherwise(outer).alias(_GROUP)
-    )
+    return built.frame.select(*COLUMNS, WHOLE_ID.alias(_GROUP))
 
 
 def _shell(built: Ledger) -> Ledger:

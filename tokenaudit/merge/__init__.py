@@ -5,6 +5,7 @@ filters come after merging, or totals would depend on them.
 """
 
 from tokenaudit.merge.identity import linked
+from tokenaudit.merge.iterations import WHOLE_ID
 from tokenaudit.merge.responses import (
     KEPT,
     CountedResponses,
@@ -17,6 +18,7 @@ from tokenaudit.merge.responses import (
 
 __all__ = [
     "KEPT",
+    "WHOLE_ID",
     "CountedResponses",
     "Merged",
     "in_order",

@@ -1,12 +1,21 @@
 """R6: what iterations tell of responses that took several inferences."""
 
+from typing import Final
+
 import polars as pl
 
 from tokenaudit.model.fields import TOKENS
 from tokenaudit.model.terms import Kind, Quality
 from tokenaudit.rules.iterations import APART, FALLBACK, MESSAGE
 
-__all__ = ["Iterations"]
+__all__ = ["WHOLE_ID", "Iterations"]
+
+_ID: Final = pl.format("{}#{}", "response_id", "iteration")
+"""What an iteration outside the top level is called."""
+WHOLE_ID: Final = pl.coalesce(
+    pl.col("response_id").str.strip_suffix(pl.format("#{}", "iteration")), "response_id"
+)
+"""The id of the response that a row belongs to: of an iteration, that without its number."""
 
 
 class Iterations:
@@ -16,7 +25,9 @@ class Iterations:
         """Join *iterations*, whose writes are split, with the *responses* whose rows they name as `response`."""
         self._responses = responses.with_row_index("response")
         found = iterations.join(
-            self._responses.drop(*TOKENS, "is_split_assumed"), on="response", maintain_order="left"
+            self._responses.drop(*TOKENS, "is_split_assumed", "iteration"),
+            on="response",
+            maintain_order="left",
         )
         is_served = pl.col("type") == FALLBACK
         self._found = found.with_columns(is_fallback=is_served.any().over("response"))
@@ -47,7 +58,7 @@ class Iterations:
         return (
             self._found.filter(which)
             .with_columns(
-                response_id=pl.format("{}#{}", "response_id", "iteration"),
+                response_id=_ID,
                 kind=pl.lit(kind.value),
                 model=pl.coalesce("iteration_model", "model"),
                 copies=nothing,

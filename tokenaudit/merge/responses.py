@@ -183,6 +183,7 @@ def _placed(iterations: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
 
 def with_iterations(responses: pl.DataFrame, iterations: pl.DataFrame) -> CountedResponses:
     """Return *responses* with what their *iterations* tell, which name the row of each as `response` (R6)."""
+    responses = responses.with_columns(iteration=pl.lit(None, pl.Int64))
     if iterations.is_empty():
         return CountedResponses(responses, responses.clear(), pl.DataFrame(schema=_PARTS))
     found = Iterations(split_cache_writes(iterations), responses)

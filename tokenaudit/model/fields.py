@@ -24,12 +24,18 @@ class Dtype(Enum):
     """The type of a field's values."""
 
     TEXT = auto()
+    ID = auto()
+    """A text that names one thing, and says nothing else."""
     COUNT = auto()
+    TOKENS = auto()
+    """A count of tokens."""
     FLAG = auto()
     TIME = auto()
     """An instant, in UTC, to the microsecond."""
     USD = auto()
     """US dollars, exact, with 12 decimals."""
+    USD_TEXT = auto()
+    """US dollars, in the words of the transcript."""
 
 
 class Origin(StrEnum):
@@ -42,6 +48,7 @@ class Origin(StrEnum):
     RULES = "the accounting rules"
     PRICE = "the rate that was in force (R10)"
     PLACE = "where the line stands"
+    ESTIMATE = "what is estimated of output that no line records"
 
 
 class In(Flag):
@@ -55,6 +62,8 @@ class In(Flag):
     """One row per response, and so every export and database."""
     LAKE = auto()
     """What a host exports of a response."""
+    ESTIMATES = auto()
+    """Columns beside the ledger's, where estimates were asked for: part of no total."""
 
 
 class Field(NamedTuple):
@@ -79,20 +88,20 @@ FIELDS: Final = (
     # what it is
     Field(
         "response_id",
-        Dtype.TEXT,
+        Dtype.ID,
         Origin.VALUE,
         In.LEDGER,
         "`message.id`; of an iteration, that with `#` and its number",
     ),
-    Field("message_id", Dtype.TEXT, Origin.VALUE, In.RECORDS | In.LAKE, "`message.id`"),
+    Field("message_id", Dtype.ID, Origin.VALUE, In.RECORDS | In.LAKE, "`message.id`"),
     Field(
         "request_id",
-        Dtype.TEXT,
+        Dtype.ID,
         Origin.COPIES,
         In.RECORDS | In.LEDGER | In.LAKE,
         "the id of the request",
     ),
-    Field("uuid", Dtype.TEXT, Origin.VALUE, In.RECORDS | In.LAKE, "of the line"),
+    Field("uuid", Dtype.ID, Origin.VALUE, In.RECORDS | In.LAKE, "of the line"),
     Field(
         "kind",
         Dtype.TEXT,
@@ -100,6 +109,13 @@ FIELDS: Final = (
         In.MERGED | In.LEDGER,
         "message, advisor or compaction",
         "Kind",
+    ),
+    Field(
+        "iteration",
+        Dtype.COUNT,
+        Origin.RULES,
+        In.LEDGER,
+        "of an iteration, its number in its response; null of a response",
     ),
     Field(
         "time",
@@ -110,10 +126,10 @@ FIELDS: Final = (
     ),
     Field("value_time", Dtype.TIME, Origin.VALUE, In.RECORDS | In.LAKE, "of the line that counts"),
     # to whom it belongs (R5)
-    Field("session_id", Dtype.TEXT, Origin.SESSION, _MERGED, "of its owner", "Session"),
+    Field("session_id", Dtype.ID, Origin.SESSION, _MERGED, "of its owner", "Session"),
     Field(
         "agent_id",
-        Dtype.TEXT,
+        Dtype.ID,
         Origin.OWNER,
         _ALL,
         "`main`, or the subagent's",
@@ -206,41 +222,41 @@ FIELDS: Final = (
     # what it used
     Field(
         "input_tokens",
-        Dtype.COUNT,
+        Dtype.TOKENS,
         Origin.VALUE,
         _ALL,
         "neither read from the cache nor written to it",
     ),
-    Field("output_tokens", Dtype.COUNT, Origin.VALUE, _ALL, "thinking included"),
-    Field("cache_read_tokens", Dtype.COUNT, Origin.VALUE, _ALL, "read from the prompt cache"),
+    Field("output_tokens", Dtype.TOKENS, Origin.VALUE, _ALL, "thinking included"),
+    Field("cache_read_tokens", Dtype.TOKENS, Origin.VALUE, _ALL, "read from the prompt cache"),
     Field(
         "cache_write_tokens",
-        Dtype.COUNT,
+        Dtype.TOKENS,
         Origin.VALUE,
         In.RECORDS,
         "written to the cache, as one count",
     ),
-    Field("split_5m_tokens", Dtype.COUNT, Origin.VALUE, In.RECORDS, "written for 5 minutes"),
-    Field("split_1h_tokens", Dtype.COUNT, Origin.VALUE, In.RECORDS, "written for an hour"),
+    Field("split_5m_tokens", Dtype.TOKENS, Origin.VALUE, In.RECORDS, "written for 5 minutes"),
+    Field("split_1h_tokens", Dtype.TOKENS, Origin.VALUE, In.RECORDS, "written for an hour"),
     Field(
         "cache_write_5m_tokens",
-        Dtype.COUNT,
+        Dtype.TOKENS,
         Origin.RULES,
         _MERGED,
         "written to the cache for 5 minutes (R7)",
     ),
     Field(
         "cache_write_1h_tokens",
-        Dtype.COUNT,
+        Dtype.TOKENS,
         Origin.RULES,
         _MERGED,
         "written to the cache for an hour (R7)",
     ),
-    Field("prompt_tokens", Dtype.COUNT, Origin.RULES, In.LEDGER, "all but output"),
-    Field("total_tokens", Dtype.COUNT, Origin.RULES, In.LEDGER, "the sum of the five classes"),
+    Field("prompt_tokens", Dtype.TOKENS, Origin.RULES, In.LEDGER, "all but output"),
+    Field("total_tokens", Dtype.TOKENS, Origin.RULES, In.LEDGER, "the sum of the five classes"),
     Field(
         "thinking_tokens",
-        Dtype.COUNT,
+        Dtype.TOKENS,
         Origin.VALUE,
         _ALL,
         "part of the output; null where no line says it",
@@ -275,8 +291,15 @@ FIELDS: Final = (
         " the card's last check), `unbilled_refusal` (why the cost is zero)",
     ),
     Field(
+        "is_unbilled",
+        Dtype.FLAG,
+        Origin.RULES,
+        In.LEDGER,
+        "whether it was refused before any output, which is not billed",
+    ),
+    Field(
         "recorded_cost_usd",
-        Dtype.TEXT,
+        Dtype.USD_TEXT,
         Origin.VALUE,
         In.RECORDS | In.LEDGER | In.LAKE,
         "what old transcripts recorded, in US dollars; never mixed in",
@@ -332,6 +355,30 @@ FIELDS: Final = (
         "source_path", Dtype.TEXT, Origin.PLACE, In.LEDGER, "the transcript of the line that counts"
     ),
     Field("source_line", Dtype.COUNT, Origin.PLACE, In.LEDGER, "the line that counts, from 1"),
+    # what it may have used beyond what was recorded
+    Field(
+        "est_output_best_tokens",
+        Dtype.TOKENS,
+        Origin.ESTIMATE,
+        In.ESTIMATES,
+        "the output, as it most likely was",
+    ),
+    Field(
+        "est_output_high_tokens",
+        Dtype.TOKENS,
+        Origin.ESTIMATE,
+        In.ESTIMATES,
+        "the output, as 19 of 20 held-out sessions did not exceed it",
+    ),
+    Field("est_cost_best_usd", Dtype.USD, Origin.ESTIMATE, In.ESTIMATES, "the cost by the first"),
+    Field("est_cost_high_usd", Dtype.USD, Origin.ESTIMATE, In.ESTIMATES, "the cost by the second"),
+    Field(
+        "est_unknown_responses",
+        Dtype.COUNT,
+        Origin.ESTIMATE,
+        In.ESTIMATES,
+        "1 where nothing can be estimated",
+    ),
 )
 """The fields of a response, in the order of the ledger."""
 

@@ -17,6 +17,7 @@ from tokenaudit.pricing.rates import CLASSES, LONG, ONE, Prices, Tariff
 __all__ = [
     "ADDED",
     "COSTS",
+    "PRICED",
     "USD",
     "condense",
     "cost_of",
@@ -38,8 +39,11 @@ COSTS: Final = (
 )
 """The parts of a cost; they sum to `cost_usd`."""
 
+PRICED: Final = (*COSTS, "cost_usd")
+"""The columns whose sums leave out what is unpriced."""
+
 ADDED: Final = (
-    *(*COSTS, "cost_usd", "list_cost_usd"),
+    *(*PRICED, "list_cost_usd"),
     *("rate_id", "price_source", "price_confidence", "price_modifiers"),
 )
 """The columns that `price` adds."""

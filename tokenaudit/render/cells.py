@@ -23,7 +23,7 @@ from tokenaudit.model.units import (
 )
 from tokenaudit.render.clean import ascii_only, visible
 from tokenaudit.render.frames import parts_of_rows
-from tokenaudit.reports.report import Column, Section, Unit
+from tokenaudit.reports.report import Bound, Column, Section, Unit
 
 __all__ = [
     "NO_ROWS",
@@ -206,9 +206,7 @@ def _total(_row: _Row) -> str:
     return "Total"
 
 
-_LEAST: Final = ("cost", "projected_cost", "low_cost", "high_cost", "used_percent")
-_MOST: Final = ("left_usd",)
-"""How the columns are named that are bounds, lower and upper, where something is unpriced."""
+_SIGNS: Final[Mapping[Bound, str]] = {Bound.LEAST: "≥ ", Bound.MOST: "≤ "}
 
 
 def _writer(column: Column, section: Section, writing: Writing) -> _Writer:
@@ -222,28 +220,15 @@ def _writer(column: Column, section: Section, writing: Writing) -> _Writer:
         value = row[name]
         return absent if value is None else write(value)
 
-    bound = _bound(column)
-    if not bound:
+    if column.bound is None:
         return cell
-    sign = writing.text(bound)
+    sign = writing.text(_SIGNS[column.bound])
 
     def bounded_cell(row: _Row) -> str:
         is_partial = row[name] is not None and row.get("unpriced_responses")
         return f"{sign}{cell(row)}" if is_partial else cell(row)
 
     return bounded_cell
-
-
-def _bound(column: Column) -> str:
-    """Return what stands before values of *column* where something is unpriced.
-
-    Only what was priced here can be a bound, not what Claude Code recorded as its cost.
-    """
-    if column.unit not in {Unit.USD, Unit.PERCENT}:
-        return ""
-    if column.name.startswith(_LEAST):
-        return "≥ "
-    return "≤ " if column.name in _MOST else ""
 
 
 def _words(unit: Unit, writing: Writing) -> Callable[[Any], str]:

@@ -15,7 +15,7 @@ from tokenaudit.limits import Limit
 from tokenaudit.model import blocks as cuts
 from tokenaudit.model.terms import Usage
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.report import Bound, Column, Report, Section, Unit
 from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import CUTS, Dimension, select
 from tokenaudit.reports.usage import assemble, table
@@ -210,8 +210,8 @@ _PACE: Final = (
     Column("projected_tokens", Unit.TOKENS, "Tokens at its end"),
 )
 _PACE_COST: Final = (
-    Column("cost_usd_per_hour", Unit.USD, "Cost per hour"),
-    Column("projected_cost_usd", Unit.USD, "Cost at its end"),
+    Column("cost_usd_per_hour", Unit.USD, "Cost per hour", bound=Bound.LEAST),
+    Column("projected_cost_usd", Unit.USD, "Cost at its end", bound=Bound.LEAST),
     Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True),
 )
 
@@ -242,7 +242,7 @@ def _pace(pace: Pace, shape: Layout) -> Section:
 
 _LIMITS: Final = (
     Column("limit", Unit.TEXT, "Limit"),
-    Column("used_percent", Unit.PERCENT, "Used"),
+    Column("used_percent", Unit.PERCENT, "Used", bound=Bound.LEAST),
     Column("resets_at", Unit.TIME, "Resets"),
     Column("recorded_at", Unit.TIME, "Told at"),
     Column("state", Unit.TEXT, "State"),

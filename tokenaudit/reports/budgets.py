@@ -13,7 +13,7 @@ from tokenaudit.ledger.frame import Ledger
 from tokenaudit.model.budgets import Budget, Period
 from tokenaudit.pricing.cost import USD
 from tokenaudit.reports.blocks import active_pace, with_blocks
-from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.report import Bound, Column, Report, Section, Unit
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import Selection, period_start, select
 from tokenaudit.reports.usage import assemble
@@ -31,9 +31,9 @@ _BUDGETS: Final = (
     Column("project", Unit.TEXT, "Project", quiet=True),
     Column("since", Unit.TIME, "Since", essential=False),
     Column("amount_usd", Unit.USD, "Amount"),
-    Column("cost_usd", Unit.USD, "Used"),
-    Column("used_percent", Unit.PERCENT, "Share"),
-    Column("left_usd", Unit.USD, "Left"),
+    Column("cost_usd", Unit.USD, "Used", bound=Bound.LEAST),
+    Column("used_percent", Unit.PERCENT, "Share", bound=Bound.LEAST),
+    Column("left_usd", Unit.USD, "Left", bound=Bound.MOST),
     Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True),
     Column("state", Unit.TEXT, "State"),
 )
@@ -120,10 +120,10 @@ _FORECAST: Final = (
     Column("period", Unit.TEXT, "Period"),
     Column("until", Unit.TIME, "Until", essential=False),
     Column("elapsed_percent", Unit.PERCENT, "Elapsed"),
-    Column("cost_usd", Unit.USD, "Used"),
-    Column("projected_cost_usd", Unit.USD, "At this pace"),
-    Column("low_cost_usd", Unit.USD, "Low"),
-    Column("high_cost_usd", Unit.USD, "High"),
+    Column("cost_usd", Unit.USD, "Used", bound=Bound.LEAST),
+    Column("projected_cost_usd", Unit.USD, "At this pace", bound=Bound.LEAST),
+    Column("low_cost_usd", Unit.USD, "Low", bound=Bound.LEAST),
+    Column("high_cost_usd", Unit.USD, "High", bound=Bound.LEAST),
     Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True),
 )
 _BASIS: Final = (

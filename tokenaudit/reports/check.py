@@ -13,7 +13,7 @@ from tokenaudit.audit.check.finding import Finding, Severity
 from tokenaudit.audit.check.registry import findings
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.report import Column, Outcome, Report, Section, Unit
+from tokenaudit.reports.report import Bound, Column, Outcome, Report, Section, Unit
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble
@@ -27,7 +27,7 @@ _COLUMNS: Final = (
     Column("subject", Unit.TEXT, "About", quiet=True),
     Column("count", Unit.COUNT, "Count"),
     Column("tokens", Unit.TOKENS, "Tokens"),
-    Column("cost_usd", Unit.USD, "Cost"),
+    Column("cost_usd", Unit.USD, "Cost", bound=Bound.LEAST),
     Column("message", Unit.TEXT, "Message", screen=False),
     Column("action", Unit.TEXT, "What to do", screen=False),
     Column("path", Unit.TEXT, "Path", screen=False),

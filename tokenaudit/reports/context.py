@@ -13,7 +13,7 @@ from tokenaudit.model.errors import UsageError
 from tokenaudit.model.terms import MAIN_AGENT
 from tokenaudit.pricing.windows import window_of
 from tokenaudit.reports import context_parts as parts
-from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.report import Bound, Column, Report, Section, Unit
 from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.session import find_session
@@ -44,7 +44,7 @@ _COLUMNS: Final = (
     Column("total_tokens", Unit.TOKENS, "Total"),
     Column("window_tokens", Unit.TOKENS, "Window"),
     Column("window_basis", Unit.TEXT, "Basis", essential=False),
-    Column("used_percent", Unit.PERCENT, "Used"),
+    Column("used_percent", Unit.PERCENT, "Used", bound=Bound.LEAST),
     Column("state", Unit.TEXT, "State", quiet=True),
     Column("responses", Unit.COUNT, "Resp."),
     Column("compactions", Unit.COUNT, "Compactions", essential=False, quiet=True),

@@ -10,7 +10,7 @@ from tokenaudit.ledger.lineage import Lineage
 from tokenaudit.model.terms import Kind
 from tokenaudit.pricing.card import RateCard
 from tokenaudit.pricing.cost import USD, price
-from tokenaudit.reports.report import Column, Section, Unit
+from tokenaudit.reports.report import Bound, Column, Section, Unit
 
 __all__ = ["all_rules"]
 
@@ -26,7 +26,7 @@ _COLUMNS: Final = (
     Column("counted", Unit.COUNT, "Counted"),
     Column("output_tokens", Unit.TOKENS, "Output"),
     Column("total_tokens", Unit.TOKENS, "Total"),
-    Column("cost_usd", Unit.USD, "Cost"),
+    Column("cost_usd", Unit.USD, "Cost", bound=Bound.LEAST),
     Column("difference_usd", Unit.USD, "Difference"),
     Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True),
     Column("what_counts", Unit.TEXT, "What counts", essential=False),
@@ -55,7 +55,10 @@ def all_rules(rows: pl.DataFrame, lineage: Lineage, card: RateCard) -> Section:
     # what one response costs is told to the last digit
     money = Unit.PRICE if rows.height == 1 else Unit.USD
     columns = tuple(
-        replace(column, unit=money) if column.unit is Unit.USD else column for column in _COLUMNS
+        replace(column, unit=money, bound=column.bound if money is Unit.USD else None)
+        if column.unit is Unit.USD
+        else column
+        for column in _COLUMNS
     )
     ours = pl.col("cost_usd").first()
     frame = pl.concat(sums).with_columns(

@@ -17,7 +17,7 @@ from tokenaudit.analysis.effects import Effect, Effects, Spent, effects_of
 from tokenaudit.ledger.frame import Ledger, measures
 from tokenaudit.model.units import format_cost
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.report import Bound, Column, Report, Section, Unit
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble
@@ -194,7 +194,7 @@ def _periods(*periods: tuple[ComparedPeriod, pl.DataFrame]) -> Section:
         Column("output_per_response", Unit.TOKENS, "Output each"),
         Column("hit_percent", Unit.PERCENT, "Hit rate"),
         Column("total_tokens", Unit.TOKENS, "Total"),
-        Column("cost_usd", Unit.USD, "Cost"),
+        Column("cost_usd", Unit.USD, "Cost", bound=Bound.LEAST),
         Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True),
     )
     prompt = pl.col("prompt_tokens").cast(pl.Int128).sum()

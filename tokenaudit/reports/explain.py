@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.ledger.frame import IS_UNBILLED, TOKENS, Ledger
+from tokenaudit.ledger.frame import TOKENS, Ledger
 from tokenaudit.ledger.lineage import Lineage
 from tokenaudit.ledger.verdict import Observation, Verdict, judge
 from tokenaudit.model.terms import Kind, Quality
@@ -29,7 +29,7 @@ from tokenaudit.reports.prices import (
     terms,
     terms_of,
 )
-from tokenaudit.reports.report import Column, Report, Section, Unit, Warned
+from tokenaudit.reports.report import Bound, Column, Report, Section, Unit, Warned
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.subject import Subject
 from tokenaudit.reports.usage import assemble
@@ -303,14 +303,15 @@ def _valid_from(ledger: Ledger, kind: Mapping[str, Any]) -> date | None:
 def _kinds(ledger: Ledger, rows: pl.DataFrame) -> pl.DataFrame:
     """Sum *rows* by all that decides their price; responses of several inferences by each of them."""
     keys = ["response_id", "request_id", "source_path", "source_line"]
-    parts = ledger.inferences.join(rows.filter(~IS_UNBILLED), on=keys, how="semi", nulls_equal=True)
+    parts = ledger.inferences.join(
+        rows.filter(~pl.col("is_unbilled")), on=keys, how="semi", nulls_equal=True
+    )
     whole = rows.join(parts, on=keys, how="anti", nulls_equal=True).select(parts.columns)
     sums = (*TOKENS, "web_searches")
     # where inference ran and by which tier are many words for the same price
     limits = {rate.id: rate.long_prompt for rate in ledger.card.rates}
     limit = pl.col("rate_id").replace_strict(limits, default=None, return_dtype=pl.Int64)
     priced = pl.concat([whole, parts]).with_columns(
-        is_unbilled=IS_UNBILLED,
         is_long_prompt=(pl.col("prompt_tokens") > limit).fill_null(value=False),
         inference_geo=pl.when(pl.col("inference_geo") == "us").then("inference_geo"),
         service_tier=pl.when(pl.col("service_tier").is_in(["batch", "priority"])).then(
@@ -397,7 +398,7 @@ def _responses(subject: Subject, most: int) -> Section:
         Column("model", Unit.TEXT, "Model"),
         Column("output_tokens", Unit.TOKENS, "Output"),
         Column("total_tokens", Unit.TOKENS, "Total"),
-        Column("cost_usd", Unit.USD, "Cost"),
+        Column("cost_usd", Unit.USD, "Cost", bound=Bound.LEAST),
         Column("copies", Unit.COUNT, "Copies", essential=False),
         Column("quality", Unit.TEXT, "Output count", essential=False),
         Column("source_line", Unit.COUNT, "Line", essential=False),

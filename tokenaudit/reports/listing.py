@@ -1,20 +1,21 @@
 """The ledger itself, row by row, and what could not be read: for exports."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 from msgspec.structs import replace
 
-from tokenaudit.ledger.frame import ESTIMATES, SCHEMA, Ledger
-from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.ledger.frame import ESTIMATES, Ledger
+from tokenaudit.model.fields import FIELDS, Dtype, Field, In, Origin
+from tokenaudit.pricing.cost import PRICED
+from tokenaudit.reports.report import UNITS, Bound, Column, Report, Section, Unit
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble, summed
 
 __all__ = ["ledger_rows", "refused_rows", "reject_rows"]
 
-_IDS: Final = frozenset({"response_id", "request_id", "session_id", "agent_id"})
+_MONEY: Final = frozenset({Dtype.USD, Dtype.USD_TEXT})
 _ESSENTIAL: Final = frozenset(
     {
         "response_id",
@@ -77,17 +78,16 @@ def _listing(
         shape = replace(shape, with_estimate=False)
     columns = tuple(
         Column(
-            column,
-            _unit(column, dtype),
-            _label(column),
-            essential=column in _ESSENTIAL,
-            quiet=column not in _ESSENTIAL,
+            field.name,
+            UNITS[field.dtype],
+            _label(field.name),
+            essential=field.name in _ESSENTIAL,
+            quiet=field.name not in _ESSENTIAL,
+            bound=Bound.LEAST if field.name in PRICED else None,
         )
-        for column, dtype in _schema(listed).items()
-        if shape.with_cost
-        or not column.startswith(
-            ("cost_", "est_cost", "list_cost", "price_", "rate_", "recorded_cost")
-        )
+        for field in FIELDS
+        if field.tables & (In.LEDGER | In.ESTIMATES) and field.name in listed.columns
+        if shape.with_cost or not _is_of_cost(field)
     )
     shown = listed if shape.limit is None else listed.head(shape.limit)
     section = Section(
@@ -102,22 +102,9 @@ def _listing(
     return assemble(ledger, request, rows, (section,), title=title)
 
 
-def _schema(listed: pl.DataFrame) -> Mapping[str, Any]:
-    """Return the ledger's columns, and those of estimates where they were asked for."""
-    return {**SCHEMA, **{name: listed.schema[name] for name in ESTIMATES if name in listed.columns}}
-
-
-def _unit(column: str, dtype: Any) -> Unit:
-    if column in _IDS:
-        return Unit.ID
-    if column.startswith(("cost_", "est_cost", "list_cost")):
-        return Unit.USD
-    if column.endswith("_tokens"):
-        return Unit.TOKENS
-    if isinstance(dtype, pl.Datetime):
-        return Unit.TIME
-    plain = {pl.Int64: Unit.COUNT, pl.Boolean: Unit.FLAG}
-    return plain.get(dtype, Unit.TEXT)
+def _is_of_cost(field: Field) -> bool:
+    """Tell whether *field* is money, or says how it came about."""
+    return field.origin is Origin.PRICE or field.dtype in _MONEY
 
 
 def _label(column: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from tokenaudit.ledger.frame import IS_UNBILLED, TOKENS, Ledger
+from tokenaudit.ledger.frame import TOKENS, Ledger
 from tokenaudit.model.errors import UsageError
 from tokenaudit.model.terms import Intake, Quality
 from tokenaudit.pricing.card import RateCard
@@ -239,7 +239,7 @@ def _all_terms(ledger: Ledger, row: Mapping[str, Any]) -> list[Term]:
             **_how(ledger.card, inference),
         )
     ]
-    if pl.DataFrame([row]).select(IS_UNBILLED).item():
+    if row["is_unbilled"]:
         listed = sum((term[-1] or Decimal(0) for term in terms), Decimal(0))
         terms.append(("refused before any output: not billed", None, None, None, None, -listed))
     return terms
@@ -262,8 +262,7 @@ def _response(ledger: Ledger, start: str) -> dict[str, Any]:
 def modifiers_of(ledger: Ledger, row: Mapping[str, Any]) -> list[Modifier]:
     """Return what changed the plain price of a *row* of the ledger, in the order in which it says so."""
     tariff = tariff_of(ledger.card, row)
-    is_unbilled = pl.DataFrame([row]).select(IS_UNBILLED).item()
-    found = [Modifier(UNBILLED)] if is_unbilled else []
+    found = [Modifier(UNBILLED)] if row["is_unbilled"] else []
     if tariff is None:
         return found
     if any(is_long(_classes(each), tariff) for each in _inferences(ledger, row)):

@@ -25,8 +25,8 @@ from msgspec.structs import replace
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.ledger.sql import refusal
 from tokenaudit.model.errors import UsageError
-from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.pricing.cost import PRICED, USD
+from tokenaudit.reports.report import Bound, Column, Report, Section, Unit
 from tokenaudit.reports.request import Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble
@@ -148,7 +148,8 @@ def _readable(answer: pl.DataFrame) -> tuple[tuple[Column, ...], pl.DataFrame]:
         if not name.isprintable() or name in {"", "*"} or name.startswith("^"):
             raise UsageError(f"query: not a name for a column: {name!r}")
         unit, plain = _understood(name, values)
-        columns.append(Column(name, unit, name))
+        bound = Bound.LEAST if unit is Unit.USD and name in PRICED else None
+        columns.append(Column(name, unit, name, bound=bound))
         series.append(plain.alias(name))
     return tuple(columns), pl.DataFrame(series)
 

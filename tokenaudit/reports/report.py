@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import Struct, field
 
+from tokenaudit.model.fields import Dtype
 from tokenaudit.model.terms import Intake
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = [
     "COST_MEANING",
     "FORMAT",
+    "UNITS",
+    "Bound",
     "Column",
     "Curve",
     "Meta",
@@ -83,6 +86,26 @@ class Unit(StrEnum):
     """True or false."""
 
 
+UNITS: Mapping[Dtype, Unit] = {
+    Dtype.TEXT: Unit.TEXT,
+    Dtype.ID: Unit.ID,
+    Dtype.COUNT: Unit.COUNT,
+    Dtype.TOKENS: Unit.TOKENS,
+    Dtype.FLAG: Unit.FLAG,
+    Dtype.TIME: Unit.TIME,
+    Dtype.USD: Unit.USD,
+    Dtype.USD_TEXT: Unit.TEXT,
+}
+"""What the values of the fields of a response are in reports."""
+
+
+class Bound(StrEnum):
+    """What the value of a row is where some of its responses are unpriced."""
+
+    LEAST = "least"
+    MOST = "most"
+
+
 class Column(Struct, frozen=True):
     """One typed column of a section; `name` is the same in JSON, CSV, Parquet and the API."""
 
@@ -96,6 +119,8 @@ class Column(Struct, frozen=True):
     """Whether a screen leaves it out where no row says more in it than nothing or zero."""
     screen: bool = True
     """Whether a screen shows it at all: a long text may stand in a section of its own there."""
+    bound: Bound | None = None
+    """What its values are where something is unpriced; None where they are whole all the same."""
 
 
 class Curve(Struct, frozen=True):

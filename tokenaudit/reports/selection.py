@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tokenaudit.model import fields
 from tokenaudit.model.errors import UsageError
-from tokenaudit.reports.report import Column, Unit
+from tokenaudit.reports.report import UNITS, Column, Unit
 
 if TYPE_CHECKING:  # options are checked before anything is read, and that must not wait for Polars
     import polars as pl
@@ -90,16 +90,12 @@ class Dimension(Struct, frozen=True):
         return Column(self.name, self.unit, self.label)
 
 
-def _unit_of(name: str) -> Unit:
-    return Unit.ID if name.endswith("_id") else Unit.TEXT
-
-
 _DIMENSIONS: Final = (
     Dimension("hour", Unit.TIME, "Hour"),
     Dimension("day", Unit.DATE, "Day"),
     Dimension("week", Unit.DATE, "Week from"),
     Dimension("month", Unit.DATE, "Month"),
-    *(Dimension(one.name, _unit_of(one.name), one.label or one.name) for one in fields.DIMENSIONS),
+    *(Dimension(one.name, UNITS[one.dtype], one.label or one.name) for one in fields.DIMENSIONS),
 )
 
 DIMENSIONS: Final[Mapping[str, Dimension]] = {entry.name: entry for entry in _DIMENSIONS}

@@ -8,6 +8,7 @@ import polars as pl
 from msgspec import Struct
 
 from tokenaudit.ledger.frame import Ledger
+from tokenaudit.merge import WHOLE_ID
 from tokenaudit.model.errors import UsageError
 from tokenaudit.model.terms import MAIN_AGENT
 from tokenaudit.reports.request import Request
@@ -32,6 +33,9 @@ class _Sort(StrEnum):
 class _Name(NamedTuple):
     sort: _Sort
     id: str
+    """Of an agent, its session's and its own: `SESSION/AGENT`."""
+    session_id: str | None = None
+    agent_id: str | None = None
 
 
 class Subject(Struct, frozen=True):
@@ -85,18 +89,17 @@ def _rows(chosen: pl.DataFrame, ledger: Ledger, name: _Name) -> pl.DataFrame:
         case _Sort.SESSION:
             return chosen.filter(pl.col("session_id") == name.id)
         case _Sort.AGENT:
-            session_id, _, agent_id = name.id.rpartition("/")
-            return chosen.filter(session_id=session_id, agent_id=agent_id)
+            return chosen.filter(session_id=name.session_id, agent_id=name.agent_id)
 
 
 def _find(ledger: Ledger, text: str) -> _Name:
     """Return the one thing whose id is, or begins with, *text*."""
-    exact = [name for name in _names(ledger, text, exact=True) if text in {name.id, _last(name)}]
+    exact = [name for name in _names(ledger, text, exact=True) if text in {name.id, name.agent_id}]
     found = exact or list(_names(ledger, text, exact=False))
     if exact and exact[0].sort is not _Sort.AGENT:
         return exact[0]
     if len(found) > 1:
-        found = _without_iterations(found)
+        found = _without_iterations(found, ledger)
     if len(found) == 1:
         return found[0]
     if not found:
@@ -126,11 +129,6 @@ def _near(ledger: Ledger, text: str) -> list[_Name]:
     return []
 
 
-def _last(name: _Name) -> str:
-    """Return the id of an agent without its session; of anything else, its id."""
-    return name.id.rpartition("/")[2] if name.sort is _Sort.AGENT else name.id
-
-
 def _names(ledger: Ledger, text: str, *, exact: bool) -> Iterator[_Name]:
     both = pl.concat([ledger.frame, ledger.refused])
 
@@ -143,21 +141,22 @@ def _names(ledger: Ledger, text: str, *, exact: bool) -> Iterator[_Name]:
     yield from (_Name(_Sort.REQUEST, each) for each in fitting(both["request_id"]))
     sessions = pl.concat([ledger.sessions["session_id"], both["session_id"]])
     yield from (_Name(_Sort.SESSION, each) for each in fitting(sessions))
-    agents = ledger.frame.select("session_id", "agent_id").unique()
-    whole = agents.select(name=pl.format("{}/{}", "session_id", "agent_id"))["name"]
-    if "/" in text:
-        yield from (_Name(_Sort.AGENT, each) for each in fitting(whole))
-        return
-    own = agents.filter(pl.col("agent_id") != MAIN_AGENT)
-    ids = pl.col("agent_id")
-    fits = own.filter(ids == text if exact else ids.str.starts_with(text))
+    agents = ledger.frame.select("session_id", "agent_id").drop_nulls().unique()
+    sought = pl.format("{}/{}", "session_id", "agent_id")
+    if "/" not in text:
+        agents = agents.filter(pl.col("agent_id") != MAIN_AGENT)
+        sought = pl.col("agent_id")
+    fits = agents.filter(sought == text if exact else sought.str.starts_with(text))
     yield from (
-        _Name(_Sort.AGENT, f"{session_id}/{agent_id}")
+        _Name(_Sort.AGENT, f"{session_id}/{agent_id}", session_id, agent_id)
         for session_id, agent_id in fits.sort("session_id", "agent_id").rows()
     )
 
 
-def _without_iterations(found: list[_Name]) -> list[_Name]:
+def _without_iterations(found: list[_Name], ledger: Ledger) -> list[_Name]:
     """Leave out inferences beside a response that is itself among those *found*."""
-    ids = {name.id for name in found if name.sort is _Sort.RESPONSE}
-    return [name for name in found if name.id.rpartition("#")[0] not in ids]
+    ids = [name.id for name in found if name.sort is _Sort.RESPONSE]
+    both = pl.concat([ledger.frame, ledger.refused])
+    iterations = both.filter(pl.col("iteration").is_not_null(), WHOLE_ID.is_in(ids))
+    beside = {_Name(_Sort.RESPONSE, each) for each in iterations["response_id"]}
+    return [name for name in found if name not in beside]

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tokenaudit.analysis.context_growth import AGENT, growth, placed, prompts
 from tokenaudit.ledger.frame import Ledger
 from tokenaudit.pricing.cost import USD
-from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.report import Bound, Column, Report, Section, Unit
 from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import select
 from tokenaudit.reports.usage import assemble, column_named
@@ -38,8 +38,8 @@ _MEASURES: Final = (
     Column("result_tokens", Unit.TOKENS, "Tokens of results"),
     Column("mean_tokens", Unit.TOKENS, "Tokens on average"),
     Column("carried_tokens", Unit.TOKENS, "Carried tokens"),
-    Column("cost_entered_usd", Unit.USD, "Cost coming in"),
-    Column("cost_carried_usd", Unit.USD, "Cost carried"),
+    Column("cost_entered_usd", Unit.USD, "Cost coming in", bound=Bound.LEAST),
+    Column("cost_carried_usd", Unit.USD, "Cost carried", bound=Bound.LEAST),
 )
 _COSTS: Final = ("cost_entered_usd", "cost_carried_usd")
 

@@ -12,7 +12,7 @@ from tokenaudit.model.errors import UsageError
 from tokenaudit.model.terms import Quality
 from tokenaudit.pricing.cost import COSTS
 from tokenaudit.reports.notes import notes
-from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.report import Bound, Column, Meta, Report, Section, Selected, Unit
 from tokenaudit.reports.request import Layout, Request
 from tokenaudit.reports.selection import CUTS, Dimension, dimension, select
 
@@ -180,10 +180,13 @@ def measure_columns(shape: Layout) -> tuple[Column, ...]:
     columns += [Column(name, Unit.TOKENS, label) for name, label in _LABELS.items()]
     if shape.with_cost:
         if shape.full:
-            columns += [Column(name, Unit.USD, label) for name, label in _COST_LABELS.items()]
+            columns += [
+                Column(name, Unit.USD, label, bound=Bound.LEAST)
+                for name, label in _COST_LABELS.items()
+            ]
         if shape.with_list_cost:
             columns.append(Column(LIST_COST, Unit.USD, "List cost", quiet=True))
-        columns.append(Column("cost_usd", Unit.USD, "Cost"))
+        columns.append(Column("cost_usd", Unit.USD, "Cost", bound=Bound.LEAST))
         columns.append(
             Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False, quiet=True)
         )

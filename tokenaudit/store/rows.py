@@ -49,10 +49,13 @@ _WRITTEN: Final = r"^[2-8]\d{3}-\d\d-\d\dT\d\d:\d\d:[0-5]\d\.\d{3}Z$"
 
 _DTYPES: Final[Mapping[Dtype, Any]] = {
     Dtype.TEXT: _TEXT,
+    Dtype.ID: _TEXT,
     Dtype.COUNT: pl.Int64,
+    Dtype.TOKENS: pl.Int64,
     Dtype.FLAG: pl.Boolean,
     Dtype.TIME: _TIME,
     Dtype.USD: pl.Decimal(38, 12),
+    Dtype.USD_TEXT: _TEXT,
 }
 
 

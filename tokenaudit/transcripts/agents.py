@@ -8,10 +8,12 @@ from tokenaudit.files import inputs
 from tokenaudit.model.terms import MAIN_AGENT, Transcript
 from tokenaudit.transcripts.wire import AgentFacts, decode_agent_facts
 
-__all__ = ["agent_facts"]
+__all__ = ["COMPACTING", "agent_facts"]
 
+COMPACTING: Final = "acompact-"
+"""How the ids of the helpers begin that sum up a conversation for its compaction."""
 _HELPERS: Final = {
-    "acompact-": "compact",
+    COMPACTING: "compact",
     "aprompt_suggestion-": "prompt_suggestion",
     "aside_question-": "side_question",
 }

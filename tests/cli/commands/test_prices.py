@@ -474,6 +474,7 @@ def test_a_refusal_before_any_output_is_not_billed(
     row = ledger.frame.row(0, named=True)
 
     assert (Decimal(cost), modifiers) == (row["cost_usd"], row["price_modifiers"])
+    assert row["is_unbilled"] is (Decimal(cost) == 0)
     assert row["cost_usd"] == row["list_cost_usd"]
 
 

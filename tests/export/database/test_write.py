@@ -83,7 +83,7 @@ def test_tables_hold_the_ledger_to_the_last_digit(ledger: Ledger, place: str) ->
     for table in ("sessions", "agents", "daily"):
         (sums,) = rows(place, f"SELECT SUM(responses), SUM(total_tokens) FROM {table}")
         assert [int(str(one)) for one in sums] == [92, expected.total_tokens]
-    assert rows(place, "SELECT version FROM tokenaudit") == [(1,)]
+    assert rows(place, "SELECT version FROM tokenaudit") == [(2,)]
 
 
 def test_a_repeat_changes_nothing(ledger: Ledger, place: str) -> None:
@@ -143,6 +143,30 @@ def test_nothing_is_written_where_the_tables_are_of_another_version(
     with pytest.raises(OutputError, match="version 9"):
         add(ledger, ledger.frame, place, "h2")
     assert dump(place) == before
+
+
+def test_tables_of_the_first_version_gain_the_columns_that_they_lack(
+    ledger: Ledger, place: str
+) -> None:
+    """What is not said again stays as it was; what is has all columns, as in new tables."""
+    add(ledger, ledger.frame, place, "h1")
+    with engine(place).begin() as connection:
+        for column in ("iteration", "is_unbilled"):
+            connection.execute(text(f"ALTER TABLE responses DROP COLUMN {column}"))
+        connection.execute(text("UPDATE tokenaudit SET version = 1"))
+
+    assert add(ledger, ledger.frame.head(10), place, "h1").responses == 10
+
+    assert rows(place, "SELECT version FROM tokenaudit") == [(2,)]
+    known = "SELECT COUNT(*), COUNT(is_unbilled) FROM responses"
+    assert rows(place, known) == [(92, 10)]
+    assert total(place, "responses") == ledgers.totals(ledger.frame).cost_usd
+
+    assert add(ledger, ledger.frame, place, "h1").responses == 82
+    told = rows(place, "SELECT response_id, iteration, is_unbilled FROM responses")
+    assert {tuple(each) for each in told} == set(
+        ledger.frame.select("response_id", "iteration", "is_unbilled").rows()
+    )
 
 
 @pytest.mark.parametrize(

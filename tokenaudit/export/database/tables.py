@@ -26,8 +26,8 @@ from tokenaudit.ledger.sessions import AGENTS, SESSIONS
 
 __all__ = ["COLUMNS", "KEYS", "RANK", "TABLES", "VERSION", "metadata"]
 
-VERSION: Final = 1
-"""Number of the shape of the tables. 1: the first."""
+VERSION: Final = 2
+"""Number of the shape of the tables. 1: the first, without `iteration` and `is_unbilled`."""
 
 RANK: Final = "quality_rank"
 _USD: Final = pl.Decimal(38, 12)

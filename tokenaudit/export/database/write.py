@@ -18,13 +18,16 @@ from sqlalchemy import (
     create_engine,
     delete,
     insert,
+    inspect,
     make_url,
     or_,
     select,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateColumn
 
 from tokenaudit.export.database import SCHEMES
 from tokenaudit.export.database.tables import COLUMNS, KEYS, RANK, TABLES, VERSION, metadata
@@ -180,10 +183,23 @@ class _Writer:
         found = self._connection.execute(select(versions.c.version)).scalars().all()
         if not found:
             self._connection.execute(insert(versions), [{"version": VERSION}])
-        elif found != [VERSION]:
+        elif max(found) > VERSION:
             raise OutputError(
                 f"the tables are of version {max(found)}, this tokenaudit writes version {VERSION}"
             )
+        elif found != [VERSION]:
+            self._add_columns()
+            self._connection.execute(update(versions).values(version=VERSION))
+
+    def _add_columns(self) -> None:
+        """Add to the tables of an earlier version what they lack: null in the rows that are there."""
+        is_there = inspect(self._connection)
+        for table in self._tables.sorted_tables:
+            known = {column["name"] for column in is_there.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in known:
+                    added = CreateColumn(column).compile(dialect=self._connection.dialect)
+                    self._connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {added}")
 
     def _table(self, name: str) -> Table:
         return self._tables.tables[name]

@@ -209,11 +209,11 @@ def _sums_of_priced(priced: pl.DataFrame, asked: RollupRequest) -> pl.DataFrame:
 
 def _sums_of_plain(rows: pl.DataFrame, asked: RollupRequest) -> pl.DataFrame:
     """Sum responses before they are priced: that is the same, and far less work."""
+    marked = rows.with_columns(is_unbilled=IS_UNBILLED_MESSAGE)
     if asked.card.discounts:  # they are rounded for each response
-        return _sums_of_priced(unbilled(price(rows, asked.card)), asked)
-    marked = rows.with_columns(stop_reason=pl.when(IS_UNBILLED_MESSAGE).then("stop_reason"))
+        return _sums_of_priced(unbilled(price(marked, asked.card)), asked)
     chosen = _chosen(marked, asked).rename({"day": _DAY})
-    keys = [_DAY if name == "day" else name for name in (*_keys(asked), "stop_reason")]
+    keys = [_DAY if name == "day" else name for name in (*_keys(asked), "is_unbilled")]
     sums = price(condense(chosen, keys, asked.card), asked.card)
     priced = unbilled(sums).rename({_DAY: "day"}, strict=False)
     is_unpriced = pl.col("cost_usd").is_null()
