@@ -23,7 +23,7 @@ from report_samples import (
 )
 
 from tokenaudit.render.cells import CellLine, Role, Words, Writing, cut_rows, format_duration
-from tokenaudit.reports.report import Column, Section, Unit
+from tokenaudit.reports.report import Bound, Column, Section, Unit
 
 VIENNA = Writing(ZoneInfo("Europe/Vienna"))
 
@@ -93,8 +93,8 @@ def test_of_a_budget_what_is_used_is_the_least_and_what_is_left_the_most() -> No
     columns = (
         Column("amount_usd", Unit.USD, "Amount"),
         COST,
-        Column("used_percent", Unit.PERCENT, "Share"),
-        Column("left_usd", Unit.USD, "Left"),
+        Column("used_percent", Unit.PERCENT, "Share", bound=Bound.LEAST),
+        Column("left_usd", Unit.USD, "Left", bound=Bound.MOST),
         MEASURES[-1],
     )
     rows = [

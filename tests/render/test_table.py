@@ -28,7 +28,7 @@ from report_samples import (
 from tokenaudit.render import Style
 from tokenaudit.render.table import render
 from tokenaudit.render.texts import cell_width
-from tokenaudit.reports.report import Column, Report, Section, Unit
+from tokenaudit.reports.report import Bound, Column, Report, Section, Unit
 
 
 def shown(report_: Report, width: int = 80, *, color: bool = False, unicode: bool = True) -> str:
@@ -181,7 +181,7 @@ def test_a_column_that_is_not_essential_goes_only_when_it_must() -> None:
 def test_the_columns_that_go_first_are_the_last() -> None:
     """One by one, and never the first of all."""
     columns = [Column(name, Unit.TEXT, name, essential=False) for name in ("one", "two", "three")]
-    cost = Column("cost_usd", Unit.USD, "Cost")
+    cost = Column("cost_usd", Unit.USD, "Cost", bound=Bound.LEAST)
     one = section((*columns, cost), [("x" * 8, "y" * 8, "z" * 8, Decimal(1))])
 
     assert "one       two        Cost" in shown(report(one, notes=()), 30)

@@ -9,7 +9,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from tokenaudit.model.terms import Intake
-from tokenaudit.reports.report import Column, Meta, Report, Section, Selected, Unit
+from tokenaudit.reports.report import Bound, Column, Meta, Report, Section, Selected, Unit
 
 DAY = Column("day", Unit.DATE, "Day")
 PROJECT = Column("project", Unit.TEXT, "Project")
@@ -27,7 +27,7 @@ TOKENS = (
     Column("cache_write_1h_tokens", Unit.TOKENS, "Write 1h"),
     Column("total_tokens", Unit.TOKENS, "Total"),
 )
-COST = Column("cost_usd", Unit.USD, "Cost")
+COST = Column("cost_usd", Unit.USD, "Cost", bound=Bound.LEAST)
 UNPRICED = Column("unpriced_responses", Unit.COUNT, "Unpriced", essential=False)
 MEASURES = (RESPONSES, *TOKENS, COST, UNPRICED)
 
