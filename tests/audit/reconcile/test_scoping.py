@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from evidence import evidence
+from msgspec.structs import replace
 from test_comparison import OPUS, changes, stated, total
 from transcripts_builder import (
     FORK,
@@ -65,6 +66,40 @@ def test_sessions_that_clear_ended_in_the_same_process(tmp_path: Path) -> None:
         "unexplained": NOTHING,
     }
     assert [step.cause for step in found.steps] == [Cause.SCOPE, Cause.UNEXPLAINED]
+
+
+def forked(root: Path) -> None:
+    """A session of 10 input and 150 output tokens, a fork with a copy of it and 10 and 100 of its own."""
+    before = reply("msg_1", "req_1", 150, at=1, version="2.1.332")
+    write(session_file(root), *of(SESSION, before))
+    own = reply("msg_2", "req_2", at=60, version="2.1.332")
+    write(session_file(root, FORK), *of(FORK, before, own))
+
+
+def of_fork(tmp_path: Path, output: int, cost: str) -> Bridge:
+    forked(tmp_path / "claude")
+    claim = stated(tmp_path, {OPUS: (20, output, 0, 0, cost)})
+    return bridge(tmp_path / "claude", replace(claim, sessions=frozenset({FORK})))
+
+
+def test_the_total_of_a_fork_includes_what_its_parent_had_used(tmp_path: Path) -> None:
+    """20 input and 250 output tokens cost $0.00635; without the 10 and 150 of the parent, $0.00255."""
+    found = of_fork(tmp_path, 250, "0.00635")
+
+    assert found.coverage is Coverage.PARENT_TOO
+    assert changes(found) == {
+        "sessions that it was forked from": (ClaimCounts(-10, -150), Decimal("-0.0038")),
+        "unexplained": NOTHING,
+    }
+    assert [step.cause for step in found.steps] == [Cause.SCOPE, Cause.UNEXPLAINED]
+
+
+def test_a_fork_whose_total_its_parent_does_not_make_up_is_not_told(tmp_path: Path) -> None:
+    """20 and 170 cost $0.00435: more than its own 10 and 100, less than the parent's too."""
+    found = of_fork(tmp_path, 170, "0.00435")
+
+    assert found.coverage is Coverage.UNKNOWN
+    assert SESSION in found.notes[-1]
 
 
 @pytest.mark.parametrize(("version", "first"), [("2.1.211", CLEAR), ("2.1.114", "Go on.")])

@@ -66,6 +66,7 @@ class Coverage(StrEnum):
 
     WHOLE = "the session"
     EARLIER_TOO = "the session and those that /clear ended before it"
+    PARENT_TOO = "the session and what it was forked from"
     PART = "a part of the session: that of one process"
     UNKNOWN = "not told"
 

@@ -85,7 +85,7 @@ class Process:
 
     def scopes(self) -> Iterator[Candidate]:
         """Yield the scopes that it may have, the simplest first."""
-        whole = [Candidate(self.rows), *self._with_earlier()]
+        whole = [Candidate(self.rows), *self._with_earlier(), *self._with_parents()]
         for scope in whole:
             yield from _with_uncounted(scope)
 
@@ -150,11 +150,12 @@ class Process:
         compactions = facts.compactions.filter(pl.col("kind") == "compact").join(
             facts.transcripts.select("path", "session_id"), on="path"
         )
-        inside = pl.col("session_id").is_in(self._sessions)
+        sessions = [*self._sessions, *self.parents]
+        inside = pl.col("session_id").is_in(sessions)
         chain = dataclasses.replace(self._evidence, rows=self._evidence.rows.filter(inside)).traces
         return pl.concat(
             [
-                compactions.filter(pl.col("session_id").is_in(self._sessions)).select(names),
+                compactions.filter(inside).select(names),
                 chain.filter(pl.col("kind").is_in(["recap", "web_fetch"]))
                 .with_columns(pre_tokens=pl.lit(None, pl.Int64))
                 .select(names),
@@ -200,6 +201,27 @@ class Process:
             more = self._evidence.rows.filter(pl.col("session_id") == session)
             taken = pl.concat([more.select(taken.columns), taken])
             yield Candidate(taken, Coverage.EARLIER_TOO)
+
+    @cached_property
+    def parents(self) -> list[str]:
+        """The sessions, among the responses looked at, whose responses the session holds copies of."""
+        others = ~pl.col("session_id").is_in(self._sessions)
+        if self.rows.is_empty() or self._evidence.rows.filter(others).is_empty():
+            return []
+        copies = dataclasses.replace(self._evidence, rows=self._evidence.ledger.frame).copies
+        copied = copies.filter(pl.col("session_id") == self._sessions[0])["owner_session"].unique()
+        found = self._evidence.rows.filter(others, pl.col("session_id").is_in(copied.to_list()))
+        return found["session_id"].unique().sort().to_list()
+
+    def _with_parents(self) -> Iterator[Candidate]:
+        """Yield the session with what those that it was forked from had used before its first response."""
+        if not self.parents:
+            return
+        of_parents = pl.col("session_id").is_in(self.parents)
+        is_before = pl.col("time") <= self.rows["time"].min()
+        more = self._evidence.rows.filter(of_parents & is_before)
+        taken = pl.concat([more.select(self.rows.columns), self.rows])
+        yield Candidate(taken, Coverage.PARENT_TOO)
 
 
 def _with_uncounted(scope: Candidate) -> Iterator[Candidate]:

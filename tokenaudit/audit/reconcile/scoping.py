@@ -38,12 +38,19 @@ class Compared(Struct, frozen=True):
         """What lies between the scope and the session."""
         if self.scope.coverage is Coverage.PART:
             return "responses of other processes"
+        if self.scope.coverage is Coverage.PARENT_TOO:
+            return "sessions that it was forked from"
         return "sessions that /clear ended before"
 
     @property
     def note(self) -> str:
         """What the step of that name is."""
         scope = self.scope
+        if scope.coverage is Coverage.PARENT_TOO:
+            return (
+                "With --fork-session the total goes on from that of the session that was forked: they are in"
+                " theirs, and not in the session."
+            )
         if scope.version is not None:
             return f"Theirs is of the process of Claude Code {scope.version} alone."
         if scope.since is not None:
@@ -158,6 +165,11 @@ def _reasons(found: Sequence[Residual], process: Process) -> Iterator[str]:
         yield (
             "The session began with /clear, and before 2.1.211 the total of a process went on over it: it may"
             " hold sessions before this one; which, is not told."
+        )
+    elif process.parents:
+        yield (
+            f"The session holds copies of session {process.parents[0]}, from whose total it may go on: how much"
+            " of it theirs holds is not told."
         )
     if not process.has_main:
         yield "The transcript of the session's main agent is not here."
