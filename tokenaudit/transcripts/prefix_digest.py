@@ -94,6 +94,8 @@ def _fate(file: BinaryIO, digests: Digests, end: int, first: int) -> str | None:
     view = memoryview(buffer)
     for number in range(first, len(digests)):
         size = _filled(file, view[: end - number * DIGESTED])
+        if size < min(DIGESTED, end - number * DIGESTED):
+            return SHRANK  # just now: it was longer when it was opened
         if xxh3_64_intdigest(view[:size]) != digests[number]:
             return REWRITTEN
     return None
