@@ -21,8 +21,10 @@ from tokenaudit.model.errors import ConfigError
 from tokenaudit.pricing.models import ModelName, normalise
 from tokenaudit.pricing.rates import (
     ALWAYS,
+    GEOGRAPHIES,
     MILLION,
     ONE,
+    TIERS,
     Modifier,
     Prices,
     Rate,
@@ -321,13 +323,14 @@ class RateCard:
         if has_premium and is_regional:
             factor *= header.regional_multiplier
             reasons.append(Modifier("regional", header.regional_multiplier))
-        elif geo == "us" and rate.us_multiplier != ONE:
+        elif geo in GEOGRAPHIES and rate.us_multiplier != ONE:
             factor *= rate.us_multiplier
             reasons.append(Modifier("us", rate.us_multiplier))
-        if tier == "batch":
+        batch, priority = TIERS
+        if tier == batch:
             factor *= header.batch_multiplier
             reasons.append(Modifier("batch", header.batch_multiplier))
-        elif tier == "priority":
+        elif tier == priority:
             reasons.append(Modifier("service_tier_priority"))
         return factor, tuple(reasons)
 

@@ -18,6 +18,7 @@ __all__ = [
     "ADDED",
     "COSTS",
     "PRICED",
+    "PRICED_BY",
     "USD",
     "condense",
     "cost_of",
@@ -53,7 +54,8 @@ _PICODOLLAR: Final = Decimal("1E-12")
 _DIGITS: Final = 60
 """More than any product of a count and a price can have."""
 
-_KIND: Final = ("model", "speed", "day", "inference_geo", "service_tier")
+PRICED_BY: Final = ("model", "speed", "day", "inference_geo", "service_tier")
+"""What a tariff depends on: the order in which the card is asked."""
 _LONGEST: Final = "longest_prompt_tokens"
 """Of sums: the prompt by which each of the responses is judged to be long; 0 where none can be."""
 _PROMPT: Final = tuple(name for name in CLASSES if name != "output")
@@ -63,7 +65,7 @@ _PRICES: Final = tuple(
 _TARIFF: Final = "tariff"
 _IS_LONG: Final = "is_long"
 _TARIFF_SCHEMA: Final[Mapping[str, Any]] = {
-    **dict.fromkeys(_KIND, pl.String),
+    **dict.fromkeys(PRICED_BY, pl.String),
     "day": pl.Date,
     "rate_id": pl.String,
     "price_source": pl.String,
@@ -124,8 +126,8 @@ def _with_tariffs(usage: pl.DataFrame, card: RateCard) -> tuple[pl.DataFrame, pl
     """
     usage = usage.with_columns(day=_period(card))
     # What is the same in all rows parts none, and to hash it takes most of the time.
-    varying = [name for name in _KIND if not _is_constant(usage[name])] or [_KIND[0]]
-    kinds = usage.unique(varying).select(_KIND).with_row_index(_TARIFF)
+    varying = [name for name in PRICED_BY if not _is_constant(usage[name])] or [PRICED_BY[0]]
+    kinds = usage.unique(varying).select(PRICED_BY).with_row_index(_TARIFF)
     places = usage.select(varying).join(
         kinds, on=varying, how="left", nulls_equal=True, maintain_order="left"
     )[_TARIFF]
@@ -163,7 +165,7 @@ def condense(usage: pl.DataFrame, keys: Sequence[str], card: RateCard) -> pl.Dat
     largest = usage.select(pl.max_horizontal(pl.col(counts).max())).item() or 0
     wide = pl.Int128 if largest * usage.height >= 2**63 else pl.Int64
     marked = usage.with_columns(longest.fill_null(0).alias(_LONGEST), day=_period(card))
-    by = list(dict.fromkeys((*keys, *_KIND, _LONGEST)))
+    by = list(dict.fromkeys((*keys, *PRICED_BY, _LONGEST)))
     # What is the same in all rows parts none, and to hash it takes most of the time.
     varying = [name for name in by if not _is_constant(marked[name])]
     summed = (
@@ -225,7 +227,9 @@ def _discounted(
 
 def _tariffs(kinds: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     """Return the tariff of each distinct kind of response; unpriced kinds have only nulls."""
-    rows = [(*kind, *_tariff_row(card.tariff(*kind))) for kind in kinds.select(_KIND).iter_rows()]
+    rows = [
+        (*kind, *_tariff_row(card.tariff(*kind))) for kind in kinds.select(PRICED_BY).iter_rows()
+    ]
     tariffs = pl.DataFrame(rows, schema=_TARIFF_SCHEMA, orient="row")
     long = pl.concat_str(
         pl.format(f"{LONG}{{}}", "long_prompt"),
@@ -238,7 +242,7 @@ def _tariffs(kinds: pl.DataFrame, card: RateCard) -> pl.DataFrame:
 
 def _tariff_row(tariff: Tariff | None) -> tuple[Any, ...]:
     if tariff is None:
-        return (None,) * (len(_TARIFF_SCHEMA) - len(_KIND))
+        return (None,) * (len(_TARIFF_SCHEMA) - len(PRICED_BY))
     rate = tariff.rate
     return (
         rate.id,

@@ -13,9 +13,11 @@ from msgspec import Struct
 __all__ = [
     "ALWAYS",
     "CLASSES",
+    "GEOGRAPHIES",
     "LONG",
     "MILLION",
     "ONE",
+    "TIERS",
     "UNBILLED",
     "Modifier",
     "Prices",
@@ -25,6 +27,10 @@ __all__ = [
 ]
 
 MILLION: Final = Decimal(1_000_000)
+GEOGRAPHIES: Final = ("us",)
+"""Where inference may run at a price of its own; every other place is at that of the rate."""
+TIERS: Final = ("batch", "priority")
+"""The service tiers that have a price of their own, or none that is public."""
 ONE: Final = Decimal(1)
 ALWAYS: Final = date.min
 """The first day of a rate that holds since ever."""

@@ -16,7 +16,7 @@ from tokenaudit.ledger.lineage import Lineage
 from tokenaudit.ledger.verdict import Observation, Verdict, judge
 from tokenaudit.model.terms import Kind, Quality
 from tokenaudit.pricing.cost import COSTS
-from tokenaudit.pricing.rates import ALWAYS
+from tokenaudit.pricing.rates import ALWAYS, GEOGRAPHIES, TIERS
 from tokenaudit.reports import rule_trace
 from tokenaudit.reports.counting_methods import all_rules
 from tokenaudit.reports.prices import (
@@ -313,10 +313,8 @@ def _kinds(ledger: Ledger, rows: pl.DataFrame) -> pl.DataFrame:
     limit = pl.col("rate_id").replace_strict(limits, default=None, return_dtype=pl.Int64)
     priced = pl.concat([whole, parts]).with_columns(
         is_long_prompt=(pl.col("prompt_tokens") > limit).fill_null(value=False),
-        inference_geo=pl.when(pl.col("inference_geo") == "us").then("inference_geo"),
-        service_tier=pl.when(pl.col("service_tier").is_in(["batch", "priority"])).then(
-            "service_tier"
-        ),
+        inference_geo=pl.when(pl.col("inference_geo").is_in(GEOGRAPHIES)).then("inference_geo"),
+        service_tier=pl.when(pl.col("service_tier").is_in(TIERS)).then("service_tier"),
     )
     return (
         priced.group_by(*_KIND, "is_unbilled", "is_long_prompt")

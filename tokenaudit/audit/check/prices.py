@@ -9,6 +9,7 @@ import polars as pl
 from tokenaudit.audit.check.evidence import Evidence, at_stake, place_of
 from tokenaudit.audit.check.finding import Finding, Severity, counted
 from tokenaudit.pricing.card import RateCard
+from tokenaudit.pricing.cost import PRICED_BY
 
 __all__ = ["prices"]
 
@@ -65,7 +66,9 @@ def _doubtful(evidence: Evidence) -> Iterator[Finding]:
     doubts = _doubts(rows, evidence.ledger.card)
     for doubt, what in _DOUBTS.items():
         of_kind = doubts.filter(pl.col("doubt") == doubt)
-        found = rows.join(of_kind, on=_KIND, how="semi", nulls_equal=True, maintain_order="left")
+        found = rows.join(
+            of_kind, on=PRICED_BY, how="semi", nulls_equal=True, maintain_order="left"
+        )
         count, tokens, cost = at_stake(found)
         if count:
             yield Finding(
@@ -81,13 +84,9 @@ def _doubtful(evidence: Evidence) -> Iterator[Finding]:
             )
 
 
-_KIND: Final = ("model", "speed", "day", "inference_geo", "service_tier")
-"""What a tariff depends on."""
-
-
 def _doubts(rows: pl.DataFrame, card: RateCard) -> pl.DataFrame:
     """Return the doubts about the price of each kind of response in *rows*: a `doubt` in each row."""
-    kinds = rows.select(_KIND).unique()
+    kinds = rows.select(PRICED_BY).unique()
     found = [
         (*kind, modifier.name)
         for kind in kinds.iter_rows()
